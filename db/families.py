@@ -1,0 +1,213 @@
+"""`token_families`: one row for each sign-in, and the hot row of the whole service. One UPDATE rotates.
+
+No index may name a column that a rotation changes (token_digest, generation, last_used_at, expires_at, ip):
+on PostgreSQL any such index ends HOT updates, and every rotation would then write to every index.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKeyConstraint,
+    Index,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlmodel import Field, SQLModel
+
+from db.base import (
+    CLUSTERED,
+    IP_LENGTH,
+    REWRITTEN_IN_PLACE,
+    USER_AGENT_LENGTH,
+    RevocationReason,
+    SessionState,
+    one_of,
+    table_of,
+)
+from db.engine import Connection
+
+DEVICE_NAME_LENGTH = 100
+
+
+class TokenFamily(SQLModel, table=True):
+    __tablename__ = "token_families"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"]),
+        CheckConstraint("length(token_digest) = 32", name="token_digest"),
+        CheckConstraint("generation >= 1", name="generation"),
+        CheckConstraint("expires_at <= absolute_expires_at", name="expires_at"),
+        CheckConstraint("(revoked_at IS NULL) = (revocation_reason IS NULL)", name="revoked_at"),
+        one_of("revocation_reason", RevocationReason),
+        # For pruning. Neither column changes when a family rotates, so rotations stay HOT.
+        Index("ix_token_families_absolute_expires_at", "absolute_expires_at"),
+        Index("ix_token_families_revoked_at", "revoked_at"),
+        REWRITTEN_IN_PLACE | CLUSTERED,
+    )
+
+    user_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    token_digest: bytes
+    generation: int
+    device_name: str | None = Field(default=None, max_length=DEVICE_NAME_LENGTH)
+    user_agent: str | None = Field(default=None, max_length=USER_AGENT_LENGTH)
+    ip: str | None = Field(default=None, max_length=IP_LENGTH)
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    absolute_expires_at: datetime
+    revoked_at: datetime | None = None
+    revocation_reason: str | None = Field(default=None, max_length=32)
+
+
+families = table_of(TokenFamily)
+
+_IS_IT = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindparam("of_family"))
+_BY_ID = select(families).where(_IS_IT)
+
+# The one statement that decides a rotation: it claims first, and whoever finds no row left to change judges after.
+ROTATE = (
+    update(families)
+    .where(
+        _IS_IT,
+        families.c.token_digest == bindparam("presented"),
+        families.c.revoked_at.is_(None),
+        families.c.expires_at > bindparam("now"),
+        families.c.absolute_expires_at > bindparam("now"),
+    )
+    .values(
+        token_digest=bindparam("successor"),
+        generation=families.c.generation + 1,
+        last_used_at=bindparam("now"),
+        # least(), which SQLite spells min(): no token of a family outlives the family.
+        expires_at=case(
+            (families.c.absolute_expires_at < bindparam("idle_limit"), families.c.absolute_expires_at),
+            else_=bindparam("idle_limit", type_=families.c.expires_at.type),
+        ),
+        ip=bindparam("from_ip"),
+    )
+    .returning(*families.c)
+)
+
+
+def in_state(state: SessionState, now: datetime) -> ColumnElement[bool]:
+    """Families in that state. (`expires_at` is never past the absolute limit, so it stands for both.)"""
+    match state:
+        case SessionState.ACTIVE:
+            return and_(families.c.revoked_at.is_(None), families.c.expires_at > now)
+        case SessionState.EXPIRED:
+            return and_(families.c.revoked_at.is_(None), families.c.expires_at <= now)
+        case SessionState.REVOKED:
+            return families.c.revoked_at.is_not(None)
+
+
+def state_of(family: TokenFamily, now: datetime) -> SessionState:
+    """The state of a family that was read, by the same measure as `in_state`."""
+    if family.revoked_at is not None:
+        return SessionState.REVOKED
+    return SessionState.ACTIVE if family.expires_at > now else SessionState.EXPIRED
+
+
+async def insert_family(conn: Connection, family: dict[str, Any]) -> TokenFamily:
+    """Store a new family, and return it as stored."""
+    row = (await conn.execute(insert(families).returning(*families.c), family)).one()
+    return cast(TokenFamily, row)
+
+
+async def get(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily | None:
+    """The family, by its primary key; None if the user has none with this id."""
+    result = await conn.execute(_BY_ID, {"of_user": user_id, "of_family": family_id})
+    return cast(TokenFamily | None, result.one_or_none())
+
+
+async def several(conn: Connection, user_id: UUID, ids: Sequence[UUID]) -> Sequence[TokenFamily]:
+    """Those of the user's families that have one of these ids, in no order."""
+    found = await conn.execute(select(families).where(families.c.user_id == user_id, families.c.id.in_(ids)))
+    return cast(Sequence[TokenFamily], found.all())
+
+
+async def page(
+    conn: Connection,
+    user_id: UUID,
+    *,
+    state: SessionState | None,
+    now: datetime,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Sequence[TokenFamily]:
+    """A user's families in one state (None: in any), last used first, from behind the one that `after` names.
+
+    `after` is a last use and an id. All of a user's rows lie together under the primary key, so they are read and
+    sorted: an index on last_used_at would make every rotation dearer to save a sort of some dozen rows.
+    """
+    newest_first = (families.c.last_used_at.desc(), families.c.id.desc())
+    query = select(families).where(families.c.user_id == user_id).order_by(*newest_first).limit(limit)
+    if state is not None:
+        query = query.where(in_state(state, now))
+    if after is not None:
+        used_at, family_id = after
+        query = query.where(
+            or_(
+                families.c.last_used_at < used_at,
+                and_(families.c.last_used_at == used_at, families.c.id < family_id),
+            )
+        )
+    return cast(Sequence[TokenFamily], (await conn.execute(query)).all())
+
+
+async def revoke(
+    conn: Connection,
+    user_id: UUID,
+    *,
+    now: datetime,
+    reason: RevocationReason,
+    only: UUID | None = None,
+    but: UUID | None = None,
+) -> Sequence[UUID]:
+    """End the user's live families: the one named by `only`, or all of them, or all of them `but` one.
+
+    Returns the ids of those that were live and now are not.
+    """
+    ended = (
+        update(families)
+        .where(families.c.user_id == user_id, in_state(SessionState.ACTIVE, now))
+        .values(revoked_at=now, revocation_reason=reason)
+        .returning(families.c.id)
+    )
+    if only is not None:
+        ended = ended.where(families.c.id == only)
+    if but is not None:
+        ended = ended.where(families.c.id != but)
+    return cast(Sequence[UUID], (await conn.execute(ended)).scalars().all())
+
+
+async def rename(conn: Connection, user_id: UUID, family_id: UUID, name: str) -> TokenFamily | None:
+    """Give a family a name; None if the user has none with this id."""
+    named = update(families).where(_IS_IT).values(device_name=bindparam("name")).returning(*families.c)
+    result = await conn.execute(named, {"of_user": user_id, "of_family": family_id, "name": name})
+    return cast(TokenFamily | None, result.one_or_none())
+
+
+async def prune(conn: Connection, *, ended_before: datetime, limit: int) -> int:
+    """Delete up to `limit` families that were revoked, or reached their absolute limit, before that instant.
+
+    Their lineage goes with them. Returns how many were deleted. A live family is never among them, so no pruning
+    can make the service forget that a token of a living session was rotated.
+    """
+    pruned = 0
+    for ended_at in (families.c.absolute_expires_at, families.c.revoked_at):
+        some = select(families.c.user_id, families.c.id).where(ended_at < ended_before).limit(limit - pruned)
+        result = await conn.execute(delete(families).where(tuple_(families.c.user_id, families.c.id).in_(some)))
+        pruned += result.rowcount
+    return pruned

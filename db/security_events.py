@@ -1,0 +1,91 @@
+"""`security_events`: what happened to an account. Append only; pruned by age."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Uuid,
+    delete,
+    insert,
+    literal,
+    null,
+    select,
+    tuple_,
+)
+from sqlmodel import Field, SQLModel
+
+from db.base import CLUSTERED, IP_LENGTH, USER_AGENT_LENGTH, SecurityEventKind, one_of, table_of
+from db.engine import Connection
+from db.usernames import usernames
+
+DETAIL_LENGTH = 200
+
+
+class SecurityEvent(SQLModel, table=True):
+    __tablename__ = "security_events"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"]),
+        one_of("kind", SecurityEventKind),
+        Index("ix_security_events_occurred_at", "occurred_at"),
+        CLUSTERED,
+    )
+
+    user_id: UUID = Field(primary_key=True)
+    # UUID version 7: the primary key's order is the order in time.
+    id: UUID = Field(primary_key=True)
+    # No foreign key: an event outlives the family that it tells of.
+    family_id: UUID | None = None
+    kind: str = Field(max_length=32)
+    occurred_at: datetime
+    ip: str | None = Field(default=None, max_length=IP_LENGTH)
+    user_agent: str | None = Field(default=None, max_length=USER_AGENT_LENGTH)
+    # One word more, such as the reason of a revocation.
+    detail: str | None = Field(default=None, max_length=DETAIL_LENGTH)
+
+
+security_events = table_of(SecurityEvent)
+
+
+async def add(conn: Connection, events: Sequence[dict[str, Any]]) -> None:
+    """Append events."""
+    if events:
+        await conn.execute(insert(security_events), events)
+
+
+async def add_for_name(conn: Connection, username_key: str, event: dict[str, Any]) -> None:
+    """Append an event for the user with this name, and nothing where there is none.
+
+    One statement that does not say which of the two it did, so that its time does not say it either.
+    """
+    chosen = select(
+        usernames.c.user_id,
+        literal(event["id"], Uuid()),
+        null(),
+        literal(event["kind"], String()),
+        literal(event["occurred_at"], security_events.c.occurred_at.type),
+        literal(event["ip"], String()),
+        literal(event["user_agent"], String()),
+    ).where(usernames.c.username_key == username_key)
+    columns = ["user_id", "id", "family_id", "kind", "occurred_at", "ip", "user_agent"]
+    await conn.execute(insert(security_events).from_select(columns, chosen))
+
+
+async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:
+    """A user's events, newest first, from behind the one with the id `after`."""
+    query = select(security_events).where(security_events.c.user_id == user_id)
+    if after is not None:
+        query = query.where(security_events.c.id < after)
+    found = await conn.execute(query.order_by(security_events.c.id.desc()).limit(limit))
+    return cast(Sequence[SecurityEvent], found.all())
+
+
+async def prune(conn: Connection, *, occurred_before: datetime, limit: int) -> int:
+    """Delete up to `limit` events older than that instant; returns how many."""
+    key = (security_events.c.user_id, security_events.c.id)
+    some = select(*key).where(security_events.c.occurred_at < occurred_before).limit(limit)
+    return (await conn.execute(delete(security_events).where(tuple_(*key).in_(some)))).rowcount

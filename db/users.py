@@ -1,0 +1,69 @@
+"""`users`: who can sign in. Keyed by the user's own id; the name's uniqueness lives in `usernames`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlmodel import Field, SQLModel
+
+from db.base import table_of
+from db.engine import Connection
+
+USERNAME_LENGTH = 128
+EMAIL_LENGTH = 254
+
+
+class User(SQLModel, table=True):
+    __tablename__ = "users"
+
+    id: UUID = Field(primary_key=True)
+    username: str = Field(max_length=USERNAME_LENGTH)
+    email: str | None = Field(default=None, max_length=EMAIL_LENGTH)
+    hashed_password: str = Field(max_length=512)
+    is_active: bool
+    created_at: datetime
+    password_changed_at: datetime
+
+
+users = table_of(User)
+
+_BY_ID = select(users).where(users.c.id == bindparam("user_id"))
+# NO KEY UPDATE: excludes whoever else would change this user or all of their families, but not the foreign key
+# checks of inserts beside it, with which a plain FOR UPDATE deadlocks. SQLite's write transactions exclude anyway.
+_LOCKED = _BY_ID.with_for_update(key_share=True)
+_ALL = select(users).order_by(users.c.username)
+
+
+async def insert_user(conn: Connection, user: User) -> None:
+    """Store a new user; the caller claims the name in `usernames` in the same transaction."""
+    await conn.execute(insert(users), user.model_dump())
+
+
+async def get(conn: Connection, user_id: UUID) -> User | None:
+    """The user, or None if there is none with this id."""
+    return cast(User | None, (await conn.execute(_BY_ID, {"user_id": user_id})).one_or_none())
+
+
+async def lock(conn: Connection, user_id: UUID) -> User | None:
+    """The user, held against every other writer until the transaction ends; None if there is none."""
+    return cast(User | None, (await conn.execute(_LOCKED, {"user_id": user_id})).one_or_none())
+
+
+async def every(conn: Connection) -> Sequence[User]:
+    """Every user, by name."""
+    return cast(Sequence[User], (await conn.execute(_ALL)).all())
+
+
+async def set_password(conn: Connection, user_id: UUID, hashed_password: str, *, changed_at: datetime | None) -> None:
+    """Store a hash. `changed_at` is None where the password is the same and only its hash is newer."""
+    values: dict[str, object] = {"hashed_password": hashed_password}
+    if changed_at is not None:
+        values["password_changed_at"] = changed_at
+    await conn.execute(update(users).where(users.c.id == user_id).values(values))
+
+
+async def set_active(conn: Connection, user_id: UUID, *, is_active: bool) -> None:
+    """Let the user sign in, or not."""
+    await conn.execute(update(users).where(users.c.id == user_id).values(is_active=is_active))

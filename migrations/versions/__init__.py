@@ -1,0 +1,1 @@
+"""Alembic's migrations: one set for SQLite and PostgreSQL."""
