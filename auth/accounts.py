@@ -1,0 +1,179 @@
+"""Accounts: making them, their passwords, letting them in or not, and what happened to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from auth.entropy import Entropy
+from auth.events import event
+from auth.names import clean_username, username_key
+from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, WeakPassword, WrongCredentials
+from auth.passwords import Hasher, normalize_password
+from auth.sessions import Unauthenticated, end
+from auth.sign_in import failure_subject
+from db import families, login_failures, security_events, usernames, users
+from db.base import RevocationReason, SecurityEventKind, SessionState
+from db.engine import Database, retried
+from db.families import TokenFamily, state_of
+from db.security_events import SecurityEvent
+from db.users import User
+
+
+class UnfitUsername(Exception):
+    """What was given cannot be a username. The message is for a person."""
+
+
+class UsernameTaken(Exception):
+    """There is a user of that name, or of one that is compared as the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The use cases, with what they need."""
+
+    db: Database
+    entropy: Entropy
+    hasher: Hasher
+    password_min_length: int
+
+    async def add(self, username: str, email: str | None, password: str, now: datetime) -> User | WeakPassword:
+        """Make a user. Raises `UnfitUsername` and `UsernameTaken`."""
+        name, key = clean_username(username), username_key(username)
+        if name is None or key is None:
+            raise UnfitUsername("A username has 1 to 128 characters, none of them invisible.")
+        if reason := await self._weakness(password, name):
+            return WeakPassword(reason)
+        return await self._add(name, key, email, await self._hash(password), now)
+
+    @retried(idempotent=False)
+    async def _add(self, name: str, key: str, email: str | None, hashed: str, now: datetime) -> User:
+        user = User(
+            id=self.entropy.id(now),
+            username=name,
+            email=email,
+            hashed_password=hashed,
+            is_active=True,
+            created_at=now,
+            password_changed_at=now,
+        )
+        async with self.db.transaction() as conn:
+            if not await usernames.claim(conn, key, user.id):
+                raise UsernameTaken
+            await users.insert_user(conn, user)
+        return user
+
+    @retried(idempotent=True)
+    async def get(self, user_id: UUID) -> User | None:
+        """The user, or None."""
+        async with self.db.read() as conn:
+            return await users.get(conn, user_id)
+
+    @retried(idempotent=True)
+    async def named(self, username: str) -> User | None:
+        """The user of that name, or None."""
+        if (key := username_key(username)) is None:
+            return None
+        async with self.db.read() as conn:
+            return await usernames.user_named(conn, key)
+
+    @retried(idempotent=True)
+    async def every(self) -> Sequence[User]:
+        """Every user, by name."""
+        async with self.db.read() as conn:
+            return await users.every(conn)
+
+    @retried(idempotent=False)
+    async def disable(self, user_id: UUID, now: datetime) -> int:
+        """Let a user in no more, and end every session in the same transaction. Returns how many were live."""
+        async with self.db.transaction() as conn:
+            user = await users.lock(conn, user_id)
+            if user is not None and user.is_active:
+                await users.set_active(conn, user_id, is_active=False)
+                disabled = event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, Origin())
+                await security_events.add(conn, [disabled])
+            return await end(conn, self.entropy, user_id, Origin(), now, RevocationReason.USER_DISABLED)
+
+    @retried(idempotent=True)
+    async def enable(self, user_id: UUID) -> None:
+        """Let a user sign in again. What was revoked stays revoked."""
+        async with self.db.transaction() as conn:
+            await users.set_active(conn, user_id, is_active=True)
+
+    async def set_password(self, user: User, password: str, now: datetime) -> PasswordSet | WeakPassword:
+        """An operator sets a password: every session of the user ends with it."""
+        if reason := await self._weakness(password, user.username):
+            return WeakPassword(reason)
+        hashed = await self._hash(password)
+        revoked = await self._store_password(user.id, hashed, Origin(), now, current=None, verified=None)
+        return PasswordSet(revoked or 0)
+
+    async def change_password(
+        self, current: TokenFamily, current_password: str, new_password: str, origin: Origin, now: datetime
+    ) -> ChangePasswordOutcome:
+        """Somebody sets their own password, knowing the old one: every session ends but the one they use.
+
+        Raises `Unauthenticated` where that session ended meanwhile.
+        """
+        user = await self.get(current.user_id)
+        given = normalize_password(current_password)
+        if user is None or given is None:
+            return WrongCredentials()
+        if not (await self.hasher.verify(given, user.hashed_password)).matches:
+            await self._count_failure(user, origin, now)
+            return WrongCredentials()
+        if reason := await self._weakness(new_password, user.username):
+            return WeakPassword(reason)
+        hashed = await self._hash(new_password)
+        revoked = await self._store_password(
+            user.id, hashed, origin, now, current=current.id, verified=user.hashed_password
+        )
+        return WrongCredentials() if revoked is None else PasswordSet(revoked)
+
+    @retried(idempotent=False)
+    async def _store_password(
+        self,
+        user_id: UUID,
+        hashed: str,
+        origin: Origin,
+        now: datetime,
+        *,
+        current: UUID | None,
+        verified: str | None,
+    ) -> int | None:
+        """Returns how many sessions ended, or None where `verified` is no longer the user's hash."""
+        async with self.db.transaction() as conn:
+            user = await users.lock(conn, user_id)
+            # As at sign-in: what was verified before the hashing must be what is true now.
+            if user is None or (verified is not None and user.hashed_password != verified):
+                return None
+            if current is not None:
+                family = await families.get(conn, user_id, current)
+                if family is None or state_of(family, now) is not SessionState.ACTIVE:
+                    raise Unauthenticated
+            await users.set_password(conn, user_id, hashed, changed_at=now)
+            changed = event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current)
+            await security_events.add(conn, [changed])
+            return await end(conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, but=current)
+
+    @retried(idempotent=False)
+    async def _count_failure(self, user: User, origin: Origin, now: datetime) -> None:
+        failure = event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
+        async with self.db.transaction() as conn:
+            await login_failures.count(conn, failure_subject(username_key(user.username) or ""), now)
+            await security_events.add(conn, [failure])
+
+    @retried(idempotent=True)
+    async def events(self, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:
+        """What happened to a user's account, newest first, from behind the event with the id `after`."""
+        async with self.db.read() as conn:
+            return await security_events.page(conn, user_id, after=after, limit=limit)
+
+    async def _weakness(self, password: str, username: str) -> str | None:
+        normalized = normalize_password(password)
+        if normalized is None:
+            return "The password is empty, or longer than 1,024 bytes."
+        return await self.hasher.weakness(normalized, at_least=self.password_min_length, known=(username,))
+
+    async def _hash(self, password: str) -> str:
+        return await self.hasher.hash(normalize_password(password) or "")

@@ -1,0 +1,97 @@
+"""What can come of a use case. Typed once here; each door maps it once.
+
+A refusal is an outcome and no exception: it is returned, so that whatever it wrote is committed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.families import TokenFamily
+from db.users import User
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, cut to what the store holds. None for what is not known."""
+
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """The credentials of a session."""
+
+    access_token: str
+    access_token_expires_at: datetime
+    expires_in: int  # seconds
+    refresh_token: str
+    refresh_token_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    tokens: TokenPair
+    family: TokenFamily
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCredentials:
+    """No such user, a wrong password, or a disabled user: nobody is told which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """The presented token was exchanged for its successor, now or when the same attempt came before."""
+
+    tokens: TokenPair
+    family: TokenFamily
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """Not a refresh token of this service, or of a family it no longer knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The token's family reached a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The token's family had been ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The token had been rotated already. Its family has been ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session is at its end, now or since before."""
+
+    family: TokenFamily
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The viewer has no session with this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSet:
+    revoked_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeakPassword:
+    reason: str
+
+
+LoginOutcome = SignedIn | WrongCredentials
+RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed
+RevokeOutcome = Ended | NotFound | Invalid
+ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword

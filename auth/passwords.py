@@ -1,0 +1,153 @@
+"""Passwords: hashed with argon2id off the event loop, verified in the same time for everybody, and judged."""
+
+import asyncio
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from passlib.context import CryptContext
+from zxcvbn import zxcvbn
+
+T = TypeVar("T")
+
+# OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane. bcrypt is read, never written.
+_CONTEXT = CryptContext(
+    schemes=["argon2", "bcrypt"],
+    deprecated=["bcrypt"],
+    argon2__type="ID",
+    argon2__memory_cost=19456,
+    argon2__time_cost=2,
+    argon2__parallelism=1,
+)
+LONGEST_PASSWORD = 1024  # bytes of UTF-8
+_BCRYPT_READS = 72  # bytes; what follows them was never part of the hash
+
+# A stored hash says itself how dear it is to verify. Whoever can write one must not hold a core for a minute
+# (CRED-14), so what lies beyond these bounds is refused unverified.
+_ARGON2 = re.compile(r"\$argon2id?\$v=\d+\$m=(\d{1,9}),t=(\d{1,3}),p=(\d{1,3})\$")
+_BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$")
+_MOST_MEMORY, _MOST_PASSES, _MOST_LANES, _MOST_ROUNDS = 256 * 1024, 16, 16, 14
+
+# zxcvbn's estimate of the guesses that an attacker needs; eight random characters have just that many.
+_ENOUGH_GUESSES = 10**8
+# zxcvbn refuses more, and takes longer than linear time; what 72 characters have is enough to judge by.
+_JUDGED_CHARACTERS = 72
+
+
+class HashingBusy(Exception):
+    """As many passwords wait to be hashed as may. What to answer is 503, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Whether a password is right, and if it is and its hash is out of date, a newer hash of it."""
+
+    matches: bool
+    newer_hash: str | None = None
+
+
+def normalize_password(password: str) -> str | None:
+    """The password as it is hashed: NFC (RFC 8265 section 4.2), so it is the same from every keyboard.
+
+    None for what can be nobody's password: empty, over 1,024 bytes, or no text at all (a lone surrogate).
+    """
+    if not password or len(password) > LONGEST_PASSWORD:
+        return None
+    try:
+        normalized = unicodedata.normalize("NFC", password)
+        return normalized if len(normalized.encode()) <= LONGEST_PASSWORD else None
+    except UnicodeEncodeError:
+        return None
+
+
+def hash_password(password: str) -> str:
+    """Hash a normalized password. Takes about 20 ms of a core: call it through `Hasher` from the event loop."""
+    return _CONTEXT.hash(password)
+
+
+def verify_password(password: str, hashed: str) -> bool:
+    """Whether the normalized password is the one that was hashed. False for a hash it cannot or must not read."""
+    return _verify(password, hashed).matches
+
+
+def _verify(password: str, hashed: str) -> Verified:
+    if not _affordable(hashed):
+        return Verified(False)
+    try:
+        encoded = password.encode()
+        if _BCRYPT.match(hashed) and len(encoded) > _BCRYPT_READS:
+            # The rest never counted, so a newer hash of all that was typed would pin down a part nobody verified.
+            return Verified(_CONTEXT.verify(encoded[:_BCRYPT_READS], hashed))
+        matches, newer = _CONTEXT.verify_and_update(password, hashed)
+    except (ValueError, TypeError):
+        return Verified(False)
+    return Verified(matches, newer)
+
+
+def _affordable(hashed: str) -> bool:
+    if argon2 := _ARGON2.match(hashed):
+        memory, passes, lanes = map(int, argon2.groups())
+        return memory <= _MOST_MEMORY and passes <= _MOST_PASSES and lanes <= _MOST_LANES
+    bcrypt = _BCRYPT.match(hashed)
+    return bcrypt is not None and int(bcrypt[1]) <= _MOST_ROUNDS
+
+
+class Hasher:
+    """Hashing in threads of its own, so many at once as there are cores, and a queue that ends (CRED-15)."""
+
+    def __init__(self, threads: int = 0) -> None:
+        self.threads = threads or os.cpu_count() or 1
+        self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="hashing")
+        self._waiting = 0
+        # Compared with when there is nobody of that name, so that it takes as long as when there is. Made here,
+        # which also shows before the first sign-in that this machine can hash and verify (CRED-02).
+        self._nobodys = hash_password("nobody has this password")
+        if not verify_password("nobody has this password", self._nobodys):
+            raise RuntimeError("argon2 does not verify what it has just hashed; is libpass installed?")
+
+    async def verify(self, password: str, hashed: str | None) -> Verified:
+        """Compare a normalized password with a hash; with `hashed` None it takes as long and is never right.
+
+        Raises `HashingBusy`.
+        """
+        verified = await self._run(lambda: _verify(password, hashed or self._nobodys))
+        return verified if hashed else Verified(False)
+
+    async def hash(self, password: str) -> str:
+        """Hash a normalized password. Raises `HashingBusy`."""
+        return await self._run(lambda: hash_password(password))
+
+    async def weakness(self, password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:
+        """Why a normalized password will not do, as a sentence for a person; None if it will.
+
+        `known` are words that an attacker would try first, such as the username. Raises `HashingBusy`.
+        """
+        return await self._run(lambda: weakness(password, at_least=at_least, known=known))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= 5 * self.threads:
+            raise HashingBusy
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def weakness(password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:
+    """Why a normalized password will not do, as a sentence for a person; None if it will (ASVS 6.2.1, 6.2.4)."""
+    if len(password) < at_least:
+        return f"The password must have at least {at_least} characters."
+    judged = zxcvbn(password[:_JUDGED_CHARACTERS], user_inputs=["kindred", *known])
+    if judged["guesses"] >= _ENOUGH_GUESSES:
+        return None
+    why = judged["feedback"]["warning"] or "It would be guessed in a short time."
+    return f"The password is too easy to guess. {why}"

@@ -1,0 +1,55 @@
+"""Pruning: what ended long ago goes. Nothing that a live family needs is ever among it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from db import families, login_failures, security_events
+from db.engine import Connection, Database, retried
+
+# Rows in one transaction: few enough that no refresh waits long behind it, above all on SQLite.
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows went."""
+
+    sessions: int
+    events: int
+    login_failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """The use case, with what it needs."""
+
+    db: Database
+    retention: timedelta
+    event_retention: timedelta
+
+    async def prune(self, now: datetime) -> Pruned:
+        """Delete ended sessions, old events and old failures, batch by batch, each a transaction of its own."""
+        ended_before, occurred_before = now - self.retention, now - self.event_retention
+
+        async def of_families(conn: Connection) -> int:
+            return await families.prune(conn, ended_before=ended_before, limit=BATCH)
+
+        async def of_events(conn: Connection) -> int:
+            return await security_events.prune(conn, occurred_before=occurred_before, limit=BATCH)
+
+        async def of_failures(conn: Connection) -> int:
+            return await login_failures.prune(conn, failed_before=ended_before, limit=BATCH)
+
+        return Pruned(await self._all(of_families), await self._all(of_events), await self._all(of_failures))
+
+    async def _all(self, batch: Callable[[Connection], Awaitable[int]]) -> int:
+        total = 0
+        while count := await self._one(batch):
+            total += count
+        return total
+
+    @retried(idempotent=True)
+    async def _one(self, batch: Callable[[Connection], Awaitable[int]]) -> int:
+        async with self.db.transaction() as conn:
+            return await batch(conn)

@@ -1,0 +1,99 @@
+"""THE RULE: what a refresh token is worth, decided by one conditional UPDATE.
+
+RFC 9700 section 4.14.2:
+
+    "the authorization server issues a new refresh token with every access token refresh response. The previous
+    refresh token is invalidated, but information about the relationship is retained by the authorization server. If
+    a refresh token is compromised and subsequently used by both the attacker and the legitimate client, one of them
+    will present an invalidated refresh token, which will inform the authorization server of the breach. The
+    authorization server cannot determine which party submitted the invalid refresh token, but it will revoke the
+    active refresh token. This stops the attack at the cost of forcing the legitimate client to obtain a fresh
+    authorization grant."
+
+And so that a lost answer does not pass for a breach: the client names its attempt (the idempotency key), the successor
+is derived from the attempt, and an attempt that comes again finds its own successor in place.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from auth.entropy import Entropy
+from auth.events import event
+from auth.minting import Minting
+from auth.outcomes import Expired, Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated
+from auth.tokens import Claims, InvalidToken, TokenKind, decode_token, derive_successor, digest
+from db import families, lineage, security_events
+from db.base import RevocationReason, SecurityEventKind
+from db.engine import Connection, Database, retried
+from db.families import TokenFamily
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The rule, with what it needs."""
+
+    db: Database
+    minting: Minting
+    entropy: Entropy
+    idle_limit: timedelta
+    leeway: timedelta
+    lineage_depth: int
+
+    async def refresh(self, token: str, idempotency_key: str | None, origin: Origin, now: datetime) -> RefreshOutcome:
+        """Exchange a refresh token for its successor. Raises `DatabaseUnavailable`, which is never a replay."""
+        try:
+            presented = decode_token(self.minting.issuer, token, TokenKind.REFRESH, now)
+        except InvalidToken:
+            return Invalid()
+        keyless = idempotency_key is None
+        # Without a key of its own a request gets a random one: nobody else's attempt can pass for it. With a leeway
+        # set, keyless requests share the empty key, which no client can send.
+        attempt = idempotency_key or ("" if self.leeway else self.entropy.token())
+        successor = derive_successor(self.minting.issuer.keys, presented, attempt)
+        return await self._rotate(presented, successor, keyless, origin, now)
+
+    # Idempotent, because an attempt that went in unseen finds its own successor in place: where a connection breaks
+    # during the commit, asking again on a new one tells what happened, and answers it.
+    @retried(idempotent=True)
+    async def _rotate(
+        self, presented: Claims, successor: str, keyless: bool, origin: Origin, now: datetime
+    ) -> RefreshOutcome:
+        user_id, family_id = presented.user_id, presented.session_id
+        async with self.db.one_statement() as conn:  # claim first
+            family = await lineage.rotate(
+                conn,
+                user_id,
+                family_id,
+                presented=digest(presented.jti),
+                successor=digest(successor),
+                now=now,
+                idle_limit=now + self.idle_limit,
+                ip=origin.ip,
+                user_agent=origin.user_agent,
+                slots=self.lineage_depth,
+            )
+        if family is not None:
+            return Rotated(self.minting.pair(family, successor, now), family)
+
+        async with self.db.transaction() as conn:  # judge after
+            family = await families.get(conn, user_id, family_id)
+            if family is None:
+                return Invalid()
+            if family.revoked_at is not None:
+                return Revoked()
+            if family.expires_at <= now:
+                return Expired()
+            if family.token_digest == digest(successor) and not self._too_late(keyless, family, now):
+                return Rotated(self.minting.pair(family, successor, now), family)
+            await self._end(conn, family, origin, now)
+            return Replayed()  # returned, not raised: the revocation commits before anybody is told
+
+    async def _end(self, conn: Connection, family: TokenFamily, origin: Origin, now: datetime) -> None:
+        reason, kind = RevocationReason.REFRESH_TOKEN_REPLAYED, SecurityEventKind.REFRESH_TOKEN_REPLAYED
+        # One event for one end: of many replays at once, the one whose UPDATE found the family live records it.
+        for family_id in await families.revoke(conn, family.user_id, now=now, reason=reason, only=family.id):
+            replay = event(self.entropy, family.user_id, kind, now, origin, family_id=family_id)
+            await security_events.add(conn, [replay])
+
+    def _too_late(self, keyless: bool, family: TokenFamily, now: datetime) -> bool:
+        return bool(self.leeway) and keyless and now - family.last_used_at > self.leeway

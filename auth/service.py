@@ -1,0 +1,70 @@
+"""Kindred, put together: every use case, built over one database, one secret and one source of randomness."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from auth.accounts import Accounts
+from auth.entropy import Entropy
+from auth.keys import Keys, SecretKeys
+from auth.minting import Minting
+from auth.passwords import Hasher
+from auth.pruning import Pruning
+from auth.rotation import Rotation
+from auth.sessions import Sessions
+from auth.settings import Settings
+from auth.sign_in import SignIn
+from auth.tokens import Issuer
+from db.engine import Database, create_engine, url_of
+
+
+@dataclass(frozen=True, slots=True)
+class Kindred:
+    """What the doors call."""
+
+    db: Database
+    keys: Keys
+    hasher: Hasher
+    sign_in: SignIn
+    rotation: Rotation
+    sessions: Sessions
+    accounts: Accounts
+    pruning: Pruning
+    settings: Settings
+    entropy: Entropy
+
+    @classmethod
+    def build(cls, settings: Settings, secret: bytes, entropy: Entropy) -> "Kindred":
+        """Everything but the signing keys, which `start` reads from the database."""
+        engine = create_engine(
+            url_of(settings.database_url.get_secret_value()),
+            timeout=settings.database_timeout,
+            pool_size=settings.database_pool_size,
+        )
+        db = Database(engine, timeout=settings.database_timeout)
+        keys = Keys(db, SecretKeys.derive(secret), entropy)
+        hasher = Hasher(settings.hashing_threads)
+        issuer = Issuer(keys, settings.issuer, settings.audience)
+        minting = Minting(issuer, entropy, settings.access_token_ttl)
+        depth = settings.lineage_depth
+        idle, absolute = settings.refresh_token_ttl, settings.session_ttl
+        return cls(
+            db=db,
+            keys=keys,
+            hasher=hasher,
+            sign_in=SignIn(db, minting, entropy, hasher, idle, absolute, depth),
+            rotation=Rotation(db, minting, entropy, idle, settings.replay_leeway, depth),
+            sessions=Sessions(db, issuer, entropy, depth),
+            accounts=Accounts(db, entropy, hasher, settings.password_min_length),
+            pruning=Pruning(db, settings.retention, settings.event_retention),
+            settings=settings,
+            entropy=entropy,
+        )
+
+    async def start(self, now: datetime) -> None:
+        """Read the signing keys, and make the first one on a new database."""
+        await self.keys.ensure(self.settings.signing_algorithm, now)
+
+    async def stop(self) -> None:
+        """Give back threads and connections."""
+        self.hasher.close()
+        await self.db.close()

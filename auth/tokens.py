@@ -1,0 +1,184 @@
+"""Tokens: made, and told apart.
+
+Both kinds are JWTs, and neither can stand in for the other: they differ in `typ`, in `aud` and in their keys.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from auth.encoding import base64url, is_canonical
+from auth.keys import Keys
+
+# Ours are about 400 characters; what is longer is not worth a look.
+LONGEST_TOKEN = 2048
+# How far the clocks of two machines may differ before one refuses what the other has just issued (TOK-10).
+CLOCK_SKEW = timedelta(seconds=30)
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)")
+# Every check that PyJWT would make against a clock is ours to make, against the clock that we are given.
+_OPTIONS: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+
+
+class TokenKind(StrEnum):
+    """The `typ` of a token's header (RFC 8725 section 3.11)."""
+
+    ACCESS = "at+jwt"  # RFC 9068 section 2.1
+    REFRESH = "rt+jwt"
+
+
+class InvalidToken(Exception):
+    """Not a token of that kind from this service, or not one that still counts. Why is nobody's business."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who issues tokens, and for whom."""
+
+    keys: Keys
+    name: str
+    audience: str
+
+    @property
+    def refresh_audience(self) -> str:
+        """Refresh tokens are for the issuer alone."""
+        return f"{self.name}#refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a genuine token says."""
+
+    user_id: UUID
+    session_id: UUID
+    jti: str
+    issued_at: datetime
+    expires_at: datetime
+    generation: int
+
+
+def create_refresh_token(
+    issuer: Issuer,
+    *,
+    user_id: UUID,
+    session_id: UUID,
+    generation: int,
+    jti: str,
+    issued_at: datetime,
+    expires_at: datetime,
+) -> str:
+    """A refresh token. The same arguments give the same token, which is how an answer can be given twice."""
+    claims = {
+        "iss": issuer.name,
+        "aud": issuer.refresh_audience,
+        "sub": str(user_id),
+        "sid": str(session_id),
+        "gen": generation,
+        "jti": jti,
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+    }
+    return jwt.encode(claims, issuer.keys.secret.refresh_tokens, "HS256", {"typ": TokenKind.REFRESH.value})
+
+
+def create_access_token(
+    issuer: Issuer,
+    *,
+    user_id: UUID,
+    session_id: UUID,
+    jti: str,
+    auth_time: datetime,
+    issued_at: datetime,
+    expires_at: datetime,
+) -> str:
+    """An access token (RFC 9068 section 2.2). `auth_time` is when the person last gave their password."""
+    key = issuer.keys.ring.signing(issued_at)
+    claims = {
+        "iss": issuer.name,
+        "aud": issuer.audience,
+        "sub": str(user_id),
+        "sid": str(session_id),
+        "jti": jti,
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+        "auth_time": int(auth_time.timestamp()),
+    }
+    return jwt.encode(claims, key.private, key.algorithm, {"typ": TokenKind.ACCESS.value, "kid": key.kid})
+
+
+def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> Claims:
+    """What a genuine token of that kind says; raises `InvalidToken` for all else.
+
+    An access token past its `exp` is refused here. A refresh token is not: whether it was not used in time, or was
+    used and comes again, only its family can tell.
+    """
+    compact = _COMPACT.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
+    if compact is None or not is_canonical(compact[1]):
+        raise InvalidToken
+    try:
+        header = jwt.get_unverified_header(token)
+        # Before the claims are looked at, and by our own list: the header does not choose how it is verified
+        # (RFC 8725 sections 3.1 and 3.11).
+        if header.get("typ") != kind:
+            raise InvalidToken
+        key, algorithm, audience = _verification(issuer, kind, header.get("kid"), now)
+        require = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"] + ["gen"] * (kind is TokenKind.REFRESH)
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=audience,
+            issuer=issuer.name,
+            options=_OPTIONS | {"require": require, "strict_aud": True},
+        )
+        genuine = Claims(
+            user_id=UUID(claims["sub"]),
+            session_id=UUID(claims["sid"]),
+            jti=claims["jti"],
+            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            generation=claims.get("gen", 0),
+        )
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError):
+        raise InvalidToken from None
+    if kind is TokenKind.ACCESS and not (genuine.issued_at - CLOCK_SKEW <= now < genuine.expires_at):
+        raise InvalidToken
+    return genuine
+
+
+def _verification(issuer: Issuer, kind: TokenKind, kid: object, now: datetime) -> tuple[Any, str, str]:
+    if kind is TokenKind.REFRESH:
+        return issuer.keys.secret.refresh_tokens, "HS256", issuer.refresh_audience
+    key = issuer.keys.ring.verifying(kid, now)
+    if key is None:
+        raise InvalidToken
+    return key.public, key.algorithm, issuer.audience
+
+
+def digest(jti: str) -> bytes:
+    """What the store holds of a refresh token. A plain hash will do for 256 random bits (ASVS 6.5.2)."""
+    return hashlib.sha256(jti.encode()).digest()
+
+
+def derive_successor(keys: Keys, presented: Claims, idempotency_key: str) -> str:
+    """The `jti` of the token that follows `presented` in the attempt that this key names.
+
+    Derived and not drawn: the service can compute again what it once answered without having stored it, and nobody
+    else can, not even with the presented token, the key and a copy of the database.
+    """
+    attempt = b"".join(
+        (
+            presented.session_id.bytes,
+            presented.generation.to_bytes(8, "big"),
+            # A digest, because its length is fixed: only the last part may be of any length.
+            digest(presented.jti),
+            idempotency_key.encode(),
+        )
+    )
+    return base64url(hmac.digest(keys.secret.successors, attempt, "sha256"))
