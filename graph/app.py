@@ -1,0 +1,112 @@
+"""The application: the one place, beside the command line, that builds things and passes them on."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.routing import Route
+
+from auth.clock import Clock, SystemClock
+from auth.entropy import Entropy
+from auth.passwords import HashingBusy
+from auth.secret import load_secret
+from auth.service import Kindred
+from auth.settings import Settings
+from db.engine import DatabaseUnavailable
+from db.migrate import current, head
+from graph import pages, rest
+from graph.view import NO_STORE, GraphQLView
+
+logger = logging.getLogger("kindred")
+
+# Far less than a new signing key is published ahead of its use.
+SECONDS_BETWEEN_KEY_READS = 30
+
+
+class NotMigrated(Exception):
+    """The database lacks migrations. The message says what to do."""
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entropy | None = None) -> FastAPI:
+    """The service over these settings. Raises `UnfitSecret`; what needs the database is done when it starts."""
+    clock, entropy = clock or SystemClock(), entropy or Entropy()
+    secret = load_secret(settings, entropy)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        kindred = Kindred.build(settings, secret, entropy)
+        app.state.kindred = kindred
+        try:
+            await require_migrations(kindred)
+            await kindred.start(clock.now())
+            reading_keys = asyncio.create_task(_read_keys(kindred))
+            # What start-up made lives as long as the process: later collections need not look at it again.
+            gc.collect()
+            gc.freeze()
+            yield
+            reading_keys.cancel()
+        finally:
+            await kindred.stop()
+
+    app = FastAPI(
+        title="Kindred",
+        lifespan=lifespan,
+        docs_url=None,  # these pages load scripts from a CDN
+        redoc_url=None,
+        openapi_url=None if settings.in_production else "/openapi.json",
+        exception_handlers={
+            DatabaseUnavailable: rest.unavailable,
+            HashingBusy: rest.unavailable,
+            RequestValidationError: rest.unprocessable,
+        },
+    )
+    graphiql = pages.graphiql if settings.shows_graphiql else None
+    app.router.routes.append(
+        Route("/graphql", GraphQLView(lambda: app.state.kindred, clock, graphiql), include_in_schema=False)
+    )
+    if graphiql:
+        app.router.routes.extend(pages.assets())
+    app.include_router(rest.router(clock))
+
+    @app.get("/.well-known/jwks.json", summary="The public keys of access tokens (RFC 7517)")
+    async def jwks(request: Request) -> JSONResponse:
+        kindred: Kindred = request.app.state.kindred
+        # Public, and less than a new key is published ahead: whoever keeps it has a key before it signs.
+        return JSONResponse(kindred.keys.ring.jwks(clock.now()), headers={"cache-control": "public, max-age=300"})
+
+    @app.get("/healthz", summary="Whether the process is alive")
+    async def healthz() -> JSONResponse:
+        return JSONResponse({"status": "ok"}, headers=NO_STORE)
+
+    @app.get("/readyz", summary="Whether the database is reachable and migrated")
+    async def readyz(request: Request) -> JSONResponse:
+        if await current(request.app.state.kindred.db) == newest:
+            return JSONResponse({"status": "ok"}, headers=NO_STORE)
+        return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
+
+    newest = head()
+    return app
+
+
+async def require_migrations(kindred: Kindred) -> None:
+    """Raises `NotMigrated` unless the database has had every migration."""
+    if await current(kindred.db) != head():
+        raise NotMigrated("The database is not up to date. Run `alembic upgrade head`, then start again.")
+
+
+async def _read_keys(kindred: Kindred) -> None:
+    """Take up keys that were added or retired elsewhere."""
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_KEY_READS)
+        with suppress(DatabaseUnavailable):
+            await kindred.keys.load()
+
+
+def from_environment() -> FastAPI:
+    """What uvicorn calls in each worker."""
+    return create_app(Settings())

@@ -1,0 +1,104 @@
+"""The command `kindred`."""
+
+import os
+from datetime import datetime
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from auth.service import Kindred
+from db.base import metadata
+from db.migrate import current, head, missing_tables
+from graph import cli_keys, cli_sessions, cli_users
+from graph.app import require_migrations
+from graph.command import Refused, explained, settings_or_exit, with_kindred
+from graph.development import prepare
+from graph.schema import sdl
+
+main = typer.Typer(
+    help="Kindred: sign-in and sessions for GraphQL applications.\n\n"
+    "Settings are environment variables, KINDRED_DATABASE_URL and KINDRED_SECRET above all; the README lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+main.add_typer(cli_users.users, name="user")
+main.add_typer(cli_sessions.sessions, name="session")
+main.add_typer(cli_keys.keys, name="key")
+
+
+@main.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="How many processes share the work.", min=1)] = 1,
+) -> None:
+    """Run the service.
+
+    In development it brings the database up to date first, and on one without users makes the user `demo`.
+    In production it starts only on a database that `alembic upgrade head` has brought up to date.
+    """
+    settings = settings_or_exit()
+    if settings.in_production:
+        with_kindred(lambda kindred, _now: require_migrations(kindred))
+    else:
+        with explained():
+            prepare(settings, f"http://{host}:{port}")
+    # Workers read the settings for themselves, from the same environment.
+    uvicorn.run(
+        "graph.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
+        proxy_headers=False,
+        server_header=False,
+        log_level=os.environ.get("UVICORN_LOG_LEVEL", "info"),
+    )
+
+
+@main.command()
+def check() -> None:
+    """Verify that the service could start: settings, secret, database, migrations, tables, signing keys."""
+    settings = settings_or_exit()
+    typer.echo(f"ok  settings ({settings.environment.value})")
+
+    async def look(kindred: Kindred, _now: datetime) -> None:
+        typer.echo("ok  secret")
+        found, newest = await current(kindred.db), head()
+        typer.echo(f"ok  database reachable ({kindred.db.engine.dialect.name})")
+        if missing := await missing_tables(kindred.db):
+            raise Refused(f"Tables are missing: {', '.join(missing)}. Run `alembic upgrade head`.")
+        typer.echo(f"ok  tables ({len(metadata.tables)})")
+        if found != newest:
+            raise Refused(
+                f"Migrations are missing: it has {found}, the newest is {newest}. Run `alembic upgrade head`."
+            )
+        typer.echo(f"ok  migrations ({found})")
+        await kindred.keys.load()
+        typer.echo("ok  signing keys")
+
+    with_kindred(look)
+
+
+@main.command()
+def prune() -> None:
+    """Delete sessions that ended long ago, old security events and old failed sign-ins, in small batches."""
+
+    async def work(kindred: Kindred, now: datetime) -> None:
+        pruned = await kindred.pruning.prune(now)
+        typer.echo(
+            f"Deleted {pruned.sessions} sessions, {pruned.events} security events and "
+            f"{pruned.login_failures} counts of failed sign-ins."
+        )
+
+    with_kindred(work)
+
+
+@main.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    typer.echo(sdl(), nl=False)

@@ -1,0 +1,76 @@
+"""`kindred session`: who is signed in."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from auth.outcomes import NotFound, Origin
+from auth.service import Kindred
+from db.base import RevocationReason, SessionState
+from db.families import state_of
+from graph.command import Refused, moment, table, user_named, with_kindred
+from graph.devices import describe_device
+from graph.inputs import parse_id
+from graph.pagination import LONGEST_PAGE
+
+sessions = typer.Typer(help="List a user's sessions, and end them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Whose sessions.", metavar="NAME", show_default=False)]
+
+
+@sessions.command("list")
+def list_(
+    name: Name,
+    every: Annotated[bool, typer.Option("--all", help="Ended sessions too.")] = False,
+) -> None:
+    """List a user's sessions, last used first."""
+
+    async def work(kindred: Kindred, now: datetime) -> None:
+        user = await user_named(kindred, name)
+        rows, after = [], None
+        while page := await kindred.sessions.page(
+            user.id, state=None if every else SessionState.ACTIVE, after=after, limit=LONGEST_PAGE, now=now
+        ):
+            rows += [
+                (
+                    str(family.id),
+                    family.revocation_reason or state_of(family, now).value,
+                    family.device_name or describe_device(family.user_agent),
+                    family.ip or "-",
+                    moment(family.created_at),
+                    moment(family.last_used_at),
+                    moment(family.expires_at),
+                )
+                for family in page
+            ]
+            after = (page[-1].last_used_at, page[-1].id)
+        table(("ID", "STATE", "DEVICE", "ADDRESS", "SIGNED IN", "LAST USED", "ENDS"), rows)
+
+    with_kindred(work)
+
+
+@sessions.command()
+def revoke(
+    name: Name,
+    session_id: Annotated[str | None, typer.Argument(help="Which one, as listed.", metavar="[ID]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="End every session of the user.")] = False,
+) -> None:
+    """End one session of a user, or all of them."""
+    if (session_id is None) != every:
+        raise typer.BadParameter("Give the ID of one session, or --all.")
+
+    async def work(kindred: Kindred, now: datetime) -> None:
+        user = await user_named(kindred, name)
+        reason = RevocationReason.REVOKED_BY_OPERATOR
+        if session_id is None:
+            ended = await kindred.sessions.revoke_all(user.id, Origin(), now, reason=reason)
+            typer.echo(f"Ended {ended} sessions of {user.username}.")
+            return
+        family_id = parse_id(session_id)
+        outcome = await kindred.sessions.revoke(user.id, family_id, Origin(), now, reason) if family_id else NotFound()
+        if isinstance(outcome, NotFound):
+            raise Refused(f"{user.username} has no session {session_id}. `kindred session list {name}` shows all.")
+        typer.echo(f"The session is at its end ({outcome.family.revocation_reason or 'EXPIRED'}).")
+
+    with_kindred(work)

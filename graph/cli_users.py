@@ -1,0 +1,98 @@
+"""`kindred user`: who can sign in."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from auth.accounts import UnfitUsername, UsernameTaken
+from auth.outcomes import WeakPassword
+from auth.service import Kindred
+from graph.command import Refused, moment, read_password, table, user_named, with_kindred
+
+users = typer.Typer(help="Make users, list them, let them in or not.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The name the person signs in with.", metavar="NAME", show_default=False)]
+
+
+@users.command()
+def add(
+    name: Name,
+    email: Annotated[str | None, typer.Option(help="Where security notices go.", metavar="ADDRESS")] = None,
+) -> None:
+    """Make a user. The password is asked for, or read from standard input."""
+    password = read_password()
+
+    async def work(kindred: Kindred, now: datetime) -> None:
+        try:
+            made = await kindred.accounts.add(name, email, password, now)
+        except UnfitUsername as error:
+            raise Refused(str(error)) from None
+        except UsernameTaken:
+            raise Refused(f"There is a user {name!r} already, or one whose name is compared as the same.") from None
+        if isinstance(made, WeakPassword):
+            raise Refused(made.reason)
+        typer.echo(f"Made user {made.username}.")
+
+    with_kindred(work)
+
+
+@users.command("list")
+def list_() -> None:
+    """List all users."""
+
+    async def work(kindred: Kindred, _now: datetime) -> None:
+        table(
+            ("NAME", "STATE", "EMAIL", "CREATED", "PASSWORD CHANGED"),
+            [
+                (
+                    user.username,
+                    "active" if user.is_active else "disabled",
+                    user.email or "-",
+                    moment(user.created_at),
+                    moment(user.password_changed_at),
+                )
+                for user in await kindred.accounts.every()
+            ],
+        )
+
+    with_kindred(work)
+
+
+@users.command()
+def disable(name: Name) -> None:
+    """Let a user in no more, and end all of their sessions at once."""
+
+    async def work(kindred: Kindred, now: datetime) -> None:
+        user = await user_named(kindred, name)
+        ended = await kindred.accounts.disable(user.id, now)
+        typer.echo(f"Disabled {user.username}, and ended {ended} of their sessions.")
+
+    with_kindred(work)
+
+
+@users.command()
+def enable(name: Name) -> None:
+    """Let a disabled user sign in again. Sessions that were ended stay ended."""
+
+    async def work(kindred: Kindred, _now: datetime) -> None:
+        user = await user_named(kindred, name)
+        await kindred.accounts.enable(user.id)
+        typer.echo(f"Enabled {user.username}.")
+
+    with_kindred(work)
+
+
+@users.command("set-password")
+def set_password(name: Name) -> None:
+    """Give a user a new password, and end all of their sessions. It is asked for, or read from standard input."""
+    password = read_password()
+
+    async def work(kindred: Kindred, now: datetime) -> None:
+        user = await user_named(kindred, name)
+        outcome = await kindred.accounts.set_password(user, password, now)
+        if isinstance(outcome, WeakPassword):
+            raise Refused(outcome.reason)
+        typer.echo(f"Set a new password for {user.username}, and ended {outcome.revoked_count} of their sessions.")
+
+    with_kindred(work)

@@ -1,0 +1,97 @@
+"""What a request carries: one instant, where it came from, and who is asking, found out when first needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+from strawberry.dataloader import DataLoader
+from strawberry.types import Info as StrawberryInfo
+
+from auth.outcomes import Origin
+from auth.service import Kindred
+from auth.sessions import Unauthenticated
+from db.base import IP_LENGTH, USER_AGENT_LENGTH
+from db.families import TokenFamily
+from db.lineage import RefreshToken
+
+# A user's id and a family's.
+FamilyKey = tuple[UUID, UUID]
+
+
+def origin_of(request: Request) -> Origin:
+    """Where a request came from: the peer's address, and the User-Agent header, cut to what the store holds."""
+    user_agent = request.headers.get("user-agent")
+    return Origin(
+        ip=request.client.host[:IP_LENGTH] if request.client else None,
+        user_agent=user_agent[:USER_AGENT_LENGTH] if user_agent else None,
+    )
+
+
+@dataclass
+class Context:
+    """One for each GraphQL request. `now` was read from the clock once, and everything is judged by it."""
+
+    kindred: Kindred
+    request: Request
+    response: Response
+    now: datetime
+    _caller: TokenFamily | None = field(default=None, init=False)
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the request came from."""
+        return origin_of(self.request)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the request carries no credentials at all."""
+        return "authorization" not in self.request.headers
+
+    async def caller(self) -> TokenFamily:
+        """The live session that is asking. Raises `Unauthenticated`, which is answered with HTTP 401."""
+        if self._caller is None:
+            scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer":
+                raise Unauthenticated
+            self._caller = await self.kindred.sessions.authenticate(token.strip(), self.now)
+        return self._caller
+
+    async def caller_if_any(self) -> TokenFamily | None:
+        """The live session that is asking; None where there is no access token, or one that is no good."""
+        try:
+            return await self.caller()
+        except Unauthenticated:
+            return None
+
+    @cached_property
+    def lineages(self) -> DataLoader[FamilyKey, list[RefreshToken]]:
+        """The lineage of families, many in one statement: a page of sessions asks once."""
+
+        async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshToken]]:
+            found = await self.kindred.sessions.lineages(_user_of(keys), [family_id for _, family_id in keys])
+            return [found[family_id] for _, family_id in keys]
+
+        return DataLoader(load)
+
+    @cached_property
+    def families(self) -> DataLoader[FamilyKey, TokenFamily | None]:
+        """Families, many in one statement: a page of security events asks once."""
+
+        async def load(keys: list[FamilyKey]) -> Sequence[TokenFamily | None]:
+            found = await self.kindred.sessions.several(_user_of(keys), [family_id for _, family_id in keys])
+            return [found.get(family_id) for _, family_id in keys]
+
+        return DataLoader(load)
+
+
+def _user_of(keys: list[FamilyKey]) -> UUID:
+    # All that one request may see belongs to one user: the viewer, or whose token the one mutation was about.
+    (user_id,) = {user_id for user_id, _ in keys}
+    return user_id
+
+
+Info = StrawberryInfo[Context, None]

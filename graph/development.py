@@ -1,0 +1,40 @@
+"""What development makes by itself, so that the first start needs no other step. Production makes up nothing."""
+
+import asyncio
+
+import typer
+
+from auth.clock import SystemClock
+from auth.entropy import Entropy
+from auth.outcomes import WeakPassword
+from auth.secret import load_secret
+from auth.service import Kindred
+from auth.settings import Settings
+from db.engine import url_of
+from db.migrate import upgrade
+
+DEMO = "demo"
+
+
+def prepare(settings: Settings, address: str) -> None:
+    """Bring the database up to date, and give one without users a user to try things with."""
+    upgrade(url_of(settings.database_url.get_secret_value()))
+    password = asyncio.run(_make_demo(settings))
+    typer.echo(f"Kindred is starting at {address}")
+    if settings.shows_graphiql:
+        typer.echo(f"GraphiQL: {address}/graphql")
+    if password:
+        typer.echo(f"\nMade a user to try it with; the password is shown this once:\n  {DEMO}  {password}\n")
+
+
+async def _make_demo(settings: Settings) -> str | None:
+    entropy = Entropy()
+    kindred = Kindred.build(settings, load_secret(settings, entropy), entropy)
+    try:
+        if await kindred.accounts.every():
+            return None
+        password = entropy.password()
+        made = await kindred.accounts.add(DEMO, None, password, SystemClock().now())
+        return None if isinstance(made, WeakPassword) else password
+    finally:
+        await kindred.stop()

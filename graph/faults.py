@@ -1,0 +1,91 @@
+"""Top-level errors: what is said of a request that could not be answered, and what is not."""
+
+import logging
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from auth.passwords import HashingBusy
+from auth.sessions import Unauthenticated
+from db.engine import DatabaseUnavailable
+
+logger = logging.getLogger("kindred")
+
+RETRY_AFTER = 1  # seconds
+
+
+class Code(StrEnum):
+    """`extensions.code` of a top-level error."""
+
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    BAD_REQUEST = "BAD_REQUEST"
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    UNAVAILABLE = "UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+    PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+    VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+
+
+STATUS = {Code.UNAUTHENTICATED: 401, Code.UNAVAILABLE: 503}
+
+NOBODY = "Sign in first, and send the access token as `Authorization: Bearer`."
+NO_LONGER_ANYBODY = "The access token is invalid or has expired, or its session has been ended."
+UNAVAILABLE = "The service cannot answer right now. Try again in a moment."
+
+
+class BadUserInput(Exception):
+    """An argument that no value of its type should have. The message is for a developer, and does not repeat it."""
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether the same request may be answered a moment later."""
+    return isinstance(error, DatabaseUnavailable | HashingBusy)
+
+
+def describe(error: GraphQLError, *, incident: UUID, anonymous: bool) -> tuple[Code, dict[str, Any]]:
+    """An error as it is answered. What is not meant for the caller is logged under `incident`, and masked."""
+    cause = error.original_error
+    extensions: dict[str, Any] = {}
+    match cause:
+        case Unauthenticated():
+            code, message = Code.UNAUTHENTICATED, NOBODY if anonymous else NO_LONGER_ANYBODY
+        case BadUserInput():
+            code, message = Code.BAD_USER_INPUT, str(cause)
+        case None if isinstance(error, GraphQLSyntaxError):
+            code, message = Code.PARSE_FAILED, error.message
+        case None | GraphQLError():
+            code, message = _of_the_document(error)
+        case _ if is_outage(cause):
+            code, message = Code.UNAVAILABLE, UNAVAILABLE
+            logger.warning("unavailable: %s", type(cause.__cause__ or cause).__name__)
+        case _:
+            code, message = Code.INTERNAL, "Something went wrong here. It has been logged under this ID."
+            extensions["id"] = str(incident)
+            logger.error("internal error %s", incident, exc_info=cause)
+    answer: dict[str, Any] = {"message": message, "extensions": {"code": code.value} | extensions}
+    if error.locations:
+        answer["locations"] = [location.formatted for location in error.locations]
+    if error.path:
+        answer["path"] = error.path
+    return code, answer
+
+
+# graphql-core repeats the value that it could not take, and what was put in the wrong place may be a password.
+_REPEATED = re.compile(r"(?s)(?<=value): (?!.*cannot represent).*|, found:? .*|(?<=Value) '.*'(?= does not exist in)")
+_ABOUT_A_VALUE = ("Variable '$", "OneOf Input Object", "Expected value of type", "Expected non-nullable type")
+
+
+def _of_the_document(error: GraphQLError) -> tuple[Code, str]:
+    message = _REPEATED.sub("", error.message)
+    about_a_value = message != error.message or message.startswith(_ABOUT_A_VALUE)
+    return Code.BAD_USER_INPUT if about_a_value else Code.VALIDATION_FAILED, message.rstrip(".") + "."
+
+
+def describe_all(errors: Sequence[GraphQLError], *, incident: UUID, anonymous: bool) -> tuple[set[Code], list[Any]]:
+    """Every error as it is answered, and the codes that are among them."""
+    described = [describe(error, incident=incident, anonymous=anonymous) for error in errors]
+    return {code for code, _ in described}, [answer for _, answer in described]

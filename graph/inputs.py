@@ -1,0 +1,85 @@
+"""What can be given, and what of it has no meaning."""
+
+import re
+from uuid import UUID
+
+import strawberry
+
+from auth.names import clean_device_name
+from graph.faults import BadUserInput
+
+# Printable ASCII, so that a key is the same in a GraphQL string and in an HTTP header.
+IDEMPOTENCY_KEY = r"^[\x21-\x7e]{16,128}$"
+BAD_IDEMPOTENCY_KEY = "An idempotency key has 16 to 128 printable ASCII characters and no spaces."
+
+
+def check_idempotency_key(key: str | None) -> str | None:
+    """The key as it may be, or None where there is none; raises `BadUserInput`."""
+    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
+        raise BadUserInput(BAD_IDEMPOTENCY_KEY)
+    return key
+
+
+def check_device_name(name: str) -> str:
+    """A device's name as it is stored; raises `BadUserInput`."""
+    cleaned = clean_device_name(name)
+    if cleaned is None:
+        raise BadUserInput("A device's name has 1 to 100 characters, none of them invisible.")
+    return cleaned
+
+
+def parse_id(text: str) -> UUID | None:
+    """The id, in the one spelling that the API gives out; None for what can be the id of nothing."""
+    try:
+        parsed = UUID(text)
+    except ValueError:
+        return None
+    return parsed if str(parsed) == text else None
+
+
+@strawberry.input(description="Who signs in, and on what.")
+class LoginInput:
+    username: str = strawberry.field(description="The name the person signs in with.")
+    password: str = strawberry.field(description="The person's password.")
+    device_name: str | None = strawberry.field(
+        default=None, description="What to call this session in the list, such as `Work laptop`."
+    )
+
+
+@strawberry.input(description="The token to exchange, and the name of the attempt.")
+class RefreshTokenInput:
+    refresh_token: str = strawberry.field(description="The session's current refresh token.")
+    idempotency_key: str | None = strawberry.field(
+        default=None,
+        description=(
+            "A value the client makes up before it sends the request, stores beside the token and sends again if no\n"
+            "answer came: 16 to 128 characters, hard to guess. The same token with the same key yields the same\n"
+            "successor, so a lost answer costs nothing; with any other key, or none, it is a replay."
+        ),
+    )
+
+
+@strawberry.input(
+    one_of=True,
+    description="Exactly one: the ID of a session of the viewer, or any refresh token of the session, "
+    "which needs no access token.",
+)
+class RevokeSessionInput:
+    id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="The ID of a session of the viewer."
+    )
+    refresh_token: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Any refresh token of the session, current or not."
+    )
+
+
+@strawberry.input(description="The password as it is, and as it shall be.")
+class ChangePasswordInput:
+    current_password: str = strawberry.field(description="The viewer's password as it is.")
+    new_password: str = strawberry.field(description="What it shall be: hard to guess, at most 1,024 bytes.")
+
+
+@strawberry.input(description="A session, and what to call it.")
+class RenameSessionInput:
+    id: strawberry.ID = strawberry.field(description="The ID of a session of the viewer.")
+    device_name: str = strawberry.field(description="What to call it in the list: 1 to 100 characters.")

@@ -1,0 +1,232 @@
+"""What can be done. Each mutation: its result, then one `match` from outcome to answer."""
+
+from typing import Annotated, assert_never
+
+import strawberry
+
+from auth import outcomes
+from auth.outcomes import (
+    Ended,
+    Expired,
+    Invalid,
+    NotFound,
+    PasswordSet,
+    Replayed,
+    Revoked,
+    Rotated,
+    SignedIn,
+    WrongCredentials,
+)
+from graph.context import Info
+from graph.errors import (
+    InvalidCredentialsError,
+    InvalidRefreshTokenError,
+    RefreshTokenExpiredError,
+    RefreshTokenReplayedError,
+    SessionNotFoundError,
+    SessionRevokedError,
+    TooManyAttemptsError,
+    WeakPasswordError,
+)
+from graph.inputs import (
+    ChangePasswordInput,
+    LoginInput,
+    RefreshTokenInput,
+    RenameSessionInput,
+    RevokeSessionInput,
+    check_device_name,
+    check_idempotency_key,
+    parse_id,
+)
+from graph.types import Session, TokenPair, User
+
+
+def _outcome_of(mutation: str) -> str:
+    return f"The outcome of `{mutation}`. Match `... on UserError` too: members may be added."
+
+
+@strawberry.type(description="The person is signed in.")
+class LoginSuccess:
+    tokens: TokenPair = strawberry.field(description="The credentials of the new session.")
+    session: Session = strawberry.field(description="The new session.")
+    viewer: User = strawberry.field(description="The person who signed in.")
+
+
+LoginResult = Annotated[
+    LoginSuccess | InvalidCredentialsError | TooManyAttemptsError,
+    strawberry.union("LoginResult", description=_outcome_of("login")),
+]
+
+
+@strawberry.type(description="The token was exchanged for its successor.")
+class RefreshTokenSuccess:
+    tokens: TokenPair = strawberry.field(description="The session's new credentials.")
+    session: Session = strawberry.field(description="The session.")
+
+
+RefreshTokenResult = Annotated[
+    RefreshTokenSuccess
+    | InvalidRefreshTokenError
+    | RefreshTokenExpiredError
+    | RefreshTokenReplayedError
+    | SessionRevokedError
+    | TooManyAttemptsError,
+    strawberry.union("RefreshTokenResult", description=_outcome_of("refreshToken")),
+]
+
+
+@strawberry.type(description="The session is at its end.")
+class RevokeSessionSuccess:
+    session: Session = strawberry.field(description="The session, as it now is.")
+
+
+RevokeSessionResult = Annotated[
+    RevokeSessionSuccess | SessionNotFoundError | InvalidRefreshTokenError,
+    strawberry.union("RevokeSessionResult", description=_outcome_of("revokeSession")),
+]
+
+
+@strawberry.type(description="Several sessions were ended.")
+class RevokeSessionsPayload:
+    revoked_count: int = strawberry.field(description="How many sessions were active and now are not.")
+
+
+@strawberry.type(description="The password was changed.")
+class ChangePasswordSuccess:
+    revoked_count: int = strawberry.field(description="How many other sessions were ended.")
+
+
+ChangePasswordResult = Annotated[
+    ChangePasswordSuccess | InvalidCredentialsError | WeakPasswordError | TooManyAttemptsError,
+    strawberry.union("ChangePasswordResult", description=_outcome_of("changePassword")),
+]
+
+
+@strawberry.type(description="The session has its new name.")
+class RenameSessionSuccess:
+    session: Session = strawberry.field(description="The session, as it now is.")
+
+
+RenameSessionResult = Annotated[
+    RenameSessionSuccess | SessionNotFoundError,
+    strawberry.union("RenameSessionResult", description=_outcome_of("renameSession")),
+]
+
+
+# The results are nullable: an error in a field of a result must not take the tokens beside it along.
+@strawberry.type(description="What can be done. At most one of these fields in a document.")
+class Mutation:
+    @strawberry.mutation(description="Exchange a username and a password for a new session.")
+    async def login(
+        self, info: Info, input: Annotated[LoginInput, strawberry.argument(description="Who signs in.")]
+    ) -> LoginResult | None:
+        context = info.context
+        device_name = check_device_name(input.device_name) if input.device_name is not None else None
+        outcome = await context.kindred.sign_in.login(
+            input.username, input.password, device_name, context.origin, context.now
+        )
+        match outcome:
+            case SignedIn(tokens, family, user):
+                return LoginSuccess(
+                    tokens=TokenPair.of(tokens), session=Session.of(family, context.now), viewer=User.of(user)
+                )
+            case WrongCredentials():
+                return InvalidCredentialsError()
+            case _:
+                assert_never(outcome)
+
+    @strawberry.mutation(
+        description="Exchange a refresh token for its successor. Each works once: presenting it again ends the whole "
+        "session."
+    )
+    async def refresh_token(
+        self, info: Info, input: Annotated[RefreshTokenInput, strawberry.argument(description="What to exchange.")]
+    ) -> RefreshTokenResult | None:
+        context = info.context
+        outcome = await context.kindred.rotation.refresh(
+            input.refresh_token, check_idempotency_key(input.idempotency_key), context.origin, context.now
+        )
+        match outcome:
+            case Rotated(tokens, family):
+                return RefreshTokenSuccess(tokens=TokenPair.of(tokens), session=Session.of(family, context.now))
+            case Invalid():
+                return InvalidRefreshTokenError()
+            case Expired():
+                return RefreshTokenExpiredError()
+            case Revoked():
+                return SessionRevokedError()
+            case Replayed():
+                return RefreshTokenReplayedError()
+            case _:
+                assert_never(outcome)
+
+    @strawberry.mutation(description="End one session. Ending an ended session succeeds and changes nothing.")
+    async def revoke_session(
+        self, info: Info, input: Annotated[RevokeSessionInput, strawberry.argument(description="Which one.")]
+    ) -> RevokeSessionResult | None:
+        context, sessions = info.context, info.context.kindred.sessions
+        outcome: outcomes.RevokeOutcome
+        if input.refresh_token:
+            outcome = await sessions.revoke_by_token(input.refresh_token, context.origin, context.now)
+        else:
+            caller = await context.caller()
+            session_id = parse_id(input.id or "")
+            outcome = (
+                await sessions.revoke(caller.user_id, session_id, context.origin, context.now)
+                if session_id
+                else NotFound()
+            )
+        match outcome:
+            case Ended(family):
+                return RevokeSessionSuccess(session=Session.of(family, context.now))
+            case NotFound():
+                return SessionNotFoundError()
+            case Invalid():
+                return InvalidRefreshTokenError()
+            case _:
+                assert_never(outcome)
+
+    @strawberry.mutation(description="End every session of the viewer but the current one.")
+    async def revoke_other_sessions(self, info: Info) -> RevokeSessionsPayload | None:
+        context = info.context
+        caller = await context.caller()
+        revoked = await context.kindred.sessions.revoke_all(caller.user_id, context.origin, context.now, but=caller.id)
+        return RevokeSessionsPayload(revoked_count=revoked)
+
+    @strawberry.mutation(description="End every session of the viewer, the current one too.")
+    async def revoke_all_sessions(self, info: Info) -> RevokeSessionsPayload | None:
+        context = info.context
+        caller = await context.caller()
+        revoked = await context.kindred.sessions.revoke_all(caller.user_id, context.origin, context.now)
+        return RevokeSessionsPayload(revoked_count=revoked)
+
+    @strawberry.mutation(description="Set a new password, and end every other session.")
+    async def change_password(
+        self, info: Info, input: Annotated[ChangePasswordInput, strawberry.argument(description="Old and new.")]
+    ) -> ChangePasswordResult | None:
+        context = info.context
+        outcome = await context.kindred.accounts.change_password(
+            await context.caller(), input.current_password, input.new_password, context.origin, context.now
+        )
+        match outcome:
+            case PasswordSet(revoked_count):
+                return ChangePasswordSuccess(revoked_count=revoked_count)
+            case WrongCredentials():
+                return InvalidCredentialsError(text="The current password is wrong.")
+            case outcomes.WeakPassword(reason):
+                return WeakPasswordError(text=reason)
+            case _:
+                assert_never(outcome)
+
+    @strawberry.mutation(description="Give a session a name its owner will recognise.")
+    async def rename_session(
+        self, info: Info, input: Annotated[RenameSessionInput, strawberry.argument(description="Which, and what.")]
+    ) -> RenameSessionResult | None:
+        context = info.context
+        caller = await context.caller()
+        name = check_device_name(input.device_name)
+        session_id = parse_id(input.id)
+        family = await context.kindred.sessions.rename(caller.user_id, session_id, name) if session_id else None
+        if family is None:
+            return SessionNotFoundError()
+        return RenameSessionSuccess(session=Session.of(family, context.now))

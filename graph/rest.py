@@ -1,0 +1,104 @@
+"""The REST door: one endpoint, over the same use case as the mutation `refreshToken`."""
+
+from typing import Annotated, assert_never
+
+from fastapi import APIRouter, Header, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from auth.clock import Clock
+from auth.outcomes import Expired, Invalid, Replayed, Revoked, Rotated
+from auth.service import Kindred
+from graph.context import origin_of
+from graph.faults import RETRY_AFTER, UNAVAILABLE
+from graph.inputs import IDEMPOTENCY_KEY
+from graph.view import NO_STORE, challenge
+
+
+class RefreshBody(BaseModel):
+    """The token to exchange."""
+
+    model_config = ConfigDict(strict=True)
+
+    refresh_token: str = Field(description="The session's current refresh token. Good for one call.")
+
+
+class RefreshAnswer(BaseModel):
+    """The session's new credentials (RFC 6749 section 5.1)."""
+
+    access_token: str = Field(description="A signed JWT, for the header `Authorization: Bearer`.")
+    refresh_token: str = Field(description="Good for one call.")
+    token_type: str = Field(description="Always `bearer`.")
+    expires_in: int = Field(description="The access token's lifetime in seconds.")
+
+
+class Refusal(BaseModel):
+    """Why not."""
+
+    detail: str
+
+
+def router(clock: Clock) -> APIRouter:
+    """The door's routes. The service itself is found in the application's state once that has started."""
+    routes = APIRouter()
+
+    @routes.post(
+        "/auth/token/refresh",
+        summary="Exchange a refresh token for its successor",
+        response_model=RefreshAnswer,
+        responses={401: {"model": Refusal}, 422: {"model": Refusal}, 503: {"model": Refusal}},
+    )
+    async def refresh(
+        request: Request,
+        body: RefreshBody,
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                pattern=IDEMPOTENCY_KEY,
+                description="The client's name for this attempt, kept until an answer came: 16 to 128 printable ASCII "
+                "characters, hard to guess. The same token with the same key yields the same successor.",
+            ),
+        ] = None,
+    ) -> JSONResponse:
+        kindred: Kindred = request.app.state.kindred
+        outcome = await kindred.rotation.refresh(body.refresh_token, idempotency_key, origin_of(request), clock.now())
+        match outcome:
+            case Rotated(tokens):
+                return JSONResponse(
+                    {
+                        "access_token": tokens.access_token,
+                        "refresh_token": tokens.refresh_token,
+                        "token_type": "bearer",
+                        "expires_in": tokens.expires_in,
+                    },
+                    headers=NO_STORE,
+                )
+            case Invalid():
+                return _refused("Invalid token")
+            case Expired():
+                return _refused("Token expired")
+            case Revoked():
+                return _refused("Token revoked")
+            case Replayed():
+                return _refused("Token reused")
+            case _:
+                assert_never(outcome)
+
+    return routes
+
+
+def _refused(detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, 401, NO_STORE | {"www-authenticate": challenge(anonymous=False)})
+
+
+async def unavailable(_request: Request, _error: Exception) -> JSONResponse:
+    """503: nothing is known to have been spent, and the same request may be sent again."""
+    return JSONResponse({"detail": UNAVAILABLE}, 503, NO_STORE | {"retry-after": str(RETRY_AFTER)})
+
+
+async def unprocessable(_request: Request, error: Exception) -> JSONResponse:
+    """422: what is wrong and where, without an echo of what was sent, which may be a token."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    detail = [{name: problem[name] for name in ("loc", "msg", "type")} for problem in problems]
+    return JSONResponse({"detail": detail}, 422, NO_STORE)
