@@ -1,0 +1,63 @@
+# Python 3.11 to 3.13 and make are all that is needed. `make` alone lists what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+# The first of these that is there and fits; `make PYTHON=...` chooses another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(FITS)' 2>/dev/null && { echo $$python; break; }; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help run install test check format bench schema lock clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/installed ## Serve on http://127.0.0.1:8000, with a database and a secret of its own
+	@$(BIN)/kindred serve
+
+install: .venv/installed ## Make .venv, with the command .venv/bin/kindred
+
+test: .venv/installed-dev ## Run every test, on SQLite and PostgreSQL
+	@$(BIN)/pytest -n auto
+
+check: .venv/installed-dev ## Check format, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: .venv/installed-dev ## Format the code, and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: .venv/installed-dev ## Measure rotations on a PostgreSQL of its own
+	@$(BIN)/python -m tests.bench.rotation
+
+schema: .venv/installed ## Write schema.graphql anew
+	@$(BIN)/kindred schema > schema.graphql
+
+lock: ## Lock the dependencies anew; needs uv
+	uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements.txt
+	uv pip compile pyproject.toml --group build --group dev -c requirements.txt --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.txt
+
+clean: ## Remove .venv and what tools leave behind; databases and secrets stay
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none was found. Try: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "Installing Kindred into .venv; the first time this takes about half a minute ..."
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	@echo "Installing what the tests need, PostgreSQL among it ..."
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
