@@ -25,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+AUTOCOMMIT = "AUTOCOMMIT"
 # How often a transaction that collided with another one is tried, and the pauses between attempts in seconds.
 COLLISIONS = 4
 PAUSES = (0.01, 0.05, 0.2, 0.5)
@@ -149,10 +150,9 @@ class Database:
     def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
         self.engine = engine
         self.timeout = timeout
-        if engine.dialect.name == "postgresql":
-            self._reading = self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
-        else:
-            self._reading, self._single = engine.execution_options(only_reads=True), engine
+        self._commits_by_itself = engine.dialect.name == "postgresql"
+        autocommit = {"isolation_level": AUTOCOMMIT} if self._commits_by_itself else {"only_reads": True}
+        self._by_itself = engine.execution_options(**autocommit)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -171,20 +171,24 @@ class Database:
 
         On SQLite, where there are no round trips, it is a transaction.
         """
-        async with self._connection(self._single, commit_under_way=True) as conn:
-            yield conn
+        if self._commits_by_itself:
+            async with self._autocommit(commit_under_way=True) as conn:
+                yield conn
+        else:
+            async with self.transaction() as conn:
+                yield conn
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """For statements that only read, each on its own."""
-        async with self._connection(self._reading, commit_under_way=False) as conn:
+        async with self._autocommit(commit_under_way=False) as conn:
             yield conn
 
     @asynccontextmanager
-    async def _connection(self, engine: AsyncEngine, *, commit_under_way: bool) -> AsyncIterator[Connection]:
+    async def _autocommit(self, *, commit_under_way: bool) -> AsyncIterator[Connection]:
         connected = False
         try:
-            async with engine.begin() as conn:
+            async with self._by_itself.connect() as conn:
                 connected = True
                 yield conn
         except Exception as error:

@@ -36,6 +36,7 @@ from db.base import (
     one_of,
     table_of,
 )
+from db.compiled import Compiled
 from db.engine import Connection
 
 DEVICE_NAME_LENGTH = 100
@@ -74,7 +75,7 @@ class TokenFamily(SQLModel, table=True):
 families = table_of(TokenFamily)
 
 _IS_IT = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindparam("of_family"))
-_BY_ID = select(families).where(_IS_IT)
+_BY_ID = Compiled(select(families).where(_IS_IT))
 
 # The one statement that decides a rotation: it claims first, and whoever finds no row left to change judges after.
 ROTATE = (
@@ -127,8 +128,8 @@ async def insert_family(conn: Connection, family: dict[str, Any]) -> TokenFamily
 
 async def get(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily | None:
     """The family, by its primary key; None if the user has none with this id."""
-    result = await conn.execute(_BY_ID, {"of_user": user_id, "of_family": family_id})
-    return cast(TokenFamily | None, result.one_or_none())
+    row = await _BY_ID.one_or_none(conn, {"of_user": user_id, "of_family": family_id})
+    return cast(TokenFamily | None, row)
 
 
 async def several(conn: Connection, user_id: UUID, ids: Sequence[UUID]) -> Sequence[TokenFamily]:

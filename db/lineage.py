@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from db.base import CLUSTERED, IP_LENGTH, REWRITTEN_IN_PLACE, USER_AGENT_LENGTH, table_of
+from db.compiled import Compiled
 from db.engine import Connection
 from db.families import ROTATE, TokenFamily, families
 
@@ -67,7 +68,8 @@ _riding_along = (
     .returning(literal_column("1"))
     .cte("lineage")
 )
-_ROTATE_WITH_LINEAGE = select(_rotated).add_cte(_riding_along)
+_ROTATE_WITH_LINEAGE = Compiled(select(_rotated).add_cte(_riding_along))
+_ROTATE_ALONE = Compiled(ROTATE)
 
 # SQLite has no UPDATE inside a WITH: a second statement of the same transaction.
 _sqlite_insert = sqlite.insert(refresh_tokens)
@@ -111,8 +113,8 @@ async def rotate(
     }
     if slots and conn.dialect.name == "postgresql":
         claim |= {"from_user_agent": user_agent, "slots": slots}
-        return cast(TokenFamily | None, (await conn.execute(_ROTATE_WITH_LINEAGE, claim)).one_or_none())
-    family = cast(TokenFamily | None, (await conn.execute(ROTATE, claim)).one_or_none())
+        return cast(TokenFamily | None, await _ROTATE_WITH_LINEAGE.one_or_none(conn, claim))
+    family = cast(TokenFamily | None, await _ROTATE_ALONE.one_or_none(conn, claim))
     if family is not None:
         await record(conn, family, user_agent=user_agent, slots=slots)
     return family

@@ -1,6 +1,5 @@
 """The command `kindred`."""
 
-import os
 from datetime import datetime
 from typing import Annotated
 
@@ -34,6 +33,9 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="How many processes share the work.", min=1)] = 1,
+    access_log: Annotated[
+        bool | None, typer.Option(help="A line for each request. Not given: in development only.", show_default=False)
+    ] = None,
 ) -> None:
     """Run the service.
 
@@ -56,7 +58,7 @@ def serve(
         # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
         proxy_headers=False,
         server_header=False,
-        log_level=os.environ.get("UVICORN_LOG_LEVEL", "info"),
+        access_log=not settings.in_production if access_log is None else access_log,
     )
 
 

@@ -1,9 +1,12 @@
-"""The schema, built once: caches that hit, and rules that are made before the first request."""
+"""The schema, and the one rule of ours that every document is held to."""
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import strawberry
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -13,8 +16,11 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     ValidationRule,
+    parse,
+    specified_rules,
 )
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
 
 from graph.mutations import Mutation
 from graph.queries import Query
@@ -51,6 +57,32 @@ class OneMutationField(ValidationRule):
                 self.report_error(GraphQLError("A document may have one mutation field only.", fields))
 
 
+_RULES = (*specified_rules, OneMutationField)
+
+
+@lru_cache(maxsize=CACHED_DOCUMENTS)
+def understand(query: str) -> tuple[DocumentNode, list[GraphQLError]]:
+    """A document, parsed and validated the first time it comes; raises `GraphQLSyntaxError`.
+
+    Front ends send a handful of documents over and over. By the text and not by the parsed document, whose hash would
+    be as dear as a look at all of it; and never with rules made per request, which no cache would know again.
+    """
+    document = parse(query, max_tokens=MOST_TOKENS)
+    return document, validate_document(schema._schema, document, _RULES)
+
+
+class Documents(SchemaExtension):
+    """Takes parsing and validation from `understand`."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Before Strawberry would parse."""
+        context = self.execution_context
+        if context.query:
+            context.graphql_document, errors = understand(context.query)
+            context.pre_execution_errors = list(errors)
+        yield
+
+
 class Schema(strawberry.Schema):
     """Strawberry's, but that it leaves the logging of errors to us."""
 
@@ -58,19 +90,7 @@ class Schema(strawberry.Schema):
         """Nothing: Strawberry would log the text of the query, and passwords with it (LOG-01)."""
 
 
-schema = Schema(
-    query=Query,
-    mutation=Mutation,
-    types=[Node, User, Session, SecurityEvent],
-    # Made anew for each request, over caches that are shared. The rule is a class made once: one made per request
-    # would never find a cached validation.
-    extensions=[
-        lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-        lambda: AddValidationRules([OneMutationField]),
-        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-    ],
-)
+schema = Schema(query=Query, mutation=Mutation, types=[Node, User, Session, SecurityEvent], extensions=[Documents])
 
 
 def sdl() -> str:

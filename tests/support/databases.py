@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import psutil
 from sqlalchemy.engine import URL, make_url
 
 from db.engine import url_of
@@ -19,7 +20,7 @@ TABLES = "refresh_tokens, token_families, security_events, login_failures, usern
 class Server:
     """PostgreSQL: the one that KINDRED_TEST_POSTGRES_URL names, else one of its own in a temporary folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
         self.folder: Path | None = None
         self.url = os.environ.get("KINDRED_TEST_POSTGRES_URL", "")
         if not self.url:
@@ -31,9 +32,12 @@ class Server:
                 self._server = get_server(self.folder / "data")
                 self.url = self._server.get_uri()
             # Nobody pulls the plug on a test: what `kill -9` of the service must survive needs no fsync.
-            self._server.psql("ALTER SYSTEM SET fsync = off")
-            self._server.psql("ALTER SYSTEM SET max_connections = 300")
+            self._server.psql(f"ALTER SYSTEM SET fsync = {'on' if fsync else 'off'}")
             self._server.psql("SELECT pg_reload_conf()")
+
+    def process(self) -> psutil.Process | None:
+        """The server's own process, whose children serve the connections; None where it is not ours."""
+        return psutil.Process(self._server.get_pid()) if self.folder else None
 
     def stop(self) -> None:
         """Stop the server and remove its folder, where it was ours."""
