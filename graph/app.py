@@ -62,6 +62,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         exception_handlers={
             DatabaseUnavailable: rest.unavailable,
             HashingBusy: rest.unavailable,
+            Exception: rest.broken,
             RequestValidationError: rest.unprocessable,
         },
     )

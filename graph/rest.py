@@ -102,3 +102,8 @@ async def unprocessable(_request: Request, error: Exception) -> JSONResponse:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     detail = [{name: problem[name] for name in ("loc", "msg", "type")} for problem in problems]
     return JSONResponse({"detail": detail}, 422, NO_STORE)
+
+
+async def broken(_request: Request, _error: Exception) -> JSONResponse:
+    """500: a bug. Nothing of it is told; uvicorn has the traceback."""
+    return JSONResponse({"detail": "Something went wrong here. It has been logged."}, 500, NO_STORE)
