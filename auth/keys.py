@@ -72,10 +72,10 @@ class KeyRing:
 
     def signing(self, now: datetime) -> AccessKey:
         """The key to sign with: of those that are active, the newest."""
-        return max(
-            (key for key in self._keys.values() if key.active_from <= now),
-            key=lambda key: (key.active_from, key.kid),
-        )
+        by_age = sorted(self._keys.values(), key=lambda key: (key.active_from, key.kid))
+        active = [key for key in by_age if key.active_from <= now]
+        # Where the clock that made the very first key is ahead of ours, it is active all the same.
+        return active[-1] if active else by_age[0]
 
     def verifying(self, kid: object, now: datetime) -> AccessKey | None:
         """The key of that name, or None where there is none or it has been retired."""

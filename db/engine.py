@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -150,6 +150,9 @@ class Database:
     def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
         self.engine = engine
         self.timeout = timeout
+        # SQLite has one writer at a time, and lets those who wait find out by trying again and again, with no order
+        # among them. Within this process they queue instead.
+        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         self._commits_by_itself = engine.dialect.name == "postgresql"
         autocommit = {"isolation_level": AUTOCOMMIT} if self._commits_by_itself else {"only_reads": True}
         self._by_itself = engine.execution_options(**autocommit)
@@ -159,7 +162,7 @@ class Database:
         """One transaction, committed when the block ends and rolled back when it raises."""
         commit_under_way = False
         try:
-            async with self.engine.connect() as conn, conn.begin():
+            async with self._turn, self.engine.connect() as conn, conn.begin():
                 yield conn
                 commit_under_way = True
         except Exception as error:
