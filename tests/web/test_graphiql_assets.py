@@ -1,0 +1,128 @@
+"""The GraphiQL page: what it is built from, what it may load, and what it leaves behind. None of it needs Node."""
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import build_schema, parse, validate
+from httpx2 import ASGITransport, AsyncClient
+from starlette.applications import Starlette
+
+from graph import pages
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "web" / "graphiql"
+DOCUMENTS = sorted((SOURCES / "documents").glob("*.graphql"))
+RECORD: dict[str, dict[str, str]] = json.loads((pages.STATIC / "graphiql.build.json").read_bytes())
+
+
+def digests(directory: Path, paths: list[Path]) -> dict[str, str]:
+    return {path.relative_to(directory).as_posix(): sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+async def get(address: str) -> Any:
+    """What the routes of the page's files answer."""
+    transport = ASGITransport(Starlette(routes=pages.assets()))
+    async with AsyncClient(transport=transport, base_url="http://kindred.test") as client:
+        return await client.get(address)
+
+
+def page() -> str:
+    return bytes(pages.graphiql().body).decode()
+
+
+def test_the_built_files_are_of_the_present_sources() -> None:
+    """Where this fails, run `npm ci && npm run build` in web/."""
+    sources = [path for path in SOURCES.rglob("*") if path.is_file()]
+    sources += [ROOT / "web" / "package.json", ROOT / "web" / "package-lock.json"]
+    assert digests(ROOT, sources) == RECORD["sources"]
+
+
+def test_the_built_files_are_as_they_were_built() -> None:
+    """Nobody edited them, and none is missing or left over."""
+    built = [path for path in pages.STATIC.glob("graphiql.*") if path.name != "graphiql.build.json"]
+    assert digests(pages.STATIC, built) == RECORD["built"]
+
+
+def test_the_lock_file_pins_hashes_and_names_no_registry() -> None:
+    """It installs from whatever registry npm is set to."""
+    packages = json.loads((ROOT / "web" / "package-lock.json").read_bytes())["packages"]
+    installed = {name: package for name, package in packages.items() if name}
+    assert [name for name, package in installed.items() if "resolved" in package] == []
+    assert [name for name, package in installed.items() if "integrity" not in package] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_each_first_document_fits_the_schema(document: Path) -> None:
+    """A person's first press on Run works."""
+    schema = build_schema((ROOT / "schema.graphql").read_text())
+    assert validate(schema, parse(document.read_text())) == []
+
+
+def test_the_page_has_nothing_inline_and_loads_only_our_files() -> None:
+    """Its policy would block anything else, and a network that has no internet would miss it."""
+    assert "<title>Kindred GraphiQL</title>" in page()
+    assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", page()) == []
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page())
+    assert [address for address in addresses if not address.startswith(("assets/graphiql.", "data:,"))] == []
+
+
+def test_the_page_is_locked_down() -> None:
+    """No scripts or styles but ours, no frames, no referrer, and no copy of it in a cache (WEB-04 to WEB-09)."""
+    headers = pages.graphiql().headers
+    policy = dict(directive.split(" ", 1) for directive in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+
+
+async def test_each_file_of_the_page_may_be_kept_for_good_at_the_address_that_the_page_gives() -> None:
+    """That address changes with the content."""
+    for address, media_type in zip(
+        re.findall(r'"(assets/[^"]*)"', page()), ("text/css", "text/javascript"), strict=True
+    ):
+        answer = await get(f"/{address}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == f"{media_type}; charset=utf-8"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "immutable" not in (await get(f"/{address}0")).headers["cache-control"]
+
+
+async def test_the_licences_of_the_packages_come_along() -> None:
+    """The built files say where they are."""
+    answer = await get("/assets/graphiql.licences.txt")
+    for name in ("graphiql 4.1.2 (MIT)", "graphql 16.15.0 (MIT)", "react 18.3.1 (MIT)"):
+        assert name in answer.text
+    assert "graphiql.licences.txt" in (await get("/assets/graphiql.js")).text[:200]
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "graphiql.build.json", "..%2fpages.py", "%2e%2e/pages.py"])
+async def test_no_other_file_is_served(name: str) -> None:
+    """Only what the page loads."""
+    assert (await get(f"/assets/{name}")).status_code == 404
+
+
+def test_nothing_of_the_page_is_kept_in_the_browser_or_put_into_the_url() -> None:
+    """Variables hold passwords. GraphiQL's own storage is bundled with it, and used unless it is given another."""
+    own = {path.name: path.read_text() for path in SOURCES.glob("*.js*") if path.suffix in {".js", ".jsx"}}
+    assert "storage={inMemory(" in own["main.jsx"]
+    assert "shouldPersistHeaders={false}" in own["main.jsx"]
+    kept = r"localStorage|sessionStorage|indexedDB|document\.cookie|\blocation\b|\bhistory\."
+    assert [name for name, text in own.items() if re.search(kept, text)] == []
+
+
+def test_the_sheet_loads_nothing() -> None:
+    """Fonts and icons from elsewhere would tell who is working with it, and the policy forbids them."""
+    sheet = (pages.STATIC / "graphiql.css").read_text()
+    assert "@import" not in sheet
+    assert [
+        address for address in re.findall(r"url\((.{0,20})", sheet) if not address.lstrip("\"'").startswith("data:")
+    ] == []
