@@ -7,7 +7,7 @@ from uuid import UUID
 
 from auth.entropy import Entropy
 from auth.events import event
-from auth.names import clean_username, username_key
+from auth.names import clean_email, clean_username, username_key
 from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, WeakPassword, WrongCredentials
 from auth.passwords import Hasher, normalize_password
 from auth.sessions import Unauthenticated, end
@@ -24,6 +24,10 @@ class UnfitUsername(Exception):
     """What was given cannot be a username. The message is for a person."""
 
 
+class UnfitEmail(Exception):
+    """What was given cannot be an e-mail address. The message is for a person."""
+
+
 class UsernameTaken(Exception):
     """There is a user of that name, or of one that is compared as the same."""
 
@@ -38,10 +42,12 @@ class Accounts:
     password_min_length: int
 
     async def add(self, username: str, email: str | None, password: str, now: datetime) -> User | WeakPassword:
-        """Make a user. Raises `UnfitUsername` and `UsernameTaken`."""
+        """Make a user. Raises `UnfitUsername`, `UnfitEmail` and `UsernameTaken`."""
         name, key = clean_username(username), username_key(username)
         if name is None or key is None:
             raise UnfitUsername("A username has 1 to 128 characters, none of them invisible.")
+        if email is not None and (email := clean_email(email)) is None:
+            raise UnfitEmail("This cannot be an e-mail address.")
         if reason := await self._weakness(password, name):
             return WeakPassword(reason)
         return await self._add(name, key, email, await self._hash(password), now)

@@ -4,7 +4,7 @@ import unicodedata
 
 from db.families import DEVICE_NAME_LENGTH
 from db.usernames import USERNAME_KEY_LENGTH
-from db.users import USERNAME_LENGTH
+from db.users import EMAIL_LENGTH, USERNAME_LENGTH
 
 _JOINERS = "\u200c\u200d"
 
@@ -29,6 +29,17 @@ def clean_device_name(name: str) -> str | None:
     """A device's name as it is stored, without outer spaces; None for what cannot be one."""
     cleaned = unicodedata.normalize("NFC", name[: 4 * DEVICE_NAME_LENGTH]).strip()
     return cleaned if 0 < len(cleaned) <= DEVICE_NAME_LENGTH and _shows(cleaned) else None
+
+
+def clean_email(address: str) -> str | None:
+    """An e-mail address as it is stored, without outer spaces; None for what cannot be one.
+
+    Whether it is one is for a message to find out: here it only has to fit, to show, and to have two sides.
+    """
+    cleaned = unicodedata.normalize("NFC", address[: 4 * EMAIL_LENGTH]).strip()
+    name, _, host = cleaned.rpartition("@")
+    fits = len(cleaned) <= EMAIL_LENGTH and _shows(cleaned) and not any(map(str.isspace, cleaned))
+    return cleaned if name and host and fits else None
 
 
 def _fold(text: str) -> str:

@@ -35,7 +35,10 @@ def load_secret(settings: Settings, entropy: Entropy) -> bytes:
 def _read(path: Path) -> bytes:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise UnfitSecret(f"Others may read {path}, which holds the server secret. Mend it: chmod 600 {path}")
-    secret = path.read_text(encoding="utf-8").strip()
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise UnfitSecret(f"The secret in {path} is not text (try `openssl rand -base64 32`)") from None
     if reason := unfit(secret):
         raise UnfitSecret(f"The secret in {path} {reason}")
     return secret.encode()

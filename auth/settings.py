@@ -130,6 +130,20 @@ class Settings(BaseSettings):
             raise ValueError("must name a file")
         return value
 
+    @field_validator(
+        "access_token_ttl",
+        "refresh_token_ttl",
+        "session_ttl",
+        "replay_leeway",
+        "retention",
+        "event_retention",
+        mode="before",
+    )
+    @classmethod
+    def _seconds(cls, value: object) -> object:
+        # What comes from the environment is text, and Pydantic reads numbers alone as seconds.
+        return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
     @field_validator("access_token_ttl", "refresh_token_ttl", "session_ttl", "retention", "event_retention")
     @classmethod
     def _positive(cls, value: timedelta) -> timedelta:

@@ -148,6 +148,9 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             generation=claims.get("gen", 0),
         )
+        # A successor is derived from these, so they must be what they look like, whoever signed them.
+        if not genuine.jti.isascii() or (kind is TokenKind.REFRESH and not _is_generation(genuine.generation)):
+            raise InvalidToken
     except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InvalidToken from None
     if kind is TokenKind.ACCESS and not (genuine.issued_at - CLOCK_SKEW <= now < genuine.expires_at):
@@ -171,6 +174,10 @@ def _verification(issuer: Issuer, kind: TokenKind, kid: object, now: datetime) -
     if key is None:
         raise InvalidToken
     return key.public, key.algorithm, issuer.audience
+
+
+def _is_generation(claim: object) -> bool:
+    return type(claim) is int and 1 <= claim < 2**63
 
 
 def digest(jti: str) -> bytes:

@@ -1,12 +1,7 @@
-"""The database as use cases see it: a transaction, a single statement, and faults by what they mean.
-
-A fault is never an answer. What matters about one is whether anything can have been written:
-`RolledBack` says nothing was, `OutcomeUnknown` says it cannot be told.
-"""
+"""The database as use cases see it: a transaction, a single statement, a read, and a use case tried again."""
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import wraps
@@ -15,9 +10,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from db.faults import Collision, DatabaseUnavailable, OutcomeUnknown, RolledBack, raise_meaning
 
 Connection = AsyncConnection
 
@@ -29,30 +24,6 @@ AUTOCOMMIT = "AUTOCOMMIT"
 # How often a transaction that collided with another one is tried, and the pauses between attempts in seconds.
 COLLISIONS = 4
 PAUSES = (0.01, 0.05, 0.2, 0.5)
-
-# Serialization failure and deadlock: the database chose this transaction to give way.
-_COLLISION = {"40001", "40P01"}
-# Classes 08 connection exception, 57 operator intervention (shutdown, crash, statement timeout), 58 system error;
-# 28 access refused, 3D no such database, 53 out of resources; 25006 a standby, 55P03 no lock in time.
-_GOING_DOWN = {"08", "57", "58"}
-_OUTAGE_CLASSES = {*_GOING_DOWN, "28", "3D", "53"}
-_OUTAGES = {"25006", "55P03"}
-
-
-class DatabaseUnavailable(Exception):
-    """The database did not do what was asked. The cause is in `__cause__`; what to answer is 503."""
-
-
-class RolledBack(DatabaseUnavailable):
-    """Nothing was written, so the same work may be tried again whatever it is."""
-
-
-class Collision(RolledBack):
-    """Another transaction was in the way."""
-
-
-class OutcomeUnknown(DatabaseUnavailable):
-    """The connection broke while a commit was under way: it is either in the database or not."""
 
 
 def url_of(text: str) -> URL:
@@ -123,27 +94,6 @@ def _create_sqlite_engine(url: URL, timeout: float) -> AsyncEngine:
     return engine
 
 
-def _meaning(error: BaseException, *, commit_under_way: bool) -> DatabaseUnavailable | None:
-    """What a fault means; None for one that is a bug and no outage."""
-    lost = OutcomeUnknown() if commit_under_way else RolledBack()
-    if isinstance(error, PoolTimeout | OSError):  # OSError: connections refused, reset, timed out
-        return lost
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, sqlite3.OperationalError):
-        # "database is locked", a full disk, an I/O error: SQLite rolled back, and says so with certainty.
-        busy = cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-        return Collision() if busy else RolledBack()
-    state = getattr(cause, "sqlstate", None)
-    if state in _COLLISION:
-        return Collision()
-    if state is not None and (state in _OUTAGES or state[:2] in _OUTAGE_CLASSES):
-        # The server itself named the fault. Only where it was going down can a commit have gone in all the same.
-        return lost if state[:2] in _GOING_DOWN else RolledBack()
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return lost
-    return None
-
-
 class Database:
     """An engine, and the three ways to use it."""
 
@@ -166,7 +116,7 @@ class Database:
                 yield conn
                 commit_under_way = True
         except Exception as error:
-            _raise_meaning(error, commit_under_way=commit_under_way)
+            raise_meaning(error, commit_under_way=commit_under_way)
 
     @asynccontextmanager
     async def one_statement(self) -> AsyncIterator[Connection]:
@@ -195,18 +145,11 @@ class Database:
                 connected = True
                 yield conn
         except Exception as error:
-            _raise_meaning(error, commit_under_way=connected and commit_under_way)
+            raise_meaning(error, commit_under_way=connected and commit_under_way)
 
     async def close(self) -> None:
         """Give back every connection."""
         await self.engine.dispose()
-
-
-def _raise_meaning(error: Exception, *, commit_under_way: bool) -> None:
-    meaning = _meaning(error, commit_under_way=commit_under_way)
-    if meaning is None:
-        raise error
-    raise meaning from error
 
 
 class _HasDatabase(Protocol):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from auth.clock import Clock, SystemClock
@@ -17,7 +18,7 @@ from auth.passwords import HashingBusy
 from auth.secret import load_secret
 from auth.service import Kindred
 from auth.settings import Settings
-from db.engine import DatabaseUnavailable
+from db.faults import DatabaseUnavailable
 from db.migrate import current, head
 from graph import pages, rest
 from graph.view import NO_STORE, GraphQLView
@@ -64,6 +65,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             HashingBusy: rest.unavailable,
             Exception: rest.broken,
             RequestValidationError: rest.unprocessable,
+            HTTPException: rest.refused,
         },
     )
     graphiql = pages.graphiql if settings.shows_graphiql else None
@@ -86,7 +88,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
 
     @app.get("/readyz", summary="Whether the database is reachable and migrated")
     async def readyz(request: Request) -> JSONResponse:
-        if await current(request.app.state.kindred.db) == newest:
+        try:
+            async with asyncio.timeout(settings.database_timeout):
+                found = await current(request.app.state.kindred.db)
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        if found == newest:
             return JSONResponse({"status": "ok"}, headers=NO_STORE)
         return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
 

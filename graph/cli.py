@@ -10,7 +10,6 @@ from auth.service import Kindred
 from db.base import metadata
 from db.migrate import current, head, missing_tables
 from graph import cli_keys, cli_sessions, cli_users
-from graph.app import require_migrations
 from graph.command import Refused, explained, settings_or_exit, with_kindred
 from graph.development import prepare
 from graph.schema import sdl
@@ -44,7 +43,7 @@ def serve(
     """
     settings = settings_or_exit()
     if settings.in_production:
-        with_kindred(lambda kindred, _now: require_migrations(kindred))
+        with_kindred(lambda kindred, _now: kindred.keys.load())
     else:
         with explained():
             prepare(settings, f"http://{host}:{port}")
@@ -83,7 +82,7 @@ def check() -> None:
         await kindred.keys.load()
         typer.echo("ok  signing keys")
 
-    with_kindred(look)
+    with_kindred(look, migrated=False)
 
 
 @main.command()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from auth.accounts import UnfitUsername, UsernameTaken
+from auth.accounts import UnfitEmail, UnfitUsername, UsernameTaken
 from auth.outcomes import WeakPassword
 from auth.service import Kindred
 from graph.command import Refused, moment, read_password, table, user_named, with_kindred
@@ -26,7 +26,7 @@ def add(
     async def work(kindred: Kindred, now: datetime) -> None:
         try:
             made = await kindred.accounts.add(name, email, password, now)
-        except UnfitUsername as error:
+        except (UnfitUsername, UnfitEmail) as error:
             raise Refused(str(error)) from None
         except UsernameTaken:
             raise Refused(f"There is a user {name!r} already, or one whose name is compared as the same.") from None

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -16,9 +16,9 @@ from auth.keys import WrongSecret
 from auth.secret import UnfitSecret, load_secret
 from auth.service import Kindred
 from auth.settings import Settings
-from db.engine import DatabaseUnavailable
+from db.faults import DatabaseUnavailable
 from db.users import User
-from graph.app import NotMigrated
+from graph.app import NotMigrated, require_migrations
 
 T = TypeVar("T")
 
@@ -34,13 +34,16 @@ def explained() -> Iterator[None]:
         yield
     except (Refused, UnfitSecret, WrongSecret, NotMigrated) as error:
         fail(str(error))
+    except OSError as error:
+        # A file of SQLite's, or of the secret. What PostgreSQL's connection says is a DatabaseUnavailable by now.
+        fail(f"{error.strerror}: {error.filename}")
     except DatabaseUnavailable as error:
         # The cause's name and no more: its text may have the database's address, and the password in it.
         cause = type(error.__cause__).__name__ if error.__cause__ else "no answer in time"
         fail(f"The database did not answer ({cause}). Is KINDRED_DATABASE_URL right, and is the database running?")
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Say what went wrong, and leave."""
     typer.echo(f"kindred: {message}", err=True)
     raise typer.Exit(1)
@@ -58,14 +61,16 @@ def settings_or_exit() -> Settings:
         raise typer.Exit(1) from None
 
 
-def with_kindred(work: Callable[[Kindred, datetime], Awaitable[T]], settings: Settings | None = None) -> T:
-    """Run `work` over the database of the settings, at this instant."""
-    settings = settings or settings_or_exit()
+def with_kindred(work: Callable[[Kindred, datetime], Awaitable[T]], *, migrated: bool = True) -> T:
+    """Run `work` over the database of the settings, at this instant; unless told otherwise, only if it is migrated."""
+    settings = settings_or_exit()
     now = SystemClock().now()
 
     async def run() -> T:
         kindred = Kindred.build(settings, load_secret(settings, Entropy()), Entropy())
         try:
+            if migrated:
+                await require_migrations(kindred)
             return await work(kindred, now)
         finally:
             await kindred.stop()
@@ -88,7 +93,10 @@ def read_password() -> str:
     which every process of the machine can see."""
     if sys.stdin.isatty():
         return str(typer.prompt("New password", hide_input=True, confirmation_prompt="The same again"))
-    password = sys.stdin.readline().rstrip("\r\n")
+    try:
+        password = sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        fail("What came on standard input is not text in UTF-8.")
     if not password:
         fail("No password came on standard input.")
     return password

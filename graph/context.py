@@ -1,7 +1,8 @@
 """What a request carries: one instant, where it came from, and who is asking, found out when first needed."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
@@ -16,6 +17,7 @@ from auth.service import Kindred
 from auth.sessions import Unauthenticated
 from db.base import IP_LENGTH, USER_AGENT_LENGTH
 from db.families import TokenFamily
+from db.faults import DatabaseUnavailable
 from db.lineage import RefreshToken
 
 # A user's id and a family's.
@@ -39,7 +41,8 @@ class Context:
     request: Request
     response: Response
     now: datetime
-    _caller: TokenFamily | None = field(default=None, init=False)
+    # Whether the answer has new tokens in it. If it failed they would be lost, so what else it tells may be missing.
+    issued_tokens: bool = False
 
     @cached_property
     def origin(self) -> Origin:
@@ -53,12 +56,18 @@ class Context:
 
     async def caller(self) -> TokenFamily:
         """The live session that is asking. Raises `Unauthenticated`, which is answered with HTTP 401."""
-        if self._caller is None:
-            scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer":
-                raise Unauthenticated
-            self._caller = await self.kindred.sessions.authenticate(token.strip(), self.now)
-        return self._caller
+        return await self._asking
+
+    @cached_property
+    def _asking(self) -> asyncio.Task[TokenFamily]:
+        # Found out once, however many fields ask at the same time, and all of them get the same answer.
+        return asyncio.create_task(self._authenticate())
+
+    async def _authenticate(self) -> TokenFamily:
+        scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated
+        return await self.kindred.sessions.authenticate(token.strip(" "), self.now)
 
     async def caller_if_any(self) -> TokenFamily | None:
         """The live session that is asking; None where there is no access token, or one that is no good."""
@@ -66,13 +75,22 @@ class Context:
             return await self.caller()
         except Unauthenticated:
             return None
+        except DatabaseUnavailable:
+            if self.issued_tokens:
+                return None
+            raise
 
     @cached_property
     def lineages(self) -> DataLoader[FamilyKey, list[RefreshToken]]:
         """The lineage of families, many in one statement: a page of sessions asks once."""
 
         async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshToken]]:
-            found = await self.kindred.sessions.lineages(_user_of(keys), [family_id for _, family_id in keys])
+            try:
+                found = await self.kindred.sessions.lineages(_user_of(keys), [family_id for _, family_id in keys])
+            except DatabaseUnavailable:
+                if self.issued_tokens:
+                    return [[] for _ in keys]
+                raise
             return [found[family_id] for _, family_id in keys]
 
         return DataLoader(load)

@@ -31,6 +31,7 @@ async def _make_demo(settings: Settings) -> str | None:
     entropy = Entropy()
     kindred = Kindred.build(settings, load_secret(settings, entropy), entropy)
     try:
+        await kindred.keys.load()
         if await kindred.accounts.every():
             return None
         password = entropy.password()

@@ -11,7 +11,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 
 from auth.passwords import HashingBusy
 from auth.sessions import Unauthenticated
-from db.engine import DatabaseUnavailable
+from db.faults import DatabaseUnavailable
 
 logger = logging.getLogger("kindred")
 
@@ -56,7 +56,7 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool) -> tuple[C
         case BadUserInput():
             code, message = Code.BAD_USER_INPUT, str(cause)
         case None if isinstance(error, GraphQLSyntaxError):
-            code, message = Code.PARSE_FAILED, error.message
+            code, message = Code.PARSE_FAILED, _FOUND.sub(r"\1", error.message)
         case None | GraphQLError():
             code, message = _of_the_document(error)
         case _ if is_outage(cause):
@@ -76,12 +76,17 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool) -> tuple[C
 
 # graphql-core repeats the value that it could not take, and what was put in the wrong place may be a password.
 _REPEATED = re.compile(r"(?s)(?<=value): (?!.*cannot represent).*|, found:? .*|(?<=Value) '.*'(?= does not exist in)")
-_ABOUT_A_VALUE = ("Variable '$", "OneOf Input Object", "Expected value of type", "Expected non-nullable type")
+_ABOUT_A_VALUE = re.compile(
+    r"Variable '\$?\w+' (?!is )|OneOf Input Object|Expected value of|Value for member field"
+    r"|Field '\w+\.\w+' must be non-null"
+)
+# The same where the syntax is wrong; the place of it is told beside the message.
+_FOUND = re.compile(r"(?s)\b(Name|Int|Float|String|BlockString|sequence)(?: |: )'.*'")
 
 
 def _of_the_document(error: GraphQLError) -> tuple[Code, str]:
     message = _REPEATED.sub("", error.message)
-    about_a_value = message != error.message or message.startswith(_ABOUT_A_VALUE)
+    about_a_value = message != error.message or _ABOUT_A_VALUE.match(message) is not None
     return Code.BAD_USER_INPUT if about_a_value else Code.VALIDATION_FAILED, message.rstrip(".") + "."
 
 

@@ -127,6 +127,7 @@ class Mutation:
         )
         match outcome:
             case SignedIn(tokens, family, user):
+                context.issued_tokens = True
                 return LoginSuccess(
                     tokens=TokenPair.of(tokens), session=Session.of(family, context.now), viewer=User.of(user)
                 )
@@ -148,6 +149,7 @@ class Mutation:
         )
         match outcome:
             case Rotated(tokens, family):
+                context.issued_tokens = True
                 return RefreshTokenSuccess(tokens=TokenPair.of(tokens), session=Session.of(family, context.now))
             case Invalid():
                 return InvalidRefreshTokenError()
@@ -166,7 +168,7 @@ class Mutation:
     ) -> RevokeSessionResult | None:
         context, sessions = info.context, info.context.kindred.sessions
         outcome: outcomes.RevokeOutcome
-        if input.refresh_token:
+        if isinstance(input.refresh_token, str):  # an empty one too
             outcome = await sessions.revoke_by_token(input.refresh_token, context.origin, context.now)
         else:
             caller = await context.caller()

@@ -1,6 +1,6 @@
 """The REST door: one endpoint, over the same use case as the mutation `refreshToken`."""
 
-from typing import Annotated, assert_never
+from typing import Annotated, Any, assert_never
 
 from fastapi import APIRouter, Header, Request
 from fastapi.exceptions import RequestValidationError
@@ -90,6 +90,13 @@ def router(clock: Clock) -> APIRouter:
 
 def _refused(detail: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, 401, NO_STORE | {"www-authenticate": challenge(anonymous=False)})
+
+
+async def refused(_request: Request, error: Any) -> JSONResponse:
+    """404, 405 and their like."""
+    # 400 is how FastAPI calls a body that its parser gives up on, such as 100,000 brackets: as bad as any other.
+    status = 422 if error.status_code == 400 else error.status_code
+    return JSONResponse({"detail": error.detail}, status, NO_STORE | dict(error.headers or {}))
 
 
 async def unavailable(_request: Request, _error: Exception) -> JSONResponse:

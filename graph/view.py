@@ -38,7 +38,8 @@ class GraphQLView(GraphQL[Context, None]):
         try:
             response = await self._answer(request)
         except HTTPException as error:
-            response = refusal(error.status_code, error.reason)
+            # Strawberry repeats the name of an operation that the document lacks.
+            response = refusal(error.status_code, error.reason.partition(" named ")[0].rstrip(".") + ".")
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:

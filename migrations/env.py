@@ -24,6 +24,8 @@ def migrate(connection: Connection) -> None:
         render_as_batch=sqlite,
         compare_type=True,
         compare_server_default=True,
+        # CHECK constraints, which Alembic does not look at unless it is told to.
+        autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
     )
     with context.begin_transaction():
         context.run_migrations()
