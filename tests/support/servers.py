@@ -6,11 +6,27 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from uuid import uuid4
 
-from httpx2 import AsyncClient, HTTPError
+from httpx2 import AsyncClient, HTTPError, Limits
+
+from auth.clock import SystemClock
+from auth.entropy import Entropy
+from auth.names import username_key
+from auth.outcomes import Origin, SignedIn
+from auth.secret import load_secret
+from auth.service import Kindred
+from auth.settings import Settings
+from db.engine import url_of
+from db.migrate import upgrade
+from db.users import User
+from tests.support import databases
+from tests.support.doors import DOORS, Door, Pair
 
 SECRET = "a7Jr0zVb4mQk9Xw2Lf8Tn6Yc1Gs5Hd3P"
 
@@ -75,3 +91,87 @@ async def _answering(server: Process) -> None:
             except HTTPError:
                 await asyncio.sleep(0.1)
     raise AssertionError(f"the server did not come up:\n{server.log.read_text()}")
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Two servers, each a process of its own, on one database."""
+
+    database_url: str
+    servers: list[Process]
+
+    @asynccontextmanager
+    async def doors(self) -> AsyncIterator[list[Door]]:
+        """Both doors of both servers, through which a hundred requests go at once."""
+        limits = Limits(max_connections=100, max_keepalive_connections=100)
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(AsyncClient(base_url=server.url, limits=limits, timeout=30))
+                for server in self.servers
+            ]
+            yield [door(client) for door, client in product(DOORS.values(), clients)]
+
+
+@contextmanager
+def fleet_on(kind: str, postgres: str, folder: Path) -> Iterator[Fleet]:
+    """A fleet on a database of its own, of that kind. For fixtures that outlive a test, and so its event loop."""
+    with asyncio.Runner() as runner:
+        if kind == "sqlite":
+            database_url = databases.migrated_sqlite(folder / "kindred.db")
+        else:
+            database_url = runner.run(databases.create_database(postgres))
+            upgrade(url_of(database_url))
+        both = AsyncExitStack()
+
+        async def start() -> list[Process]:
+            starting = [serving(database_url, folder) for _ in range(2)]
+            return list(await asyncio.gather(*map(both.enter_async_context, starting)))
+
+        try:
+            yield Fleet(database_url, runner.run(start()))
+        finally:
+            runner.run(both.aclose())
+            if kind != "sqlite":
+                runner.run(databases.drop_database(database_url, postgres))
+
+
+@dataclass(frozen=True)
+class Backstage:
+    """The use cases over a database that servers are on, in a process that is not theirs: an operator's, say."""
+
+    kindred: Kindred
+    password_hash: str
+
+    async def user(self) -> User:
+        """A new user, without hashing the same password once for each."""
+        name = f"user-{uuid4().hex}"
+        return await self.kindred.accounts._add(
+            name, username_key(name) or "", None, self.password_hash, SystemClock().now()
+        )
+
+    async def sign_in(self, user: User) -> Pair | None:
+        """What comes of a sign-in once the password was found right; None where it came to nothing."""
+        signed_in: SignedIn | None = await self.kindred.sign_in._open(
+            user, username_key(user.username) or "", None, None, Origin(), SystemClock().now()
+        )
+        if signed_in is None:
+            return None
+        return Pair(signed_in.tokens.access_token, signed_in.tokens.refresh_token, str(signed_in.family.id))
+
+    async def session(self, user: User) -> Pair:
+        """A new session of a user."""
+        pair = await self.sign_in(user)
+        assert pair is not None
+        return pair
+
+
+@asynccontextmanager
+async def backstage(database_url: str, password_hash: str) -> AsyncIterator[Backstage]:
+    """Backstage of the servers on a database."""
+    settings = Settings(database_url=database_url, secret=SECRET)
+    kindred = Kindred.build(settings, load_secret(settings, Entropy()), Entropy())
+    try:
+        await kindred.start(SystemClock().now())
+        yield Backstage(kindred, password_hash)
+    finally:
+        await kindred.stop()

@@ -1,0 +1,53 @@
+"""What the database is asked: the SQL statements of a block, as they go out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asyncpg import Connection
+from asyncpg.connection import LoggedQuery
+from sqlalchemy import event
+
+from auth.service import Kindred
+
+_FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
+
+
+@contextmanager
+def statements(kindred: Kindred) -> Iterator[list[str]]:
+    """The statements that the block sends, without those that begin and end transactions.
+
+    SQLAlchemy is listened to, and PostgreSQL's driver beside it for what goes there on the short way.
+    """
+    sent: list[str] = []
+    listened_to: set[Connection] = set()
+
+    def record(statement: str) -> None:
+        if not statement.startswith(_FRAME):
+            sent.append(statement)
+
+    def of_sqlalchemy(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        record(statement)
+
+    def of_driver(logged: LoggedQuery) -> None:
+        record(logged.query)
+
+    def listen(connection: Any, *_: Any) -> None:
+        driver = connection.driver_connection
+        if driver not in listened_to:
+            driver.add_query_logger(of_driver)
+            listened_to.add(driver)
+
+    engine = kindred.db.engine.sync_engine
+    listeners: dict[str, Any] = {"before_cursor_execute": of_sqlalchemy}
+    if engine.dialect.name == "postgresql":
+        listeners["checkout"] = listen
+    for name, listener in listeners.items():
+        event.listen(engine, name, listener)
+    try:
+        yield sent
+    finally:
+        for name, listener in listeners.items():
+            event.remove(engine, name, listener)
+        for driver in listened_to:
+            driver.remove_query_logger(of_driver)
