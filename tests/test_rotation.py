@@ -11,13 +11,9 @@ from db.users import User
 from tests.support.clocks import FakeClock
 from tests.support.doors import EXPIRED, INVALID, REPLAYED, REVOKED, ROTATED, Api, Door, GraphQLDoor, RestDoor
 
+pytestmark = pytest.mark.usefixtures("alice")
+
 KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-phone"
-
-
-@pytest.fixture(autouse=True)
-def somebody(alice: User) -> User:
-    """Every test here has a user."""
-    return alice
 
 
 async def test_a_refresh_token_is_exchanged_for_its_successor(api: Api, door: Door) -> None:
