@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     database_timeout: Seconds = Field(
         5, description="Seconds that a request may wait for the database before it is answered with 503."
     )
-    database_pool_size: int = Field(10, ge=1, le=1000, description="PostgreSQL connections of each worker.")
+    database_pool_size: int = Field(10, ge=2, le=1000, description="PostgreSQL connections of each worker.")
     secret: SecretStr | None = Field(
         None,
         description="The server secret, at least 32 random characters. Whoever has it and the database can sign "

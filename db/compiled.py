@@ -26,12 +26,10 @@ class Compiled:
 
     async def one_or_none(self, conn: Connection, values: dict[str, Any]) -> Any:
         """The row, which reads like the model, or None."""
-        if (
-            conn.sync_connection is None
-            or conn.sync_connection.get_execution_options().get("isolation_level") != AUTOCOMMIT
-        ):
+        sync: Any = conn.sync_connection
+        if sync.get_execution_options().get("isolation_level") != AUTOCOMMIT:
             return (await conn.execute(self._statement, values)).one_or_none()
-        driver: Any = (await conn.get_raw_connection()).driver_connection
+        driver = sync.connection.driver_connection
         given = self._constants | values
         try:
             record = await driver.fetchrow(self._text, *[given[name] for name in self._positions])

@@ -8,6 +8,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -106,6 +107,10 @@ class Database:
         self._commits_by_itself = engine.dialect.name == "postgresql"
         autocommit = {"isolation_level": AUTOCOMMIT} if self._commits_by_itself else {"only_reads": True}
         self._by_itself = engine.execution_options(**autocommit)
+        # Half of the connections do single statements and are not handed back between them: to check one out and in
+        # again costs twice what the driver takes for the statement itself.
+        self._places = asyncio.Semaphore(engine.pool.size() // 2)  # type: ignore[attr-defined]
+        self._kept: list[Connection] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -141,15 +146,40 @@ class Database:
     async def _autocommit(self, *, commit_under_way: bool) -> AsyncIterator[Connection]:
         connected = False
         try:
-            async with self._by_itself.connect() as conn:
+            async with self._places:
+                conn = await self._take()
                 connected = True
-                yield conn
+                try:
+                    yield conn
+                    if conn.in_transaction():  # as SQLAlchemy sees it; the database has none open
+                        await conn.rollback()
+                except BaseException:
+                    await asyncio.shield(conn.close())
+                    raise
+                self._kept.append(conn)
         except Exception as error:
             raise_meaning(error, commit_under_way=connected and commit_under_way)
 
+    async def _take(self) -> Connection:
+        while self._kept:
+            conn = self._kept.pop()
+            if not _is_closed(conn):
+                return conn
+            await conn.invalidate()
+            await conn.close()
+        return await self._by_itself.connect()
+
     async def close(self) -> None:
         """Give back every connection."""
+        while self._kept:
+            await self._kept.pop().close()
         await self.engine.dispose()
+
+
+def _is_closed(conn: Connection) -> bool:
+    # PostgreSQL's driver notices when the server hangs up; a file does not.
+    driver: Any = conn.sync_connection and conn.sync_connection.connection.driver_connection
+    return isinstance(driver, asyncpg.Connection) and driver.is_closed()
 
 
 class _HasDatabase(Protocol):

@@ -30,7 +30,7 @@ def outage(kindred: Kindred, database_url: str, postgres: str) -> Outage:
     @asynccontextmanager
     async def of_sqlite() -> AsyncIterator[None]:
         path = Path(str(make_url(database_url).database))
-        await kindred.db.engine.dispose()
+        await kindred.db.close()
         path.rename(path.with_suffix(".aside"))
         path.mkdir()
         try:

@@ -78,7 +78,7 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("ENVIRONMENT", ["", "prod", "PRODUCTION", "staging"]),
         ("DATABASE_URL", ["", "hunter2", "mysql://u:hunter2@h/d", "postgresql+psycopg://u:hunter2@h/d", "/hunter2.db"]),
         ("DATABASE_TIMEOUT", ["", "0", "-1", "61", "soon", "nan", "inf"]),
-        ("DATABASE_POOL_SIZE", ["0", "1001", "1.5", "many"]),
+        ("DATABASE_POOL_SIZE", ["0", "1", "1001", "1.5", "many"]),
         ("SECRET", ["", "short", "x" * 40, "changeme" * 8, "0123456789" * 3 + "1", "abababababababababababababababab"]),
         ("SECRET_FILE", [""]),
         ("ISSUER", ["", "x" * 256]),

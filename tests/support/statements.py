@@ -42,6 +42,9 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
     listeners: dict[str, Any] = {"before_cursor_execute": of_sqlalchemy}
     if engine.dialect.name == "postgresql":
         listeners["checkout"] = listen
+        for kept in kindred.db._kept:
+            assert kept.sync_connection is not None
+            listen(kept.sync_connection.connection)
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     try:
