@@ -87,6 +87,12 @@ def _create_sqlite_engine(url: URL, timeout: float) -> AsyncEngine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
+    @event.listens_for(engine.sync_engine, "close")
+    def roll_back(connection: Any, _record: object) -> None:
+        # A request that is cut off between a statement and its rows leaves the statement open, and SQLite keeps a
+        # closed connection with its lock until the last statement is freed: nobody could write until then.
+        connection.rollback()
+
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
         if not connection.get_execution_options().get("only_reads"):
