@@ -8,11 +8,11 @@ from uuid import UUID
 from auth.entropy import Entropy
 from auth.events import event
 from auth.names import clean_email, clean_username, username_key
-from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, WeakPassword, WrongCredentials
+from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, TooManyAttempts, WeakPassword, WrongCredentials
 from auth.passwords import Hasher, normalize_password
 from auth.sessions import Unauthenticated, end
-from auth.sign_in import failure_subject
-from db import families, login_failures, security_events, usernames, users
+from auth.throttle import Guess, Throttle
+from db import families, security_events, usernames, users
 from db.base import RevocationReason, SecurityEventKind, SessionState
 from db.engine import Database, retried
 from db.families import TokenFamily, state_of
@@ -39,6 +39,7 @@ class Accounts:
     db: Database
     entropy: Entropy
     hasher: Hasher
+    throttle: Throttle
     password_min_length: int
 
     async def add(self, username: str, email: str | None, password: str, now: datetime) -> User | WeakPassword:
@@ -125,9 +126,15 @@ class Accounts:
         given = normalize_password(current_password)
         if user is None or given is None:
             return WrongCredentials()
-        if not (await self.hasher.verify(given, user.hashed_password)).matches:
-            await self._count_failure(user, origin, now)
+        guess = await self.throttle.admit(_key(user), origin.ip, now)
+        if isinstance(guess, TooManyAttempts):
+            return guess
+        async with self.throttle.looking_at(guess):
+            verified = await self.hasher.verify(given, user.hashed_password)
+        if not verified.matches:
+            await self._record_failure(user, origin, now)
             return WrongCredentials()
+        await self._was_right(guess, user, now)
         if reason := await self._weakness(new_password, user.username):
             return WeakPassword(reason)
         hashed = await self._hash(new_password)
@@ -158,15 +165,26 @@ class Accounts:
                 if family is None or state_of(family, now) is not SessionState.ACTIVE:
                     raise Unauthenticated
             await users.set_password(conn, user_id, hashed, changed_at=now)
+            await self.throttle.unlock(conn, _key(user))
             changed = event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current)
             await security_events.add(conn, [changed])
             return await end(conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, but=current)
 
     @retried(idempotent=False)
-    async def _count_failure(self, user: User, origin: Origin, now: datetime) -> None:
+    async def _was_right(self, guess: Guess, user: User, now: datetime) -> None:
+        async with self.db.transaction() as conn:
+            await self.throttle.was_right(conn, guess, user.id, now)
+
+    @retried(idempotent=True)
+    async def unlock(self, user: User) -> None:
+        """Let everybody try the user's password again who has tried it too often."""
+        async with self.db.transaction() as conn:
+            await self.throttle.unlock(conn, _key(user))
+
+    @retried(idempotent=False)
+    async def _record_failure(self, user: User, origin: Origin, now: datetime) -> None:
         failure = event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
         async with self.db.transaction() as conn:
-            await login_failures.count(conn, failure_subject(username_key(user.username) or ""), now)
             await security_events.add(conn, [failure])
 
     @retried(idempotent=True)
@@ -183,3 +201,7 @@ class Accounts:
 
     async def _hash(self, password: str) -> str:
         return await self.hasher.hash(normalize_password(password) or "")
+
+
+def _key(user: User) -> str:
+    return username_key(user.username) or ""  # a stored name has a key

@@ -42,6 +42,13 @@ class WrongCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class TooManyAttempts:
+    """Nothing was looked at, so nothing is said of whether it was right."""
+
+    retry_after: int  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Rotated:
     """The presented token was exchanged for its successor, now or when the same attempt came before."""
 
@@ -91,7 +98,7 @@ class WeakPassword:
     reason: str
 
 
-LoginOutcome = SignedIn | WrongCredentials
+LoginOutcome = SignedIn | WrongCredentials | TooManyAttempts
 RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed
 RevokeOutcome = Ended | NotFound | Invalid
-ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword
+ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword | TooManyAttempts

@@ -128,9 +128,13 @@ class Hasher:
         """
         return await self._run(lambda: weakness(password, at_least=at_least, known=known))
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    def require_room(self) -> None:
+        """Raises `HashingBusy` where the queue is full, for whoever has work to do first that would be in vain."""
         if self._waiting >= 5 * self.threads:
             raise HashingBusy
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        self.require_room()
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db import families, login_failures, security_events
+from db import familiar_networks, families, login_failures, security_events
 from db.engine import Connection, Database, retried
 
 # Rows in one transaction: few enough that no refresh waits long behind it, above all on SQLite.
@@ -18,6 +18,7 @@ class Pruned:
     sessions: int
     events: int
     login_failures: int
+    familiar_networks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Pruning:
     event_retention: timedelta
 
     async def prune(self, now: datetime) -> Pruned:
-        """Delete ended sessions, old events and old failures, batch by batch, each a transaction of its own."""
+        """Delete what is old, in batches, each of them a transaction of its own."""
         ended_before, occurred_before = now - self.retention, now - self.event_retention
 
         async def of_families(conn: Connection) -> int:
@@ -41,7 +42,15 @@ class Pruning:
         async def of_failures(conn: Connection) -> int:
             return await login_failures.prune(conn, failed_before=ended_before, limit=BATCH)
 
-        return Pruned(await self._all(of_families), await self._all(of_events), await self._all(of_failures))
+        async def of_networks(conn: Connection) -> int:
+            return await familiar_networks.prune(conn, seen_before=occurred_before, limit=BATCH)
+
+        return Pruned(
+            sessions=await self._all(of_families),
+            events=await self._all(of_events),
+            login_failures=await self._all(of_failures),
+            familiar_networks=await self._all(of_networks),
+        )
 
     async def _all(self, batch: Callable[[Connection], Awaitable[int]]) -> int:
         total = 0

@@ -13,6 +13,7 @@ from auth.rotation import Rotation
 from auth.sessions import Sessions
 from auth.settings import Settings
 from auth.sign_in import SignIn
+from auth.throttle import Throttle
 from auth.tokens import Issuer
 from db.engine import Database, create_engine, url_of
 
@@ -43,6 +44,7 @@ class Kindred:
         db = Database(engine, timeout=settings.database_timeout)
         keys = Keys(db, SecretKeys.derive(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
+        throttle = Throttle(db, on=settings.throttle)
         issuer = Issuer(keys, settings.issuer, settings.audience)
         minting = Minting(issuer, entropy, settings.access_token_ttl)
         depth = settings.lineage_depth
@@ -51,10 +53,10 @@ class Kindred:
             db=db,
             keys=keys,
             hasher=hasher,
-            sign_in=SignIn(db, minting, entropy, hasher, idle, absolute, depth),
+            sign_in=SignIn(db, minting, entropy, hasher, throttle, idle, absolute, depth),
             rotation=Rotation(db, minting, entropy, idle, settings.replay_leeway, depth),
             sessions=Sessions(db, issuer, entropy, depth),
-            accounts=Accounts(db, entropy, hasher, settings.password_min_length),
+            accounts=Accounts(db, entropy, hasher, throttle, settings.password_min_length),
             pruning=Pruning(db, settings.retention, settings.event_retention),
             settings=settings,
             entropy=entropy,

@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.base import SigningAlgorithm
 from db.engine import url_of
@@ -99,12 +100,21 @@ class Settings(BaseSettings):
     hashing_threads: int = Field(
         0, ge=0, le=64, description="Passwords hashed at once in each worker. 0: as many as there are cores."
     )
+    throttle: bool = Field(
+        True, description="Whether guesses at passwords are throttled. Off for benchmarks only; never in production."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses or networks of the proxies in front, with commas between them: from these, and from "
+        "nobody else, `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
     retention: timedelta = Field(
         timedelta(days=30),
         description="How long `kindred prune` keeps ended sessions and old failed sign-ins.",
     )
     event_retention: timedelta = Field(
-        timedelta(days=180), description="How long `kindred prune` keeps security events."
+        timedelta(days=180),
+        description="How long `kindred prune` keeps security events, and networks that a user has signed in from.",
     )
     graphiql: bool | None = Field(
         None, description="Whether `GET /graphql` shows GraphiQL. Not set: in development only."
@@ -159,8 +169,21 @@ class Settings(BaseSettings):
             raise ValueError("must be between 0 and 10 seconds")
         return value
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        texts = [text.strip() for text in value.split(",")] if isinstance(value, str) else value
+        if isinstance(texts, list):
+            try:
+                return tuple(str(ip_network(text)) for text in texts if text)
+            except ValueError:
+                raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas between them") from None
+        return texts
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.in_production and not self.throttle:
+            raise ValueError("KINDRED_THROTTLE=off is for benchmarks, and not for production")
         if self.access_token_ttl > self.session_ttl:
             raise ValueError("KINDRED_ACCESS_TOKEN_TTL must not be longer than KINDRED_SESSION_TTL")
         return self

@@ -1,6 +1,5 @@
 """Signing in: a name and a password for a new family."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,10 +8,11 @@ from auth.entropy import Entropy
 from auth.events import event
 from auth.minting import Minting
 from auth.names import username_key
-from auth.outcomes import LoginOutcome, Origin, SignedIn, WrongCredentials
+from auth.outcomes import LoginOutcome, Origin, SignedIn, TooManyAttempts, WrongCredentials
 from auth.passwords import Hasher, normalize_password
+from auth.throttle import Guess, Throttle
 from auth.tokens import digest
-from db import families, lineage, login_failures, security_events, usernames, users
+from db import families, lineage, security_events, usernames, users
 from db.base import SecurityEventKind
 from db.engine import Database, retried
 from db.users import User
@@ -26,6 +26,7 @@ class SignIn:
     minting: Minting
     entropy: Entropy
     hasher: Hasher
+    throttle: Throttle
     idle_limit: timedelta
     absolute_limit: timedelta
     lineage_depth: int
@@ -35,43 +36,48 @@ class SignIn:
     ) -> LoginOutcome:
         """Open a new family for whoever knows the password, never one that a client names (CRED-11).
 
-        An unknown user, a wrong password and a disabled user get the same answer after the same work (CRED-08).
+        An unknown user, a wrong password and a disabled user get the same answer after the same work (CRED-08), and
+        where there were too many attempts a right password gets the answer of a wrong one.
         Raises `HashingBusy` and `DatabaseUnavailable`.
         """
         key, normalized = username_key(username), normalize_password(password)
         if key is None or normalized is None:
             # Refused by its form alone, before any lookup, so the time tells nothing of who exists.
             return WrongCredentials()
-        user = await self._find(key)
-        # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
-        verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
-        if user is None or not verified.matches or not user.is_active:
-            await self._fail(key, origin, now)
-            return WrongCredentials()
-        signed_in = await self._open(user, key, verified.newer_hash, device_name, origin, now)
-        if signed_in is None:
-            await self._fail(key, origin, now)
-            return WrongCredentials()
-        return signed_in
+        self.hasher.require_room()
+        guess = await self.throttle.admit(key, origin.ip, now)
+        if isinstance(guess, TooManyAttempts):
+            return guess
+        async with self.throttle.looking_at(guess):
+            user = await self._find(key)
+            # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
+            verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
+            if user is not None and verified.matches and user.is_active:
+                signed_in = await self._open(user, guess, verified.newer_hash, device_name, origin, now)
+                if signed_in is not None:
+                    return signed_in
+        await self._fail(key, guess, origin, now)
+        return WrongCredentials()
 
     @retried(idempotent=True)
     async def _find(self, key: str) -> User | None:
         async with self.db.read() as conn:
             return await usernames.user_named(conn, key)
 
-    # Not idempotent: counted twice is once too often.
     @retried(idempotent=False)
-    async def _fail(self, key: str, origin: Origin, now: datetime) -> None:
-        failure = event(self.entropy, None, SecurityEventKind.LOGIN_FAILED, now, origin)
+    async def _fail(self, key: str, guess: Guess, origin: Origin, now: datetime) -> None:
+        kinds = [SecurityEventKind.LOGIN_FAILED]
+        if guess.begins_waits:  # once, and not at each refusal, with which anybody could fill the table
+            kinds.append(SecurityEventKind.LOGIN_THROTTLED)
         async with self.db.transaction() as conn:
-            await login_failures.count(conn, failure_subject(key), now)
-            await security_events.add_for_name(conn, key, failure)
+            for kind in kinds:
+                await security_events.add_for_name(conn, key, event(self.entropy, None, kind, now, origin))
 
     @retried(idempotent=False)
     async def _open(
         self,
         verified: User,
-        key: str,
+        guess: Guess,
         newer_hash: str | None,
         device_name: str | None,
         origin: Origin,
@@ -92,7 +98,7 @@ class SignIn:
                 self.entropy, user.id, SecurityEventKind.LOGIN_SUCCEEDED, now, origin, family_id=family.id
             )
             await security_events.add(conn, [signed_in])
-            await login_failures.forget(conn, failure_subject(key))
+            await self.throttle.was_right(conn, guess, user.id, now)
         return SignedIn(self.minting.pair(family, jti, now), family, user)
 
     def _family(self, user: User, jti: str, device_name: str | None, origin: Origin, now: datetime) -> dict[str, Any]:
@@ -110,8 +116,3 @@ class SignIn:
             "expires_at": min(now + self.idle_limit, absolute_limit),
             "absolute_expires_at": absolute_limit,
         }
-
-
-def failure_subject(key: str) -> bytes:
-    """What failures under a name are counted under; the name itself may be a password typed into the wrong field."""
-    return hashlib.sha256(key.encode()).digest()

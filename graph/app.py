@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auth.clock import Clock, SystemClock
 from auth.entropy import Entropy
@@ -68,6 +69,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             HTTPException: rest.refused,
         },
     )
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     graphiql = pages.graphiql if settings.shows_graphiql else None
     app.router.routes.append(
         Route("/graphql", GraphQLView(lambda: app.state.kindred, clock, graphiql), include_in_schema=False)

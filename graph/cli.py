@@ -87,13 +87,13 @@ def check() -> None:
 
 @main.command()
 def prune() -> None:
-    """Delete sessions that ended long ago, old security events and old failed sign-ins, in small batches."""
+    """Delete what is old, in small batches: ended sessions, security events, failed sign-ins, networks."""
 
     async def work(kindred: Kindred, now: datetime) -> None:
         pruned = await kindred.pruning.prune(now)
         typer.echo(
-            f"Deleted {pruned.sessions} sessions, {pruned.events} security events and "
-            f"{pruned.login_failures} counts of failed sign-ins."
+            f"Deleted {pruned.sessions} sessions, {pruned.events} security events, {pruned.login_failures} counts of "
+            f"failed sign-ins and {pruned.familiar_networks} networks that users once signed in from."
         )
 
     with_kindred(work)

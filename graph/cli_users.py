@@ -83,6 +83,18 @@ def enable(name: Name) -> None:
     with_kindred(work)
 
 
+@users.command()
+def unlock(name: Name) -> None:
+    """Let a user sign in again whose password was tried too often."""
+
+    async def work(kindred: Kindred, _now: datetime) -> None:
+        user = await user_named(kindred, name)
+        await kindred.accounts.unlock(user)
+        typer.echo(f"Unlocked {user.username}.")
+
+    with_kindred(work)
+
+
 @users.command("set-password")
 def set_password(name: Name) -> None:
     """Give a user a new password, and end all of their sessions. It is asked for, or read from standard input."""

@@ -15,7 +15,8 @@ from strawberry.types import Info as StrawberryInfo
 from auth.outcomes import Origin
 from auth.service import Kindred
 from auth.sessions import Unauthenticated
-from db.base import IP_LENGTH, USER_AGENT_LENGTH
+from auth.throttle import normalize_address
+from db.base import USER_AGENT_LENGTH
 from db.families import TokenFamily
 from db.faults import DatabaseUnavailable
 from db.lineage import RefreshToken
@@ -28,7 +29,7 @@ def origin_of(request: Request) -> Origin:
     """Where a request came from: the peer's address, and the User-Agent header, cut to what the store holds."""
     user_agent = request.headers.get("user-agent")
     return Origin(
-        ip=request.client.host[:IP_LENGTH] if request.client else None,
+        ip=normalize_address(request.client.host) if request.client else None,
         user_agent=user_agent[:USER_AGENT_LENGTH] if user_agent else None,
     )
 

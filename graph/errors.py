@@ -1,5 +1,7 @@
 """The refusals that are members of a result. Their type is their code."""
 
+from typing import Self
+
 import strawberry
 
 
@@ -21,6 +23,11 @@ class InvalidCredentialsError(UserError):
 @strawberry.type(description="Too many attempts for this account or from this address.")
 class TooManyAttemptsError(UserError):
     retry_after: int = strawberry.field(description="Seconds to wait.")
+
+    @classmethod
+    def after(cls, seconds: int) -> Self:
+        """The refusal that asks to wait for so long."""
+        return cls(text=f"Too many attempts. Try again in {_span(seconds)}.", retry_after=seconds)
 
 
 @strawberry.type(description="Not a refresh token of this server, or no longer one it can tell anything about.")
@@ -54,3 +61,8 @@ class SessionNotFoundError(UserError):
 @strawberry.type(description="The new password is too short or too easy to guess.")
 class WeakPasswordError(UserError):
     pass
+
+
+def _span(seconds: int) -> str:
+    count, unit = (seconds, "second") if seconds < 120 else (-(-seconds // 60), "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -15,6 +15,7 @@ from auth.outcomes import (
     Revoked,
     Rotated,
     SignedIn,
+    TooManyAttempts,
     WrongCredentials,
 )
 from graph.context import Info
@@ -133,6 +134,8 @@ class Mutation:
                 )
             case WrongCredentials():
                 return InvalidCredentialsError()
+            case TooManyAttempts(retry_after):
+                return TooManyAttemptsError.after(retry_after)
             case _:
                 assert_never(outcome)
 
@@ -217,6 +220,8 @@ class Mutation:
                 return InvalidCredentialsError(text="The current password is wrong.")
             case outcomes.WeakPassword(reason):
                 return WeakPasswordError(text=reason)
+            case TooManyAttempts(retry_after):
+                return TooManyAttemptsError.after(retry_after)
             case _:
                 assert_never(outcome)
 

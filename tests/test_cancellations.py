@@ -10,6 +10,7 @@ from auth.outcomes import Origin, Rotated, SignedIn
 from auth.service import Kindred
 from db.users import User
 from tests.support.clocks import FakeClock
+from tests.support.doors import UNCOUNTED
 
 FAMILIES, ROUNDS = 12, 25
 # From before a connection is had to after the answer.
@@ -21,7 +22,7 @@ async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_a
     kindred: Kindred, alice: User, clock: FakeClock
 ) -> None:
     dice = random.Random(1)
-    opened = [await kindred.sign_in._open(alice, "alice", None, None, Origin(), clock.now()) for _ in range(FAMILIES)]
+    opened = [await kindred.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(FAMILIES)]
     tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
     ids = [signed_in.family.id for signed_in in opened if isinstance(signed_in, SignedIn)]
     places = kindred.db._places._value

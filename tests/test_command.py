@@ -18,6 +18,7 @@ from auth.outcomes import Origin, SignedIn
 from auth.service import Kindred
 from auth.settings import Settings
 from db.families import families
+from db.migrate import head
 from graph.cli import main
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD
@@ -212,7 +213,7 @@ def test_check_says_what_is_not(kin: Kin, database_url: str) -> None:
         for command in (["user", "list"], ["key", "list"], ["prune"]):
             assert "Run `alembic upgrade head`" in refused(kin(*command))
     finally:
-        with_service(database_url, lambda kindred: run(kindred, "UPDATE alembic_version SET version_num = '0001'"))
+        with_service(database_url, lambda kindred: run(kindred, f"UPDATE alembic_version SET version_num = '{head()}'"))
     rename = "ALTER TABLE {} RENAME TO {}"
     with_service(database_url, lambda kindred: run(kindred, rename.format("usernames", "aside")))
     try:
@@ -249,7 +250,7 @@ def test_pruning_says_what_went(kin: Kin, database_url: str) -> None:
     said(kin("user", "add", "alice", stdin=PASSWORD))
     sign_in(database_url, "alice", PASSWORD, 2)
     sign_in(database_url, "alice", "wrong")
-    assert said(kin("prune")).startswith("Deleted 0 sessions, 0 security events and 0 counts")
+    assert said(kin("prune")).startswith("Deleted 0 sessions, 0 security events, 0 counts")
 
     async def later(kindred: Kindred) -> None:
         past = SystemClock().now() - timedelta(days=400)
@@ -260,11 +261,15 @@ def test_pruning_says_what_went(kin: Kin, database_url: str) -> None:
                 ("token_families", "absolute_expires_at"),
                 ("security_events", "occurred_at"),
                 ("login_failures", "last_failed_at"),
+                ("familiar_networks", "last_seen_at"),
             ):
                 await conn.exec_driver_sql(f"UPDATE {table} SET {column} = '{past:%Y-%m-%d %H:%M:%S.%f}'")
 
     with_service(database_url, later)
-    assert said(kin("prune")) == "Deleted 2 sessions, 3 security events and 1 counts of failed sign-ins.\n"
+    assert said(kin("prune")) == (
+        "Deleted 2 sessions, 3 security events, 3 counts of failed sign-ins "
+        "and 1 networks that users once signed in from.\n"
+    )
 
 
 def commands() -> Iterator[tuple[list[str], Any]]:
@@ -280,7 +285,7 @@ def test_every_command_option_and_argument_has_a_help_text() -> None:
     found = {" ".join(path): command for path, command in commands()}
     assert set(found) == {
         *("", "serve", "check", "prune", "schema", "user", "session", "key"),
-        *(f"user {name}" for name in ("add", "list", "disable", "enable", "set-password")),
+        *(f"user {name}" for name in ("add", "list", "disable", "enable", "set-password", "unlock")),
         *("session list", "session revoke", "key list", "key rotate"),
     }
     for name, command in found.items():

@@ -57,6 +57,7 @@ def answers(http: AsyncClient) -> list[Response]:
 
 
 impatient = pytest.mark.parametrize("more_settings", [{"database_timeout": 0.5}], ids=[""])
+unthrottled = pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
 either_way = pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
 
 
@@ -186,6 +187,7 @@ async def test_a_revocation_whose_commit_breaks_is_made_certain_before_it_is_ans
     assert not await api.is_live(pair.access)
 
 
+@unthrottled  # or it would be the throttle's commit
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_a_sign_in_whose_commit_breaks_is_503_and_not_made_twice(
     api: Api, proxy: Proxy, kindred: Kindred, alice: User, committed: bool

@@ -21,6 +21,7 @@ from db.migrate import upgrade
 from db.users import User
 from tests.support import databases
 from tests.support.clocks import FakeClock
+from tests.support.doors import UNCOUNTED
 from tests.support.servers import SECRET
 
 HOT_TABLES = ("token_families", "refresh_tokens")
@@ -68,7 +69,7 @@ async def somebody(service: Kindred, clock: FakeClock) -> User:
 
 async def sign_in(service: Kindred, user: User, clock: FakeClock) -> SignedIn:
     """A sign-in from where the password has been verified."""
-    signed_in = await service.sign_in._open(user, "somebody", None, "a device", ORIGIN, clock.now())
+    signed_in = await service.sign_in._open(user, UNCOUNTED, None, "a device", ORIGIN, clock.now())
     assert signed_in is not None
     return signed_in
 

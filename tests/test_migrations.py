@@ -23,6 +23,7 @@ from db.engine import create_engine, url_of
 from db.migrate import upgrade
 from tests.support import databases
 from tests.support.clocks import FakeClock
+from tests.support.doors import UNCOUNTED
 from tests.support.servers import SECRET
 
 T = TypeVar("T")
@@ -214,7 +215,7 @@ def test_a_check_that_is_changed_without_a_migration_is_noticed(
 ) -> None:
     """`alembic check` looks at the names of CHECKs alone: a new value of an enum would get past it."""
     migrated = checks(migrated_url)
-    assert len(migrated) == 11
+    assert len(migrated) == 12
     assert migrated == checks(declared_url(copied()))
 
     changed = copied()
@@ -324,7 +325,7 @@ ANOTHER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "9999", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "0002", None, None
 
 
 def upgrade() -> None:
@@ -361,7 +362,7 @@ async def sign_in(settings: Settings, clock: FakeClock) -> str:
     kindred = Kindred.build(settings, SECRET.encode(), Entropy())
     await kindred.start(clock.now())
     user = await kindred.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
-    signed_in: SignedIn | None = await kindred.sign_in._open(user, "somebody", None, None, Origin(), clock.now())
+    signed_in: SignedIn | None = await kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now())
     await kindred.stop()
     assert signed_in is not None
     return signed_in.tokens.refresh_token

@@ -42,7 +42,7 @@ from db.users import User
 from graph.app import create_app
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKED, ROTATED
+from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKED, ROTATED, UNCOUNTED
 from tests.support.servers import SECRET
 
 T = TypeVar("T")
@@ -185,7 +185,7 @@ class Machine(RuleBasedStateMachine):
         user = self.run(self.kindred.accounts.get(self.users[name].id))
         assert user is not None
         # A sign-in from where the password has been verified.
-        signed_in = self.run(self.kindred.sign_in._open(user, name, None, None, Origin(), self.now))
+        signed_in = self.run(self.kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), self.now))
         assert isinstance(signed_in, SignedIn) == self.active[name]
         if signed_in is not None:
             session = Session(name, signed_in.family.id, self.now, self.now, [signed_in.tokens.refresh_token])

@@ -14,6 +14,7 @@ from auth.clock import Clock
 from auth.service import Kindred
 from auth.settings import Settings
 from db.base import metadata
+from db.migrate import head
 from db.users import User
 from graph.app import create_app
 from tests.support.clocks import FakeClock
@@ -212,7 +213,7 @@ async def test_readyz_is_503_while_migrations_are_missing(http: AsyncClient, kin
         assert (response.status_code, response.json()) == (503, {"status": "not migrated"})
     finally:
         async with kindred.db.transaction() as conn:
-            await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+            await conn.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{head()}'")
     assert (await http.get("/readyz")).status_code == 200
 
 

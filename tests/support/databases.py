@@ -14,7 +14,9 @@ from sqlalchemy.engine import URL, make_url
 from db.engine import url_of
 from db.migrate import upgrade
 
-TABLES = "refresh_tokens, token_families, security_events, login_failures, usernames, users, signing_keys"
+TABLES = (
+    "familiar_networks, refresh_tokens, token_families, security_events, login_failures, usernames, users, signing_keys"
+)
 
 
 class Server:

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from httpx2 import AsyncClient, Response
 
+from auth.throttle import Guess
+
 LOGIN = """
 mutation Login($input: LoginInput!) {
   login(input: $input) {
@@ -174,3 +176,5 @@ class RestDoor:
 
 DOORS: dict[str, type[GraphQLDoor] | type[RestDoor]] = {"graphql": GraphQLDoor, "rest": RestDoor}
 PASSWORD = "violet kettle orbits 42 lanterns"
+# The guess behind a sign-in whose password was never looked at.
+UNCOUNTED = Guess(name=bytes(32), addresses=(), network=bytes(32), number=0)

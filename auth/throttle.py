@@ -1,0 +1,176 @@
+"""The throttle: how often a password may be guessed, under one name and from one address.
+
+Counted in the database, so that all workers and every restart agree, and before the guess is looked at, so that
+guesses made at the same time do not pass together; a right one is taken back. What it promises, and to whom, is in
+docs/threat-model.md.
+"""
+
+import hashlib
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from uuid import UUID
+
+from auth.outcomes import TooManyAttempts
+from auth.passwords import HashingBusy
+from db import familiar_networks, login_failures
+from db.engine import Connection, Database, retried
+from db.faults import DatabaseUnavailable
+from db.login_failures import LoginFailures
+
+# Under a name: so many guesses in a row are free, then each waits twice as long as the one before.
+FREE_GUESSES = 5
+LONGEST_WAIT = timedelta(minutes=15)
+# SP 800-63B-4 section 3.2.2: no more than a hundred consecutive failures. An operator unlocks the name.
+MOST_GUESSES = 100
+
+# From an address: so many failures within so long, under whatever names (spraying). A network of IPv6 that is
+# handed to many customers has ten times as many.
+_QUOTAS = ((30, timedelta(minutes=5)), (300, timedelta(hours=1)))
+_LARGE_NETWORK = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A guess that may be made, and has been counted."""
+
+    name: bytes
+    addresses: tuple[bytes, ...]
+    network: bytes
+    # Its count under the name, the first one being 1; 0 where nothing is counted.
+    number: int
+
+    @property
+    def begins_waits(self) -> bool:
+        """Whether the name will be throttled if this guess is wrong, and was not before."""
+        return self.number in (FREE_GUESSES, MOST_GUESSES)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """The throttle, with what it needs. `on` is False for benchmarks only."""
+
+    db: Database
+    on: bool
+
+    # Not idempotent: counted twice is once too often.
+    @retried(idempotent=False)
+    async def admit(self, name_key: str, ip: str | None, now: datetime) -> Guess | TooManyAttempts:
+        """Count a guess at the password of whoever has that name, if it may be made now.
+
+        The same for names that exist and names that do not. What is refused is not counted.
+        """
+        network = _digest("network", _network(ip))
+        if not self.on:
+            return Guess(_name(name_key), (), network, 0)
+        counted: list[tuple[bytes, int, datetime]] = []
+        async with self.db.transaction() as conn:
+            # Always in this order, addresses before names, or two guesses could wait for each other for ever; and a
+            # name that an exhausted address asks for leaves no row.
+            for subject, most, window in _quotas(ip):
+                count = await login_failures.take(conn, subject, now)
+                is_over = count.failures == 0 or now - count.first_failed_at >= window
+                failures, since = (0, now) if is_over else (count.failures, count.first_failed_at)
+                if failures >= most:
+                    return _wait(since + window - now)
+                counted.append((subject, failures + 1, since))
+            familiar = await familiar_networks.is_familiar(conn, name_key, network)
+            name = _name(name_key, network if familiar else None)
+            count = await login_failures.take(conn, name, now)
+            if wait := _until_next_guess(count, now):
+                return _wait(wait)
+            counted.append((name, count.failures + 1, count.first_failed_at if count.failures else now))
+            for subject, failures, since in counted:
+                await login_failures.set_count(conn, subject, failures, since=since, now=now)
+        return Guess(name, tuple(subject for subject, _, _ in counted[:-1]), network, count.failures + 1)
+
+    async def was_right(self, conn: Connection, guess: Guess, user_id: UUID, now: datetime) -> None:
+        """The guess was the password: the row of failures ends, and its network is familiar from now on.
+
+        From an address only this guess is taken back: whoever has an account must not be able to reset the count
+        of their guesses at others.
+        """
+        if not self.on:
+            return
+        await login_failures.take_back(conn, guess.addresses)
+        await login_failures.forget(conn, [guess.name])
+        await familiar_networks.saw(conn, user_id, guess.network, now)
+
+    @asynccontextmanager
+    async def looking_at(self, guess: Guess) -> AsyncIterator[None]:
+        """While a guess is looked at: where it could not be, for a busy machine or database, it is taken back."""
+        try:
+            yield
+        except (HashingBusy, DatabaseUnavailable):
+            if self.on:
+                await self._take_back(guess)
+            raise
+
+    @retried(idempotent=False)
+    async def _take_back(self, guess: Guess) -> None:
+        async with self.db.transaction() as conn:
+            await login_failures.take_back(conn, [*guess.addresses, guess.name])
+
+    async def unlock(self, conn: Connection, name_key: str) -> None:
+        """Forget every failure under a name, from wherever."""
+        networks = await familiar_networks.of_name(conn, name_key)
+        await login_failures.forget(conn, [_name(name_key), *(_name(name_key, network) for network in networks)])
+
+
+def normalize_address(text: str | None) -> str | None:
+    """An IP address as it is stored and counted under; None for what is none (NET-04)."""
+    address = _address(text)
+    return None if address is None else str(address)
+
+
+def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address((text or "").partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _network(ip: str | None, *, ipv6_prefix: int = 64) -> str:
+    address = _address(ip)
+    if address is None:
+        return "unknown"  # one count for all of them together
+    prefix = ipv6_prefix if address.version == 6 else 32
+    return str(ip_network((address, prefix), strict=False))
+
+
+def _quotas(ip: str | None) -> list[tuple[bytes, int, timedelta]]:
+    """What guesses from there are counted under: how many within how long. The largest network comes first."""
+    small, large = _network(ip), _network(ip, ipv6_prefix=48)
+    networks = [(small, 1)] if small == large else [(large, _LARGE_NETWORK), (small, 1)]
+    return [
+        (_digest(f"address, {window}", network), most * factor, window)
+        for network, factor in networks
+        for most, window in _QUOTAS
+    ]
+
+
+def _wait(span: timedelta) -> TooManyAttempts:
+    return TooManyAttempts(math.ceil(span.total_seconds()))
+
+
+def _until_next_guess(count: LoginFailures, now: datetime) -> timedelta:
+    if count.failures >= MOST_GUESSES:
+        return LONGEST_WAIT
+    if count.failures < FREE_GUESSES:
+        return timedelta(0)
+    wait = min(timedelta(seconds=2 ** min(count.failures - FREE_GUESSES, 10)), LONGEST_WAIT)
+    return max(count.last_failed_at + wait - now, timedelta(0))
+
+
+def _name(key: str, familiar: bytes | None = None) -> bytes:
+    """What failures under a name are counted under: from strangers, or from one network that its owner uses."""
+    return _digest("name", key) if familiar is None else _digest("name, from where its owner is", key, familiar.hex())
+
+
+def _digest(kind: str, *parts: str) -> bytes:
+    # No part can have a NUL in it, so no two lists of parts look the same.
+    return hashlib.sha256("\0".join([kind, *parts]).encode()).digest()

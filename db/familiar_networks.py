@@ -1,0 +1,65 @@
+"""`familiar_networks`: where a user has signed in from, so that a stranger's failures do not keep the owner out."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, bindparam, delete, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel
+
+from db.base import CLUSTERED, table_of
+from db.engine import Connection
+from db.usernames import usernames
+
+
+class FamiliarNetwork(SQLModel, table=True):
+    __tablename__ = "familiar_networks"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+        CheckConstraint("length(network) = 32", name="network"),
+        Index("ix_familiar_networks_last_seen_at", "last_seen_at"),
+        CLUSTERED,
+    )
+
+    user_id: UUID = Field(primary_key=True)
+    # The SHA-256 of it: enough to know it again.
+    network: bytes = Field(primary_key=True)
+    last_seen_at: datetime
+
+
+familiar_networks = table_of(FamiliarNetwork)
+
+_SEEN = {
+    name: dialect_insert(familiar_networks)
+    .values(user_id=bindparam("of_user"), network=bindparam("from_network"), last_seen_at=bindparam("at"))
+    .on_conflict_do_update(index_elements=["user_id", "network"], set_={"last_seen_at": bindparam("at")})
+    for name, dialect_insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+_OF_NAME = (
+    select(familiar_networks.c.network)
+    .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
+    .where(usernames.c.username_key == bindparam("key"))
+)
+_IS_ONE = _OF_NAME.where(familiar_networks.c.network == bindparam("from_network"))
+
+
+async def saw(conn: Connection, user_id: UUID, network: bytes, now: datetime) -> None:
+    """The user has signed in from there."""
+    await conn.execute(_SEEN[conn.dialect.name], {"of_user": user_id, "from_network": network, "at": now})
+
+
+async def is_familiar(conn: Connection, username_key: str, network: bytes) -> bool:
+    """Whether the user of that name has signed in from there; False too where nobody has that name."""
+    return (await conn.execute(_IS_ONE, {"key": username_key, "from_network": network})).first() is not None
+
+
+async def of_name(conn: Connection, username_key: str) -> list[bytes]:
+    """Every network that the user of that name has signed in from."""
+    return list((await conn.execute(_OF_NAME, {"key": username_key})).scalars())
+
+
+async def prune(conn: Connection, *, seen_before: datetime, limit: int) -> int:
+    """Forget up to `limit` networks that nobody has signed in from since that instant; returns how many."""
+    key = (familiar_networks.c.user_id, familiar_networks.c.network)
+    some = select(*key).where(familiar_networks.c.last_seen_at < seen_before).limit(limit)
+    return (await conn.execute(delete(familiar_networks).where(tuple_(*key).in_(some)))).rowcount

@@ -1,0 +1,406 @@
+"""The throttle, attacked from outside: guesses at one name, from one address, at once, through several workers."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import select
+
+from auth.service import Kindred
+from auth.settings import Settings
+from auth.throttle import normalize_address
+from db.familiar_networks import familiar_networks
+from db.login_failures import login_failures
+from db.users import User
+from graph.app import create_app
+from tests.support.clocks import FakeClock
+from tests.support.doors import PASSWORD, Api
+from tests.support.servers import backstage, serving
+from tests.test_account import CHANGE, NEW_PASSWORD, passwords
+
+pytestmark = pytest.mark.usefixtures("alice")
+
+WRONG = "InvalidCredentialsError"
+THROTTLED = "TooManyAttemptsError"
+RIGHT = "LoginSuccess"
+HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+SECOND = timedelta(seconds=1)
+LOGIN = """
+mutation Login($input: LoginInput!) {
+  login(input: $input) {
+    __typename
+    ... on LoginSuccess { tokens { accessToken } }
+    ... on UserError { message }
+    ... on TooManyAttemptsError { retryAfter }
+  }
+}
+"""
+
+
+class Stranger:
+    """Somebody who tries passwords, from whatever address the proxy in front says."""
+
+    def __init__(self, http: AsyncClient) -> None:
+        self.api = Api(http)
+
+    async def ask(self, name: str, password: str, address: str = ELSEWHERE) -> Any:
+        given = {"input": {"username": name, "password": password}}
+        response = await self.api.post(LOGIN, given, **{"x-forwarded-for": address})
+        assert response.status_code == 200, response.text
+        return response.json()["data"]["login"]
+
+    async def guess(self, name: str = "alice", password: str = "wrong", address: str = ELSEWHERE) -> str:
+        return str((await self.ask(name, password, address))["__typename"])
+
+
+@pytest.fixture
+def more_settings() -> dict[str, Any]:
+    """A proxy in front, so that requests come from many addresses; ASGI's test transport calls itself 127.0.0.1."""
+    return {"trusted_proxies": "127.0.0.1"}
+
+
+@pytest.fixture
+def stranger(http: AsyncClient) -> Stranger:
+    return Stranger(http)
+
+
+def somewhere(number: int) -> str:
+    return f"100.64.{number // 256}.{number % 256}"
+
+
+async def test_five_guesses_are_free_and_then_each_waits_twice_as_long(stranger: Stranger, clock: FakeClock) -> None:
+    assert [await stranger.guess() for _ in range(5)] == [WRONG] * 5
+    for number in range(14):
+        wait = min(2**number, 15 * 60)
+        refused = await stranger.ask("alice", "wrong", somewhere(number))
+        assert (refused["__typename"], refused["retryAfter"]) == (THROTTLED, wait)
+        clock.advance(timedelta(seconds=wait) - SECOND)
+        assert await stranger.guess(address=somewhere(number)) == THROTTLED
+        clock.advance(SECOND)
+        assert await stranger.guess(address=somewhere(number)) == WRONG
+
+
+async def test_who_is_throttled_is_told_how_long_to_wait(stranger: Stranger, clock: FakeClock) -> None:
+    for _ in range(5):
+        await stranger.guess()
+    assert (await stranger.ask("alice", "wrong"))["message"] == "Too many attempts. Try again in 1 second."
+    for _ in range(8):
+        clock.advance(timedelta(hours=1))
+        assert await stranger.guess() == WRONG
+    assert (await stranger.ask("alice", "wrong"))["message"] == "Too many attempts. Try again in 5 minutes."
+
+
+async def test_cred_10_a_hundred_failures_in_a_row_stop_a_name_until_it_is_unlocked(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+) -> None:
+    """(a) Each from another address."""
+    answers = []
+    for number in range(101):
+        answers.append(await stranger.guess(address=somewhere(number)))
+        clock.advance(timedelta(minutes=15))
+    assert answers == [WRONG] * 100 + [THROTTLED]
+    clock.advance(timedelta(days=7))
+    assert await stranger.guess(password=PASSWORD) == THROTTLED
+    await kindred.accounts.unlock(alice)
+    assert await stranger.guess(password=PASSWORD) == RIGHT
+
+
+async def test_cred_10_a_stranger_s_failures_do_not_keep_the_owner_out_where_they_have_been_before(
+    stranger: Stranger, clock: FakeClock
+) -> None:
+    """(b)"""
+    assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
+    for number in range(100):
+        assert await stranger.guess(address=somewhere(number)) == WRONG
+        clock.advance(timedelta(minutes=15))
+    assert await stranger.guess(password=PASSWORD, address=ELSEWHERE) == THROTTLED
+    assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
+
+
+async def test_guesses_from_where_the_owner_is_are_throttled_too(stranger: Stranger) -> None:
+    assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
+    assert [await stranger.guess(address=HOME) for _ in range(6)] == [WRONG] * 5 + [THROTTLED]
+    assert await stranger.guess(password=PASSWORD, address=HOME) == THROTTLED
+
+
+async def test_a_network_is_as_familiar_as_its_owner_s_other_devices_in_it(stranger: Stranger) -> None:
+    assert await stranger.guess(password=PASSWORD, address="2001:db8:1:2::1") == RIGHT
+    for number in range(6):
+        await stranger.guess(address=somewhere(number))
+    assert await stranger.guess(password=PASSWORD, address="2001:db8:1:3::1") == THROTTLED
+    assert await stranger.guess(password=PASSWORD, address="2001:DB8:1:2:ffff::9") == RIGHT
+
+
+async def test_one_password_for_many_names_from_one_address_is_stopped(stranger: Stranger, clock: FakeClock) -> None:
+    """(c) Spraying: 30 in five minutes, 300 in an hour."""
+    answers = [await stranger.guess(f"user-{number}") for number in range(31)]
+    assert answers == [WRONG] * 30 + [THROTTLED]
+    assert (await stranger.ask("nobody", "wrong"))["retryAfter"] == 300
+    assert await stranger.guess("nobody", address=HOME) == WRONG
+    for _ in range(9):
+        clock.advance(timedelta(minutes=5))
+        assert [await stranger.guess(f"more-{number}") for number in range(31)] == [WRONG] * 30 + [THROTTLED]
+    clock.advance(timedelta(minutes=5))
+    assert (await stranger.ask("nobody", "wrong"))["retryAfter"] == 600
+    clock.advance(timedelta(minutes=10))
+    assert await stranger.guess("nobody") == WRONG
+
+
+async def test_what_an_exhausted_address_asks_for_leaves_nothing_behind(stranger: Stranger, kindred: Kindred) -> None:
+    """DOS-05: the store grows with guesses that are made, and not with those that are refused."""
+    for number in range(30):
+        await stranger.guess(f"user-{number}")
+    before = await rows(kindred)
+    for number in range(100):
+        assert await stranger.guess(f"another-{number}") == THROTTLED
+    assert await rows(kindred) == before
+
+
+@pytest.mark.parametrize("more_settings", [{}], ids=[""])
+async def test_net_03_without_a_proxy_that_is_trusted_nobody_changes_their_address(stranger: Stranger) -> None:
+    """(d)"""
+    answers = [await stranger.guess(f"user-{number}", address=somewhere(number)) for number in range(31)]
+    assert answers == [WRONG] * 30 + [THROTTLED]
+
+
+async def test_net_03_the_address_is_the_last_that_a_trusted_proxy_has_seen(stranger: Stranger) -> None:
+    """(d) What a client writes into the header itself stands before what the proxy adds."""
+    answers = [await stranger.guess(f"user-{n}", address=f"{somewhere(n)}, {ELSEWHERE}") for n in range(31)]
+    assert answers == [WRONG] * 30 + [THROTTLED]
+
+
+async def test_a_success_resets_the_name_and_takes_back_no_more_than_itself_from_the_address(
+    stranger: Stranger, bob: User
+) -> None:
+    """(e) An attacker with an account of their own does not get more guesses by signing in to it."""
+    for _ in range(4):
+        assert await stranger.guess() == WRONG
+    assert await stranger.guess(password=PASSWORD) == RIGHT
+    assert [await stranger.guess() for _ in range(5)] == [WRONG] * 5
+    answers = []
+    for number in range(22):
+        answers.append(await stranger.guess(f"user-{number}"))
+        await stranger.guess("bob", PASSWORD)
+    assert answers == [WRONG] * 21 + [THROTTLED]
+    assert await stranger.guess("bob", PASSWORD) == THROTTLED
+
+
+async def test_of_two_hundred_guesses_at_once_no_more_are_looked_at_than_one_after_the_other(
+    stranger: Stranger, kindred: Kindred
+) -> None:
+    """(f) Counted before they are looked at."""
+    refusals = {THROTTLED, WRONG}
+    answers = await asyncio.gather(*(anything(stranger, number) for number in range(200)))
+    assert {answer for answer in answers if answer} <= refusals
+    assert 1 <= answers.count(WRONG) <= 5
+    assert await stranger.guess(password=PASSWORD) == (THROTTLED if answers.count(WRONG) == 5 else RIGHT)
+
+
+async def test_of_two_hundred_guesses_from_one_address_at_once_at_most_thirty_are_looked_at(
+    stranger: Stranger,
+) -> None:
+    """(f)"""
+    answers = await asyncio.gather(*(anything(stranger, number, spray=True) for number in range(200)))
+    assert 1 <= answers.count(WRONG) <= 30
+
+
+async def anything(stranger: Stranger, number: int, *, spray: bool = False) -> str | None:
+    """The answer's type; None where the machine was too busy to look."""
+    given = {"username": f"user-{number}" if spray else "alice", "password": "wrong"}
+    address = ELSEWHERE if spray else somewhere(number)
+    response = await stranger.api.post(LOGIN, {"input": given}, **{"x-forwarded-for": address})
+    assert response.status_code in (200, 503)
+    return response.json()["data"]["login"]["__typename"] if response.status_code == 200 else None
+
+
+async def test_a_guess_that_a_busy_machine_never_looked_at_is_not_counted(
+    stranger: Stranger, kindred: Kindred, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from auth.passwords import Hasher, HashingBusy
+
+    async def busy(*_: Any) -> None:
+        raise HashingBusy
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Hasher, "verify", busy)
+        for _ in range(10):
+            assert (
+                await stranger.api.post(LOGIN, {"input": {"username": "alice", "password": "x"}})
+            ).status_code == 503
+    assert await rows(kindred) == []
+    assert await stranger.guess(password=PASSWORD) == RIGHT
+
+
+async def test_ops_05_a_restart_and_another_worker_know_the_counts(
+    stranger: Stranger, settings_for: Callable[..., Settings], database_url: str, clock: FakeClock
+) -> None:
+    """(g)"""
+    for _ in range(3):
+        await stranger.guess()
+    other = create_app(settings_for(database_url, trusted_proxies="127.0.0.1"), clock=clock)
+    async with other.router.lifespan_context(other), client_of(other) as http:
+        assert [await Stranger(http).guess() for _ in range(3)] == [WRONG, WRONG, THROTTLED]
+    assert await stranger.guess() == THROTTLED
+
+
+async def test_cred_08_the_right_password_is_answered_like_a_wrong_one_while_the_name_is_throttled(
+    stranger: Stranger,
+) -> None:
+    """(h) And a name that nobody has like one that somebody has."""
+    for name in ("alice", "nobody"):
+        for _ in range(5):
+            assert await stranger.guess(name) == WRONG
+    wrong, right = await stranger.ask("alice", "wrong", HOME), await stranger.ask("alice", PASSWORD, HOME)
+    assert wrong == right == await stranger.ask("nobody", "wrong", HOME)
+    assert wrong["__typename"] == THROTTLED
+
+
+async def test_all_spellings_of_a_name_share_one_count(stranger: Stranger) -> None:
+    """(i)"""
+    spellings = ["alice", "ALICE", " Alice ", "ａｌｉｃｅ", "aLiCe", "alice"]
+    assert [await stranger.guess(spelling) for spelling in spellings] == [WRONG] * 5 + [THROTTLED]
+
+
+async def test_cred_12_guesses_at_the_current_password_share_the_count(stranger: Stranger, api: Api) -> None:
+    """(j)"""
+    given = {"input": {"username": "alice", "password": PASSWORD}}
+    signed_in = (await api.data(LOGIN, given))["login"]
+    bearer = signed_in["tokens"]["accessToken"]
+    for _ in range(5):
+        answer = await api.data(CHANGE, passwords("wrong", NEW_PASSWORD), bearer)
+        assert answer["changePassword"]["__typename"] == WRONG
+    for current in ("wrong", PASSWORD):
+        answer = await api.data(CHANGE, passwords(current, NEW_PASSWORD), bearer)
+        assert answer["changePassword"]["__typename"] == THROTTLED
+    assert (await api.data(LOGIN, given))["login"]["__typename"] == THROTTLED
+
+
+async def test_a_new_password_unlocks_the_name(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+) -> None:
+    assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
+    for address in (HOME, ELSEWHERE):
+        assert [await stranger.guess(address=address) for _ in range(6)] == [WRONG] * 5 + [THROTTLED]
+    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    for address in (HOME, ELSEWHERE):
+        assert await stranger.guess(password=NEW_PASSWORD, address=address) == RIGHT
+
+
+async def test_a_current_password_that_was_right_is_no_failure_though_the_new_one_is_weak(
+    stranger: Stranger, api: Api, kindred: Kindred
+) -> None:
+    signed_in = (await api.data(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}))["login"]
+    for _ in range(10):
+        answer = await api.data(CHANGE, passwords(PASSWORD, "short"), signed_in["tokens"]["accessToken"])
+        assert answer["changePassword"]["__typename"] == "WeakPasswordError"
+    assert await rows(kindred) == []
+
+
+async def test_the_owner_is_told_once_when_the_throttling_begins_and_once_when_it_stops_all(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+) -> None:
+    for number in range(110):
+        for _ in range(2):
+            await stranger.guess(address=somewhere(number))
+        clock.advance(timedelta(minutes=15))
+    events = await kindred.accounts.events(alice.id, after=None, limit=1000)
+    kinds = [event.kind for event in events]
+    assert (kinds.count("LOGIN_THROTTLED"), kinds.count("LOGIN_FAILED")) == (2, 100)
+
+
+@pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
+async def test_it_can_be_turned_off_for_benchmarks(stranger: Stranger, kindred: Kindred) -> None:
+    assert [await stranger.guess() for _ in range(40)] == [WRONG] * 40
+    assert await stranger.guess(password=PASSWORD) == RIGHT
+    assert await rows(kindred) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("evil<script>", None),
+        ("203.0.113", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_net_04_addresses_have_one_form(text: str | None, address: str | None) -> None:
+    assert normalize_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["::ffff:1.2.3.4", "1.2.3.4", "::FFFF:102:304"],
+        ["2001:db8:1:2::1", "2001:DB8:1:2:ffff::", "2001:db8:1:2:0:0:0:9"],
+        ["evil<script>", "not an address", "999.1.1.1"],
+    ],
+)
+async def test_net_04_all_addresses_of_one_place_share_one_count(stranger: Stranger, spellings: list[str]) -> None:
+    answers = [await stranger.guess(f"user-{n}", address=spellings[n % len(spellings)]) for n in range(31)]
+    assert answers == [WRONG] * 30 + [THROTTLED]
+
+
+async def test_net_04_the_networks_of_one_customer_of_ipv6_have_ten_times_as_many(stranger: Stranger) -> None:
+    answers = [await stranger.guess(f"user-{n}", address=f"2001:db8:1:{n:x}::1") for n in range(301)]
+    assert answers == [WRONG] * 300 + [THROTTLED]
+    assert await stranger.guess("another", address="2001:db8:2::1") == WRONG
+
+
+async def test_ops_05_two_workers_allow_not_one_guess_more(
+    database_url: str, tmp_path: Path, password_hash: str
+) -> None:
+    """From outside, through real processes."""
+    async with (
+        serving(database_url, tmp_path, workers=2) as server,
+        backstage(database_url, password_hash) as operator,
+        AsyncClient(base_url=server.url, timeout=30, headers={"connection": "close"}) as http,
+    ):
+        user = await operator.user()
+        given = {"username": user.username, "password": "wrong"}
+
+        async def guess() -> str | None:
+            response = await http.post("/graphql", json={"query": LOGIN, "variables": {"input": given}})
+            assert response.status_code in (200, 503)
+            return response.json()["data"]["login"]["__typename"] if response.status_code == 200 else None
+
+        answers = [await guess() for _ in range(5)] + await asyncio.gather(*(guess() for _ in range(40)))
+    # A wait is a second at first, then two, so a slow machine may fit one or two more in.
+    assert 5 <= answers.count(WRONG) <= 5 + math.ceil(math.log2(60))
+
+
+async def rows(kindred: Kindred) -> list[Any]:
+    async with kindred.db.read() as conn:
+        return list((await conn.execute(select(login_failures).order_by(login_failures.c.subject))).all())
+
+
+async def networks(kindred: Kindred) -> int:
+    async with kindred.db.read() as conn:
+        return len((await conn.execute(select(familiar_networks))).all())
+
+
+def client_of(app: FastAPI) -> AsyncClient:
+    return AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
+
+
+async def test_a_network_is_remembered_once_and_forgotten_when_nobody_has_signed_in_from_it_for_long(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock
+) -> None:
+    for address in (HOME, HOME, ELSEWHERE):
+        assert await stranger.guess(password=PASSWORD, address=address) == RIGHT
+    assert await networks(kindred) == 2
+    clock.advance(timedelta(days=100))
+    assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
+    clock.advance(timedelta(days=81))
+    await kindred.pruning.prune(clock.now())
+    assert await networks(kindred) == 1
