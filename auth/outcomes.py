@@ -99,6 +99,6 @@ class WeakPassword:
 
 
 LoginOutcome = SignedIn | WrongCredentials | TooManyAttempts
-RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed
+RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed | TooManyAttempts
 RevokeOutcome = Ended | NotFound | Invalid
 ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword | TooManyAttempts

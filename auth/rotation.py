@@ -20,12 +20,13 @@ from datetime import datetime, timedelta
 from auth.entropy import Entropy
 from auth.events import event
 from auth.minting import Minting
-from auth.outcomes import Expired, Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated
+from auth.outcomes import Expired, Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, TooManyAttempts
 from auth.tokens import Claims, InvalidToken, TokenKind, decode_token, derive_successor, digest
 from db import families, lineage, security_events
 from db.base import RevocationReason, SecurityEventKind
 from db.engine import Connection, Database, retried
 from db.families import TokenFamily
+from db.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Rotation:
     idle_limit: timedelta
     leeway: timedelta
     lineage_depth: int
+    pace: Pace
 
     async def refresh(self, token: str, idempotency_key: str | None, origin: Origin, now: datetime) -> RefreshOutcome:
         """Exchange a refresh token for its successor. Raises `DatabaseUnavailable`, which is never a replay."""
@@ -71,6 +73,7 @@ class Rotation:
                 ip=origin.ip,
                 user_agent=origin.user_agent,
                 slots=self.lineage_depth,
+                pace=self.pace,
             )
         if family is not None:
             return Rotated(self.minting.pair(family, successor, now), family)
@@ -85,6 +88,8 @@ class Rotation:
                 return Expired()
             if family.token_digest == digest(successor) and not self._too_late(keyless, family, now):
                 return Rotated(self.minting.pair(family, successor, now), family)
+            if family.token_digest == digest(presented.jti):  # unspent: only the pace was in the way
+                return TooManyAttempts(self.pace.wait(family.busy_until, now))
             await self._end(conn, family, origin, now)
             return Replayed()  # returned, not raised: the revocation commits before anybody is told
 

@@ -13,7 +13,7 @@ from auth.rotation import Rotation
 from auth.sessions import Sessions
 from auth.settings import Settings
 from auth.sign_in import SignIn
-from auth.throttle import Throttle
+from auth.throttle import REFRESHES, UNLIMITED, Throttle
 from auth.tokens import Issuer
 from db.engine import Database, create_engine, url_of
 
@@ -48,13 +48,14 @@ class Kindred:
         issuer = Issuer(keys, settings.issuer, settings.audience)
         minting = Minting(issuer, entropy, settings.access_token_ttl)
         depth = settings.lineage_depth
+        pace = REFRESHES if settings.throttle else UNLIMITED
         idle, absolute = settings.refresh_token_ttl, settings.session_ttl
         return cls(
             db=db,
             keys=keys,
             hasher=hasher,
             sign_in=SignIn(db, minting, entropy, hasher, throttle, idle, absolute, depth),
-            rotation=Rotation(db, minting, entropy, idle, settings.replay_leeway, depth),
+            rotation=Rotation(db, minting, entropy, idle, settings.replay_leeway, depth, pace),
             sessions=Sessions(db, issuer, entropy, depth),
             accounts=Accounts(db, entropy, hasher, throttle, settings.password_min_length),
             pruning=Pruning(db, settings.retention, settings.event_retention),

@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         0, ge=0, le=64, description="Passwords hashed at once in each worker. 0: as many as there are cores."
     )
     throttle: bool = Field(
-        True, description="Whether guesses at passwords are throttled. Off for benchmarks only; never in production."
+        True, description="Whether guesses and refreshes are throttled. Off for benchmarks only; never in production."
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

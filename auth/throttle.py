@@ -1,4 +1,4 @@
-"""The throttle: how often a password may be guessed, under one name and from one address.
+"""The throttle: how often a password may be guessed, under one name and from one address, and a session refreshed.
 
 Counted in the database, so that all workers and every restart agree, and before the guess is looked at, so that
 guesses made at the same time do not pass together; a right one is taken back. What it promises, and to whom, is in
@@ -20,6 +20,7 @@ from db import familiar_networks, login_failures
 from db.engine import Connection, Database, retried
 from db.faults import DatabaseUnavailable
 from db.login_failures import LoginFailures
+from db.pace import Pace
 
 # Under a name: so many guesses in a row are free, then each waits twice as long as the one before.
 FREE_GUESSES = 5
@@ -31,6 +32,11 @@ MOST_GUESSES = 100
 # handed to many customers has ten times as many.
 _QUOTAS = ((30, timedelta(minutes=5)), (300, timedelta(hours=1)))
 _LARGE_NETWORK = 10
+
+# Of one session: as many refreshes at once as somebody opens tabs, and six a minute in the long run. A client that
+# refreshes in a loop is slowed down, and spends nothing meanwhile.
+REFRESHES = Pace(burst=20, interval=10)
+UNLIMITED = Pace(burst=1, interval=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,9 @@ def _create_sqlite_engine(url: URL, timeout: float) -> AsyncEngine:
         # turns writer while another one writes gets "database is locked" at once, whatever the timeout.
         connection.isolation_level = None
         cursor = connection.cursor()
-        # Less than the whole request may take, so that SQLite answers "locked" before the request is cut off.
-        cursor.execute(f"PRAGMA busy_timeout = {int(timeout * 800)}")
+        # A fifth of what the whole request may take: while SQLite waits it cannot be interrupted, and a request that
+        # is cut off meanwhile waits with it.
+        cursor.execute(f"PRAGMA busy_timeout = {int(timeout * 200)}")
         cursor.execute("PRAGMA journal_mode = WAL")
         # NORMAL may lose the last commits at a power cut, and with them the revocation of a replayed family.
         cursor.execute("PRAGMA synchronous = FULL")

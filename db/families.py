@@ -1,7 +1,7 @@
 """`token_families`: one row for each sign-in, and the hot row of the whole service. One UPDATE rotates.
 
-No index may name a column that a rotation changes (token_digest, generation, last_used_at, expires_at, ip):
-on PostgreSQL any such index ends HOT updates, and every rotation would then write to every index.
+No index may name a column that a rotation changes (token_digest, generation, last_used_at, expires_at, ip,
+busy_until): on PostgreSQL any such index ends HOT updates, and every rotation would then write to every index.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ColumnElement,
     ForeignKeyConstraint,
@@ -70,6 +71,8 @@ class TokenFamily(SQLModel, table=True):
     absolute_expires_at: datetime
     revoked_at: datetime | None = None
     revocation_reason: str | None = Field(default=None, max_length=32)
+    # In Unix seconds, for `Pace`: instants cannot be added to in a statement of both databases.
+    busy_until: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 families = table_of(TokenFamily)
@@ -86,6 +89,7 @@ ROTATE = (
         families.c.revoked_at.is_(None),
         families.c.expires_at > bindparam("now"),
         families.c.absolute_expires_at > bindparam("now"),
+        families.c.busy_until <= bindparam("busy_at_most"),
     )
     .values(
         token_digest=bindparam("successor"),
@@ -97,6 +101,11 @@ ROTATE = (
             else_=bindparam("idle_limit", type_=families.c.expires_at.type),
         ),
         ip=bindparam("from_ip"),
+        busy_until=case(
+            (families.c.busy_until > bindparam("now_in_seconds"), families.c.busy_until),
+            else_=bindparam("now_in_seconds", type_=families.c.busy_until.type),
+        )
+        + bindparam("busy_for"),
     )
     .returning(*families.c)
 )

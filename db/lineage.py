@@ -17,6 +17,7 @@ from db.base import CLUSTERED, IP_LENGTH, REWRITTEN_IN_PLACE, USER_AGENT_LENGTH,
 from db.compiled import Compiled
 from db.engine import Connection
 from db.families import ROTATE, TokenFamily, families
+from db.pace import Pace
 
 SLOTS = 16
 
@@ -96,6 +97,7 @@ async def rotate(
     ip: str | None,
     user_agent: str | None,
     slots: int,
+    pace: Pace,
 ) -> TokenFamily | None:
     """Rotate the family if `presented` is the digest of its current token, and write the successor's lineage row.
 
@@ -110,6 +112,7 @@ async def rotate(
         "now": now,
         "idle_limit": idle_limit,
         "from_ip": ip,
+        **pace.at(now),
     }
     if slots and conn.dialect.name == "postgresql":
         claim |= {"from_user_agent": user_agent, "slots": slots}

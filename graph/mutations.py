@@ -162,6 +162,8 @@ class Mutation:
                 return SessionRevokedError()
             case Replayed():
                 return RefreshTokenReplayedError()
+            case TooManyAttempts(retry_after):
+                return TooManyAttemptsError.after(retry_after)
             case _:
                 assert_never(outcome)
 

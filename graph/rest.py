@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from auth.clock import Clock
-from auth.outcomes import Expired, Invalid, Replayed, Revoked, Rotated
+from auth.outcomes import Expired, Invalid, Replayed, Revoked, Rotated, TooManyAttempts
 from auth.service import Kindred
 from graph.context import origin_of
 from graph.faults import RETRY_AFTER, UNAVAILABLE
@@ -47,7 +47,7 @@ def router(clock: Clock) -> APIRouter:
         "/auth/token/refresh",
         summary="Exchange a refresh token for its successor",
         response_model=RefreshAnswer,
-        responses={401: {"model": Refusal}, 422: {"model": Refusal}, 503: {"model": Refusal}},
+        responses={401: {"model": Refusal}, 422: {"model": Refusal}, 429: {"model": Refusal}, 503: {"model": Refusal}},
     )
     async def refresh(
         request: Request,
@@ -82,6 +82,10 @@ def router(clock: Clock) -> APIRouter:
                 return _refused("Token revoked")
             case Replayed():
                 return _refused("Token reused")
+            case TooManyAttempts(retry_after):
+                # RFC 6585 section 4.
+                wait = NO_STORE | {"retry-after": str(retry_after)}
+                return JSONResponse({"detail": "Too many attempts"}, 429, wait)
             case _:
                 assert_never(outcome)
 

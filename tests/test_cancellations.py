@@ -8,6 +8,7 @@ import pytest
 
 from auth.outcomes import Origin, Rotated, SignedIn
 from auth.service import Kindred
+from auth.throttle import REFRESHES
 from db.users import User
 from tests.support.clocks import FakeClock
 from tests.support.doors import UNCOUNTED
@@ -44,7 +45,7 @@ async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_a
         return request.cancel()
 
     for round in range(ROUNDS):
-        clock.advance(timedelta(seconds=1))
+        clock.advance(timedelta(seconds=2 * REFRESHES.interval))
         keys = [f"round-{round:04}-family-{number:04}" for number in range(FAMILIES)]
         requests = [asyncio.create_task(refresh(number, keys[number])) for number in range(FAMILIES)]
         requests += [asyncio.create_task(look(number)) for number in range(FAMILIES)]

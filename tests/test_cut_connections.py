@@ -251,7 +251,7 @@ async def refresh_while_cut(phone: Phone, cutting: Coroutine[Any, Any, None]) ->
 
 # The seed is in the test's name, and so in what a failure prints.
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25}], ids=[""])
+@pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "throttle": False}], ids=[""])
 async def test_rot_19_a_client_with_keys_never_loses_its_session_to_connections_cut_before_the_database(
     api: Api, door: Door, proxy: Proxy, kindred: Kindred, alice: User, seed: int
 ) -> None:
@@ -271,7 +271,9 @@ async def test_rot_19_a_client_with_keys_never_loses_its_session_to_answers_that
         user = await behind.user()
         first = await behind.session(user)
         async with (
-            serving(sqlite_url, tmp_path) as server,
+            serving(
+                sqlite_url, tmp_path, "--no-access-log", KINDRED_ENVIRONMENT="development", KINDRED_THROTTLE="off"
+            ) as server,
             proxy_to("127.0.0.1", int(server.url.rpartition(":")[2])) as proxy,
             AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=30) as http,
         ):

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from auth.service import Kindred
 from auth.settings import Settings
+from auth.throttle import REFRESHES
 from auth.tokens import TokenKind, decode_token, derive_successor, digest
 from db import lineage
 from db.users import User
@@ -126,6 +127,7 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
             ip=None,
             user_agent=None,
             slots=16,
+            pace=kindred.rotation.pace,
         )
         assert family is not None
         replay = asyncio.create_task(door.refresh(first.refresh))
@@ -153,7 +155,7 @@ async def test_rot_03_a_rotation_and_its_lineage_are_seen_together_or_not_at_all
         return seen
 
     looking = asyncio.create_task(look())
-    for _ in range(30):
+    for _ in range(REFRESHES.burst):
         token = (await door.refresh(token)).tokens.refresh
     over.set()
     assert len(await looking) > 1

@@ -12,6 +12,7 @@ from auth.entropy import Entropy
 from auth.outcomes import Origin, Replayed, Revoked, Rotated, SignedIn
 from auth.service import Kindred
 from auth.settings import Settings
+from auth.throttle import REFRESHES
 from auth.tokens import TokenKind, decode_token, derive_successor, digest
 from db import lineage
 from db.engine import url_of
@@ -75,9 +76,9 @@ async def sign_in(service: Kindred, user: User, clock: FakeClock) -> SignedIn:
 
 
 async def rotate(service: Kindred, token: str, clock: FakeClock, times: int) -> str:
-    """Refresh so many times, a second apart; the last token."""
+    """Refresh so many times, ten seconds apart; the last token."""
     for _ in range(times):
-        clock.advance(timedelta(seconds=1))
+        clock.advance(timedelta(seconds=REFRESHES.interval))
         outcome = await service.rotation.refresh(token, None, ORIGIN, clock.now())
         assert isinstance(outcome, Rotated)
         token = outcome.tokens.refresh_token
@@ -89,7 +90,7 @@ async def rotate_in_one_transaction(service: Kindred, token: str, clock: FakeClo
     issuer = service.rotation.minting.issuer
     async with service.db.transaction() as conn:
         for number in range(times):
-            clock.advance(timedelta(seconds=1))
+            clock.advance(timedelta(seconds=REFRESHES.interval))
             now = clock.now()
             presented = decode_token(issuer, token, TokenKind.REFRESH, now)
             successor = derive_successor(issuer.keys, presented, f"attempt {number}")
@@ -104,6 +105,7 @@ async def rotate_in_one_transaction(service: Kindred, token: str, clock: FakeClo
                 ip=ORIGIN.ip,
                 user_agent=ORIGIN.user_agent,
                 slots=service.rotation.lineage_depth,
+                pace=service.rotation.pace,
             )
             assert family is not None
             token = service.rotation.minting.pair(family, successor, now).refresh_token
@@ -178,7 +180,7 @@ async def test_no_index_names_a_column_that_a_rotation_changes(
         token = outcome.tokens.refresh_token
     after = await rows(service)
     changed = {name for old, new in zip(before, after, strict=True) for name in old if old[name] != new[name]}
-    assert changed == {*lineage._WRITTEN_OVER, "token_digest", "last_used_at"}
+    assert changed == {*lineage._WRITTEN_OVER, "token_digest", "last_used_at", "busy_until"}
 
     def indexed(connection: Any) -> set[str]:
         found: set[str] = set()

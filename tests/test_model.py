@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,17 +32,29 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
-from auth.outcomes import Ended, Expired, Invalid, NotFound, Origin, Replayed, Revoked, Rotated, SignedIn
+from auth.outcomes import (
+    Ended,
+    Expired,
+    Invalid,
+    NotFound,
+    Origin,
+    Replayed,
+    Revoked,
+    Rotated,
+    SignedIn,
+    TooManyAttempts,
+)
 from auth.service import Kindred
 from auth.sessions import Unauthenticated
 from auth.settings import Settings
+from auth.throttle import REFRESHES
 from db.families import families
 from db.lineage import SLOTS, refresh_tokens
 from db.users import User
 from graph.app import create_app
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKED, ROTATED, UNCOUNTED
+from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKED, ROTATED, THROTTLED, UNCOUNTED
 from tests.support.servers import SECRET
 
 T = TypeVar("T")
@@ -64,8 +76,15 @@ MOST_FAMILIES = 5
 # As stored; nothing is verified against them here, for hashing is no part of the rule.
 HASHES = ("the hash of one password", "the hash of another")
 # The order in which the answers of a race make sense.
-IN_A_RACE = (ROTATED, REPLAYED, REVOKED, EXPIRED, INVALID)
-OUTCOMES = {Rotated: ROTATED, Invalid: INVALID, Expired: EXPIRED, Revoked: REVOKED, Replayed: REPLAYED}
+IN_A_RACE = (ROTATED, REPLAYED, REVOKED, EXPIRED, INVALID, THROTTLED)
+OUTCOMES = {
+    Rotated: ROTATED,
+    Invalid: INVALID,
+    Expired: EXPIRED,
+    Revoked: REVOKED,
+    Replayed: REPLAYED,
+    TooManyAttempts: THROTTLED,
+}
 
 number = st.integers(0, 99)
 spans = st.one_of(
@@ -88,6 +107,7 @@ class Session:
     access: list[tuple[str, datetime]] = field(default_factory=list)
     # By a token's place in `tokens`: the key it was exchanged with, None for none.
     exchanged_with: dict[int, str | None] = field(default_factory=dict)
+    busy_until: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     ended: datetime | None = None
     forgotten: bool = False
 
@@ -97,6 +117,9 @@ class Session:
 
     def is_live(self, now: datetime) -> bool:
         return not self.forgotten and self.ended is None and now < self.limit
+
+    def is_busy(self, now: datetime) -> bool:
+        return self.busy_until > now + (REFRESHES.burst - 1) * timedelta(seconds=REFRESHES.interval)
 
     def expected(self, place: int, key: str | None, now: datetime) -> str:
         """What a refresh with that token must come to."""
@@ -108,7 +131,7 @@ class Session:
             return EXPIRED
         newest = len(self.tokens) - 1
         if place == newest:
-            return ROTATED
+            return THROTTLED if self.is_busy(now) else ROTATED
         repeats = place == newest - 1 and key is not None and self.exchanged_with[place] == key
         return ROTATED if repeats else REPLAYED
 
@@ -351,14 +374,17 @@ class Machine(RuleBasedStateMachine):
         """At the end: of all tokens that a session ever had, at most its newest works, and that only while it lives."""
         for session in self.sessions:
             live, every = session.is_live(self.now), list(session.tokens)
+            busy = live and session.is_busy(self.now)
             answers = [self.run(self.answer(token, None, "the rule")) for token in reversed(every)]
-            assert [outcome for outcome, _, _ in answers].count(ROTATED) == live
-            assert (answers[0][0] == ROTATED) == live
+            assert [outcome for outcome, _, _ in answers].count(ROTATED) == (live and not busy)
+            assert (answers[0][0] == ROTATED) == (live and not busy)
+            assert (answers[0][0] == THROTTLED) == busy
             ended = not live or len(every) > 1
             assert not ended or not any(self.run(self.accepts(access)) for access, _ in session.access)
             if live and len(every) > 1:
                 assert answers[1][0] == REPLAYED
-                assert self.run(self.answer(answers[0][1], None, "the rule"))[0] == REVOKED
+                newest = every[-1] if busy else answers[0][1]
+                assert self.run(self.answer(newest, None, "the rule"))[0] == REVOKED
 
     # How it is done
 
@@ -380,7 +406,7 @@ class Machine(RuleBasedStateMachine):
                 return ROTATED, outcome.tokens.refresh_token, outcome.tokens.access_token
             return OUTCOMES[type(outcome)], "", ""
         refreshed = await self.doors[through].refresh(token, key)
-        assert refreshed.status in (200, 401)
+        assert refreshed.status in (200, 401, 429)
         pair = refreshed.pair
         return (refreshed.outcome, pair.refresh, pair.access) if pair else (refreshed.outcome, "", "")
 
@@ -397,6 +423,7 @@ class Machine(RuleBasedStateMachine):
             session.exchanged_with[place] = key
             session.tokens.append(refresh)
             session.moved = self.now
+            session.busy_until = max(session.busy_until, self.now) + timedelta(seconds=REFRESHES.interval)
         else:
             assert refresh == session.tokens[-1]
         session.access.append((access, min(self.now + ACCESS, session.born + ABSOLUTE)))

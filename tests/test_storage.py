@@ -354,7 +354,7 @@ async def test_rot_09_a_replay_is_recognised_with_every_lineage_row_gone(
 ) -> None:
     door = DOORS["graphql"](api.http)
     first = pair = await api.login()
-    for _ in range(20):
+    for _ in range(17):
         pair = (await door.refresh(pair.refresh)).tokens
     async with kindred.db.transaction() as conn:
         await conn.execute(delete(refresh_tokens))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from pathlib import Path
@@ -40,6 +41,17 @@ class Server:
     def process(self) -> psutil.Process | None:
         """The server's own process, whose children serve the connections; None where it is not ours."""
         return psutil.Process(self._server.get_pid()) if self.folder else None
+
+    def go_down(self, *, crash: bool) -> None:
+        """Shut it down; with `crash`, at once and without tidying up, so that the next start recovers from the log."""
+        process = self.process()
+        assert process is not None
+        process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
+        process.wait(30)
+
+    def come_back(self) -> None:
+        """Start it again, at the same address; returns when it takes connections."""
+        self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         """Stop the server and remove its folder, where it was ours."""

@@ -27,6 +27,7 @@ mutation Refresh($input: RefreshTokenInput!) {
     __typename
     ... on RefreshTokenSuccess { tokens { accessToken refreshToken expiresIn } session { id } }
     ... on UserError { message }
+    ... on TooManyAttemptsError { retryAfter }
   }
 }
 """
@@ -48,12 +49,13 @@ query Sessions($first: Int! = 20, $after: String, $state: SessionState = ACTIVE)
 }
 """
 
-ROTATED, INVALID, EXPIRED, REVOKED, REPLAYED = (
+ROTATED, INVALID, EXPIRED, REVOKED, REPLAYED, THROTTLED = (
     "RefreshTokenSuccess",
     "InvalidRefreshTokenError",
     "RefreshTokenExpiredError",
     "SessionRevokedError",
     "RefreshTokenReplayedError",
+    "TooManyAttemptsError",
 )
 UNAVAILABLE = "UNAVAILABLE"
 _REST = {
@@ -61,6 +63,7 @@ _REST = {
     "Token expired": EXPIRED,
     "Token revoked": REVOKED,
     "Token reused": REPLAYED,
+    "Too many attempts": THROTTLED,
 }
 
 
@@ -80,6 +83,8 @@ class Refreshed:
     outcome: str
     status: int
     pair: Pair | None = None
+    # Seconds to wait, where somebody said so.
+    retry_after: int = 0
 
     @property
     def tokens(self) -> Pair:
@@ -148,10 +153,11 @@ class GraphQLDoor:
         response = await self.api.post(REFRESH, {"input": {"refreshToken": token, "idempotencyKey": key}})
         body = response.json()
         if "errors" in body:
-            return Refreshed(body["errors"][0]["extensions"]["code"], response.status_code)
+            wait = int(response.headers.get("retry-after", "0"))
+            return Refreshed(body["errors"][0]["extensions"]["code"], response.status_code, retry_after=wait)
         result = body["data"]["refreshToken"]
         if result["__typename"] != ROTATED:
-            return Refreshed(result["__typename"], response.status_code)
+            return Refreshed(result["__typename"], response.status_code, retry_after=result.get("retryAfter", 0))
         tokens = result["tokens"]
         pair = Pair(tokens["accessToken"], tokens["refreshToken"], result["session"]["id"])
         return Refreshed(ROTATED, response.status_code, pair)
@@ -169,9 +175,10 @@ class RestDoor:
         body = response.json()
         if response.status_code == 200:
             return Refreshed(ROTATED, 200, Pair(body["access_token"], body["refresh_token"]))
+        wait = int(response.headers.get("retry-after", "0"))
         if response.status_code == 503:
-            return Refreshed(UNAVAILABLE, 503)
-        return Refreshed(_REST[body["detail"]], response.status_code)
+            return Refreshed(UNAVAILABLE, 503, retry_after=wait)
+        return Refreshed(_REST[body["detail"]], response.status_code, retry_after=wait)
 
 
 DOORS: dict[str, type[GraphQLDoor] | type[RestDoor]] = {"graphql": GraphQLDoor, "rest": RestDoor}

@@ -61,12 +61,15 @@ class Process:
 
 
 @asynccontextmanager
-async def serving(database_url: str, folder: Path, *, workers: int = 1, **settings: str) -> AsyncIterator[Process]:
-    """`kindred serve` until the block ends, in `folder`, in production, on a database that is migrated."""
+async def serving(
+    database_url: str, folder: Path, *arguments: str, workers: int = 1, **settings: str
+) -> AsyncIterator[Process]:
+    """`kindred serve` until the block ends, in `folder`, as in production, on a migrated database."""
     port = free_port()
     log = folder / f"server-{port}.log"
     command = [str(Path(sys.executable).with_name("kindred")), "serve", "--port", str(port), "--workers", str(workers)]
-    variables = environment(database_url, KINDRED_ENVIRONMENT="production", **settings)
+    command += arguments
+    variables = environment(database_url, **{"KINDRED_ENVIRONMENT": "production"} | settings)
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=subprocess.STDOUT)
     server = Process(process, port, log)

@@ -1,0 +1,19 @@
+"""How fast a family may rotate"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("token_families", sa.Column("busy_until", sa.BigInteger(), server_default="0", nullable=False))
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_column("token_families", "busy_until")

@@ -1,0 +1,31 @@
+"""One of two servers is asked to stop, as at each deployment."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+from tests.faults.conftest import SignIn
+from tests.faults.load import under_load
+from tests.support.doors import UNAVAILABLE
+from tests.support.servers import serving
+
+
+async def test_ops_08_a_server_that_is_asked_to_stop_answers_what_it_has_begun_and_goes(
+    database_url: str, sign_in: SignIn, tmp_path: Path
+) -> None:
+    pairs = await sign_in(database_url)
+    async with (
+        serving(database_url, tmp_path) as leaving,
+        serving(database_url, tmp_path) as staying,
+        under_load([leaving.url, staying.url], pairs) as history,
+    ):
+        leaving.process.terminate()
+        begun = time.monotonic()
+        while leaving.process.poll() is None:
+            await asyncio.sleep(0.05)
+        assert time.monotonic() - begun < 3
+        await asyncio.sleep(2)
+    # Once all is answered, uvicorn ends as the signal would have ended it.
+    assert leaving.process.returncode in (0, -signal.SIGTERM)
+    assert history.count(UNAVAILABLE) == 0
