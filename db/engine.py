@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -177,10 +177,12 @@ class Database:
         return await self._by_itself.connect()
 
     async def close(self) -> None:
-        """Give back every connection."""
-        while self._kept:
-            await self._kept.pop().close()
-        await self.engine.dispose()
+        """Give back every connection; one that does not answer any more does not keep us from stopping."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.timeout):
+                while self._kept:
+                    await self._kept.pop().close()
+                await self.engine.dispose()
 
 
 def _is_closed(conn: Connection) -> bool:

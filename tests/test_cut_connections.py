@@ -202,6 +202,16 @@ async def test_a_sign_in_whose_commit_breaks_is_503_and_not_made_twice(
     assert (await api.data(LOGIN, given))["login"]["__typename"] == "LoginSuccess"
 
 
+@impatient
+async def test_a_network_that_has_gone_silent_does_not_keep_the_service_from_stopping(
+    api: Api, door: Door, proxy: Proxy, kindred: Kindred
+) -> None:
+    await door.refresh((await api.login()).refresh)
+    proxy.freeze()
+    async with asyncio.timeout(5):
+        await kindred.stop()
+
+
 class Phone:
     """A client that names its attempts, and sends each until it is answered."""
 

@@ -27,6 +27,8 @@ class Proxy:
         self._after: bytes | None = None
         self._swallowing = False
         self._refusing_next = False
+        self._passing = asyncio.Event()
+        self._passing.set()
         self.port = 0
         self.url = ""
         self.cuts = 0
@@ -68,8 +70,13 @@ class Proxy:
         """Stay away, from the next cut on."""
         self._refusing_next = True
 
+    def freeze(self) -> None:
+        """Pass nothing on any more, and cut nothing either: as when a network goes silent."""
+        self._passing.clear()
+
     async def close(self) -> None:
         """Cut everything, and wait until it is at its end."""
+        self._passing.set()
         self.refuse()
         await asyncio.gather(*self._tasks)
 
@@ -100,6 +107,7 @@ class Proxy:
 
     async def _pass_requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while sent := await _read(reader):
+            await self._passing.wait()
             if self._before is not None and self._before in sent:
                 self._before = None
                 self.cut()
@@ -112,6 +120,7 @@ class Proxy:
 
     async def _pass_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while answered := await _read(reader):
+            await self._passing.wait()
             if self._swallowing:
                 if _READY in answered:
                     self._swallowing = False

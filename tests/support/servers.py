@@ -79,7 +79,7 @@ async def serving(
     finally:
         process.terminate()
         try:
-            process.wait(timeout=10)
+            await asyncio.to_thread(process.wait, 10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
