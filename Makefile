@@ -9,10 +9,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && { echo $$python; break; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run install test check format bench web schema lock clean
+.PHONY: help run install test check format bench bench-login-flood web schema lock clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/installed ## Serve on http://127.0.0.1:8000, with a database and a secret of its own
 	@$(BIN)/kindred serve
@@ -33,6 +33,9 @@ format: .venv/installed-dev ## Format the code, and mend what can be mended
 
 bench: .venv/installed-dev ## Measure rotations on a PostgreSQL of its own
 	@$(BIN)/python -m tests.bench.rotation
+
+bench-login-flood: .venv/installed-dev ## Measure refreshes while a hundred wrong passwords a second arrive
+	@$(BIN)/python -m tests.bench.login_flood
 
 web: ## Build what runs in a browser into graph/static; needs Node.js
 	@cd web && npm ci --silent && npm run --silent build

@@ -120,8 +120,14 @@ class Accounts:
     ) -> ChangePasswordOutcome:
         """Somebody sets their own password, knowing the old one: every session ends but the one they use.
 
-        Raises `Unauthenticated` where that session ended meanwhile.
+        Raises `Unauthenticated` where that session ended meanwhile, `HashingBusy` and `DatabaseUnavailable`.
         """
+        with self.hasher.place():
+            return await self._change_password(current, current_password, new_password, origin, now)
+
+    async def _change_password(
+        self, current: TokenFamily, current_password: str, new_password: str, origin: Origin, now: datetime
+    ) -> ChangePasswordOutcome:
         user = await self.get(current.user_id)
         given = normalize_password(current_password)
         if user is None or given is None:

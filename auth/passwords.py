@@ -3,9 +3,12 @@
 import asyncio
 import os
 import re
+import sys
+import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -101,8 +104,8 @@ class Hasher:
 
     def __init__(self, threads: int = 0) -> None:
         self.threads = threads or os.cpu_count() or 1
-        self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="hashing")
-        self._waiting = 0
+        self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="hashing", initializer=_yield_to_others)
+        self._taken = 0
         # Compared with when there is nobody of that name, so that it takes as long as when there is. Made here,
         # which also shows before the first sign-in that this machine can hash and verify (CRED-02).
         self._nobodys = hash_password("nobody has this password")
@@ -110,40 +113,49 @@ class Hasher:
             raise RuntimeError("argon2 does not verify what it has just hashed; is libpass installed?")
 
     async def verify(self, password: str, hashed: str | None) -> Verified:
-        """Compare a normalized password with a hash; with `hashed` None it takes as long and is never right.
-
-        Raises `HashingBusy`.
-        """
+        """Compare a normalized password with a hash; with `hashed` None it takes as long and is never right."""
         verified = await self._run(lambda: _verify(password, hashed or self._nobodys))
         return verified if hashed else Verified(False)
 
     async def hash(self, password: str) -> str:
-        """Hash a normalized password. Raises `HashingBusy`."""
+        """Hash a normalized password."""
         return await self._run(lambda: hash_password(password))
 
     async def weakness(self, password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:
         """Why a normalized password will not do, as a sentence for a person; None if it will.
 
-        `known` are words that an attacker would try first, such as the username. Raises `HashingBusy`.
+        `known` are words that an attacker would try first, such as the username.
         """
         return await self._run(lambda: weakness(password, at_least=at_least, known=known))
 
-    def require_room(self) -> None:
-        """Raises `HashingBusy` where the queue is full, for whoever has work to do first that would be in vain."""
-        if self._waiting >= 5 * self.threads:
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue, for all that a request has to hash. Raises `HashingBusy` where all are taken.
+
+        Taken before anything else is done for the request: a flood of passwords that cannot be hashed costs no
+        statement either.
+        """
+        if self._taken >= 5 * self.threads:
             raise HashingBusy
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
     async def _run(self, work: Callable[[], T]) -> T:
-        self.require_room()
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def close(self) -> None:
         """Let the threads go."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _yield_to_others() -> None:
+    # On Linux a thread has a niceness of its own. Refreshes take half a millisecond and must not wait for passwords,
+    # which take twenty, on a machine whose cores are all busy with them.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 10)
 
 
 def weakness(password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:

@@ -44,19 +44,19 @@ class SignIn:
         if key is None or normalized is None:
             # Refused by its form alone, before any lookup, so the time tells nothing of who exists.
             return WrongCredentials()
-        self.hasher.require_room()
-        guess = await self.throttle.admit(key, origin.ip, now)
-        if isinstance(guess, TooManyAttempts):
-            return guess
-        async with self.throttle.looking_at(guess):
-            user = await self._find(key)
-            # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
-            verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
-            if user is not None and verified.matches and user.is_active:
-                signed_in = await self._open(user, guess, verified.newer_hash, device_name, origin, now)
-                if signed_in is not None:
-                    return signed_in
-        await self._fail(key, guess, origin, now)
+        with self.hasher.place():
+            guess = await self.throttle.admit(key, origin.ip, now)
+            if isinstance(guess, TooManyAttempts):
+                return guess
+            async with self.throttle.looking_at(guess):
+                user = await self._find(key)
+                # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
+                verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
+                if user is not None and verified.matches and user.is_active:
+                    signed_in = await self._open(user, guess, verified.newer_hash, device_name, origin, now)
+                    if signed_in is not None:
+                        return signed_in
+            await self._fail(key, guess, origin, now)
         return WrongCredentials()
 
     @retried(idempotent=True)

@@ -15,7 +15,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 from auth.outcomes import TooManyAttempts
-from auth.passwords import HashingBusy
 from db import familiar_networks, login_failures
 from db.engine import Connection, Database, retried
 from db.faults import DatabaseUnavailable
@@ -107,10 +106,10 @@ class Throttle:
 
     @asynccontextmanager
     async def looking_at(self, guess: Guess) -> AsyncIterator[None]:
-        """While a guess is looked at: where it could not be, for a busy machine or database, it is taken back."""
+        """While a guess is looked at: where the database did not let it be, it is taken back."""
         try:
             yield
-        except (HashingBusy, DatabaseUnavailable):
+        except DatabaseUnavailable:
             if self.on:
                 await self._take_back(guess)
             raise

@@ -216,6 +216,7 @@ async def test_cred_15_of_a_hundred_sign_ins_at_once_few_hash_and_the_rest_is_to
             await asyncio.sleep(0.005)
     assert (await http.get("/healthz")).status_code == 200
     assert (await api.post("{ viewer { id } }")).status_code == 200
+    await watch.until(2)
     assert watch.most_at_once == 2
     for refused in answered:
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")

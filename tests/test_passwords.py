@@ -1,8 +1,10 @@
 """Passwords by themselves: which will do, in which form they are hashed, and what a hash may cost."""
 
-import asyncio
+import os
+import sys
 import threading
 import time
+from contextlib import ExitStack
 from hashlib import sha512
 
 import pytest
@@ -106,20 +108,27 @@ def test_two_schemes_are_read_and_one_is_written() -> None:
     assert hash_password("right") != hash_password("right")
 
 
-async def test_cred_15_no_more_passwords_wait_than_five_for_each_thread() -> None:
-    hasher, going = Hasher(threads=1), threading.Event()
+def test_cred_15_no_more_passwords_wait_than_five_for_each_thread() -> None:
+    hasher = Hasher(threads=2)
     try:
-        waiting = [asyncio.create_task(hasher._run(lambda: going.wait(10))) for _ in range(5)]
-        await asyncio.sleep(0)
-        with pytest.raises(HashingBusy):
-            await hasher.verify("password", None)
-        with pytest.raises(HashingBusy):
-            await hasher.hash("password")
-        going.set()
-        assert await asyncio.gather(*waiting) == [True] * 5
-        assert await hasher.verify("password", hash_password("password")) == Verified(True)
+        with ExitStack() as places:
+            for _ in range(10):
+                places.enter_context(hasher.place())
+            with pytest.raises(HashingBusy), hasher.place():
+                pass
+        with hasher.place():
+            pass
     finally:
-        going.set()
+        hasher.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a niceness of its own")
+async def test_cred_15_hashing_yields_the_processor_to_everything_else() -> None:
+    hasher = Hasher(threads=1)
+    try:
+        niceness = await hasher._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+    finally:
         hasher.close()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from sqlalchemy import select
 from auth.service import Kindred
 from auth.settings import Settings
 from auth.throttle import normalize_address
+from db import usernames
 from db.familiar_networks import familiar_networks
+from db.faults import DatabaseUnavailable
 from db.login_failures import login_failures
 from db.users import User
 from graph.app import create_app
@@ -219,20 +222,21 @@ async def anything(stranger: Stranger, number: int, *, spray: bool = False) -> s
     return response.json()["data"]["login"]["__typename"] if response.status_code == 200 else None
 
 
-async def test_a_guess_that_a_busy_machine_never_looked_at_is_not_counted(
+async def test_a_guess_that_nobody_could_look_at_is_not_counted(
     stranger: Stranger, kindred: Kindred, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from auth.passwords import Hasher, HashingBusy
+    async def away(*_: Any) -> None:
+        raise DatabaseUnavailable
 
-    async def busy(*_: Any) -> None:
-        raise HashingBusy
-
+    wrong = {"input": {"username": "alice", "password": "x"}}
     with monkeypatch.context() as patch:
-        patch.setattr(Hasher, "verify", busy)
+        patch.setattr(usernames, "user_named", away)
         for _ in range(10):
-            assert (
-                await stranger.api.post(LOGIN, {"input": {"username": "alice", "password": "x"}})
-            ).status_code == 503
+            assert (await stranger.api.post(LOGIN, wrong)).status_code == 503
+    with ExitStack() as places:
+        for _ in range(5 * kindred.hasher.threads):
+            places.enter_context(kindred.hasher.place())
+        assert (await stranger.api.post(LOGIN, wrong)).status_code == 503
     assert await rows(kindred) == []
     assert await stranger.guess(password=PASSWORD) == RIGHT
 

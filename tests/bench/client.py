@@ -17,20 +17,24 @@ class Connection:
         """Connect."""
         return cls(*await asyncio.open_connection(host, port), f"{host}:{port}")
 
-    async def graphql(self, query: str, variables: dict[str, Any], bearer: str = "") -> Any:
-        """The data of one request; raises RuntimeError for any other answer than data without errors."""
+    async def post(self, query: str, variables: dict[str, Any], **headers: str) -> tuple[int, Any]:
+        """The status and the body of one request."""
         body = orjson.dumps({"query": query, "variables": variables})
-        authorization = f"authorization: Bearer {bearer}\r\n" if bearer else ""
+        more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         self._writer.write(
             f"POST /graphql HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
-            f"user-agent: kindred-bench\r\n{authorization}content-length: {len(body)}\r\n\r\n".encode()
+            f"user-agent: kindred-bench\r\n{more}content-length: {len(body)}\r\n\r\n".encode()
             + body
         )
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.split("content-length:")[1].split("\r\n")[0])
-        answer = orjson.loads(await self._reader.readexactly(length))
-        if " 200 " not in head.split("\r\n")[0] or "errors" in answer:
-            raise RuntimeError(f"{head.splitlines()[0]}: {answer.get('errors')}")
+        return int(head.split(" ", 2)[1]), orjson.loads(await self._reader.readexactly(length))
+
+    async def graphql(self, query: str, variables: dict[str, Any]) -> Any:
+        """The data of one request; raises RuntimeError for any other answer than data without errors."""
+        status, answer = await self.post(query, variables)
+        if status != 200 or "errors" in answer:
+            raise RuntimeError(f"HTTP {status}: {answer.get('errors')}")
         return answer["data"]
 
     def close(self) -> None:
