@@ -7,9 +7,10 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 # The first of these that is there and fits; `make PYTHON=...` chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && { echo $$python; break; }; done)
+SBOM ?= sbom.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run install test check format bench bench-login-flood web schema lock clean
+.PHONY: help run install test check format bench bench-login-flood web schema sbom lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,14 +44,20 @@ web: ## Build what runs in a browser into graph/static; needs Node.js
 schema: .venv/installed ## Write schema.graphql anew
 	@$(BIN)/kindred schema > schema.graphql
 
+sbom: .venv-sbom/installed ## Write sbom.json, the software bill of materials (CycloneDX)
+	@.venv-sbom/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o $(SBOM)
+
 lock: ## Lock the dependencies anew; needs uv
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.txt
 	uv pip compile pyproject.toml --group build --group dev -c requirements.txt --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.txt
+	uv pip compile --group sbom --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements-sbom.txt
 
 clean: ## Remove .venv and what tools leave behind; databases and secrets stay
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-sbom build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none was found. Try: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -66,4 +73,9 @@ clean: ## Remove .venv and what tools leave behind; databases and secrets stay
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	@echo "Installing what the tests need, PostgreSQL among it ..."
 	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv-sbom/installed: requirements-sbom.txt | .venv/bin/python
+	@.venv/bin/python -m venv .venv-sbom
+	@.venv-sbom/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-sbom.txt
 	@touch $@
