@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     graphiql: bool | None = Field(
         None, description="Whether `GET /graphql` shows GraphiQL. Not set: in development only."
     )
+    introspection: bool | None = Field(
+        None,
+        description="Whether the API tells its schema: by introspection, and by hints in errors. Not set: in "
+        "development only.",
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -197,6 +202,11 @@ class Settings(BaseSettings):
     def shows_graphiql(self) -> bool:
         """Whether `GET /graphql` answers a browser with GraphiQL."""
         return not self.in_production if self.graphiql is None else self.graphiql
+
+    @property
+    def shows_schema(self) -> bool:
+        """Whether the API tells what it has, by introspection and by hints in errors."""
+        return not self.in_production if self.introspection is None else self.introspection
 
 
 def unfit(secret: str) -> str | None:

@@ -12,6 +12,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from auth.passwords import HashingBusy
 from auth.sessions import Unauthenticated
 from db.faults import DatabaseUnavailable
+from graph.limits import MOST_ERRORS, IntrospectionOff, LimitExceeded, OneMutationOnly
 
 logger = logging.getLogger("kindred")
 
@@ -28,6 +29,7 @@ class Code(StrEnum):
     INTERNAL = "INTERNAL"
     PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
     VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
 
 
 STATUS = {Code.UNAUTHENTICATED: 401, Code.UNAVAILABLE: 503}
@@ -46,8 +48,11 @@ def is_outage(error: BaseException | None) -> bool:
     return isinstance(error, DatabaseUnavailable | HashingBusy)
 
 
-def describe(error: GraphQLError, *, incident: UUID, anonymous: bool) -> tuple[Code, dict[str, Any]]:
-    """An error as it is answered. What is not meant for the caller is logged under `incident`, and masked."""
+def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schema: bool) -> tuple[Code, dict[str, Any]]:
+    """An error as it is answered. What is not meant for the caller is logged under `incident`, and masked.
+
+    With `open_schema` False no name of the schema is told that the document does not have.
+    """
     cause = error.original_error
     extensions: dict[str, Any] = {}
     match cause:
@@ -57,8 +62,13 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool) -> tuple[C
             code, message = Code.BAD_USER_INPUT, str(cause)
         case None if isinstance(error, GraphQLSyntaxError):
             code, message = Code.PARSE_FAILED, _FOUND.sub(r"\1", error.message)
+        case None if isinstance(error, LimitExceeded):
+            code, message = Code.LIMIT_EXCEEDED, error.message
+        case None if isinstance(error, OneMutationOnly | IntrospectionOff):
+            code, message = Code.VALIDATION_FAILED, error.message
         case None | GraphQLError():
             code, message = _of_the_document(error)
+            message = message if open_schema else _CLOSED[code]
         case _ if is_outage(cause):
             code, message = Code.UNAVAILABLE, UNAVAILABLE
             logger.warning("unavailable: %s", type(cause.__cause__ or cause).__name__)
@@ -90,7 +100,16 @@ def _of_the_document(error: GraphQLError) -> tuple[Code, str]:
     return Code.BAD_USER_INPUT if about_a_value else Code.VALIDATION_FAILED, message.rstrip(".") + "."
 
 
-def describe_all(errors: Sequence[GraphQLError], *, incident: UUID, anonymous: bool) -> tuple[set[Code], list[Any]]:
-    """Every error as it is answered, and the codes that are among them."""
-    described = [describe(error, incident=incident, anonymous=anonymous) for error in errors]
-    return {code for code, _ in described}, [answer for _, answer in described]
+# Even what a name has to have besides would tell of the schema (GQL-11).
+_CLOSED = {
+    Code.VALIDATION_FAILED: "The document does not fit the schema.",
+    Code.BAD_USER_INPUT: "A variable or an argument does not fit its type.",
+}
+
+
+def describe_all(
+    errors: Sequence[GraphQLError], *, incident: UUID, anonymous: bool, open_schema: bool
+) -> tuple[set[Code], list[Any]]:
+    """The first few errors as they are answered, and the codes that are among all of them."""
+    described = [describe(error, incident=incident, anonymous=anonymous, open_schema=open_schema) for error in errors]
+    return {code for code, _ in described}, [answer for _, answer in described[:MOST_ERRORS]]

@@ -1,74 +1,47 @@
-"""The schema, and the one rule of ours that every document is held to."""
+"""The schema, and how a document is understood."""
 
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import strawberry
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    OperationType,
-    SelectionSetNode,
-    ValidationRule,
-    parse,
-    specified_rules,
-)
+from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse, specified_rules, validate
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from graph import limits
+from graph.limits import MOST_ERRORS, MOST_TOKENS, IntrospectionOff, LimitExceeded, OneMutationOnly
 from graph.mutations import Mutation
 from graph.queries import Query
 from graph.types import Node, SecurityEvent, Session, User
 
-# GraphiQL's introspection has some 400 tokens; every document that a front end sends is far shorter.
-MOST_TOKENS = 1000
 CACHED_DOCUMENTS = 512
-
-
-class OneMutationField(ValidationRule):
-    """At most one field at the root of a mutation, so that no document tries two passwords or spends a token twice.
-
-    Fragments are looked through, each once: the rule takes linear time, whatever spreads what (GQL-01, ROT-16).
-    """
-
-    def enter_operation_definition(self, operation: OperationDefinitionNode, *_: Any) -> None:
-        if operation.operation is OperationType.MUTATION:
-            fields, seen = [], set[str]()
-            waiting: list[SelectionSetNode] = [operation.selection_set]
-            while waiting:
-                for selection in waiting.pop().selections:
-                    match selection:
-                        case FieldNode(name=name) if name.value != "__typename":
-                            fields.append(selection)
-                        case InlineFragmentNode(selection_set=inner):
-                            waiting.append(inner)
-                        case FragmentSpreadNode(name=name) if name.value not in seen:
-                            seen.add(name.value)
-                            fragment = self.context.get_fragment(name.value)
-                            if isinstance(fragment, FragmentDefinitionNode):
-                                waiting.append(fragment.selection_set)
-            if len(fields) > 1:
-                self.report_error(GraphQLError("A document may have one mutation field only.", fields))
-
-
-_RULES = (*specified_rules, OneMutationField)
+# Strawberry's own two beside the specification's.
+_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)
-def understand(query: str) -> tuple[DocumentNode, list[GraphQLError]]:
-    """A document, parsed and validated the first time it comes; raises `GraphQLSyntaxError`.
+def understand(query: str, *, open_schema: bool = True) -> tuple[DocumentNode, list[GraphQLError]]:
+    """A document, parsed and validated the first time it comes; raises `GraphQLError` where it cannot be parsed.
 
+    With `open_schema` False nothing of the schema is told, neither by introspection nor by hints.
     Front ends send a handful of documents over and over. By the text and not by the parsed document, whose hash would
     be as dear as a look at all of it; and never with rules made per request, which no cache would know again.
     """
-    document = parse(query, max_tokens=MOST_TOKENS)
-    return document, validate_document(schema._schema, document, _RULES)
+    try:
+        document = parse(query, max_tokens=MOST_TOKENS)
+    except GraphQLSyntaxError as error:
+        if "Parsing aborted" not in error.message:
+            raise
+        raise LimitExceeded(f"The document has more than {MOST_TOKENS} tokens, or is nested too deeply.") from None
+    try:
+        limits.check(document, introspection=open_schema)
+    except (LimitExceeded, OneMutationOnly, IntrospectionOff) as error:
+        return document, [error]
+    return document, validate(
+        schema._schema, document, _RULES, max_errors=MOST_ERRORS, hide_suggestions=not open_schema
+    )
 
 
 class Documents(SchemaExtension):
@@ -78,7 +51,8 @@ class Documents(SchemaExtension):
         """Before Strawberry would parse."""
         context = self.execution_context
         if context.query:
-            context.graphql_document, errors = understand(context.query)
+            open_schema = context.context.kindred.settings.shows_schema
+            context.graphql_document, errors = understand(context.query, open_schema=open_schema)
             context.pre_execution_errors = list(errors)
         yield
 

@@ -86,7 +86,10 @@ class GraphQLView(GraphQL[Context, None]):
         if result.errors:
             anonymous = context.is_anonymous
             incident = context.kindred.entropy.id(context.now)
-            codes, answer["errors"] = describe_all(result.errors, incident=incident, anonymous=anonymous)
+            open_schema = context.kindred.settings.shows_schema
+            codes, answer["errors"] = describe_all(
+                result.errors, incident=incident, anonymous=anonymous, open_schema=open_schema
+            )
             context.response.status_code = max((STATUS.get(code, 200) for code in codes), default=200)
             if Code.UNAUTHENTICATED in codes:
                 context.response.headers["www-authenticate"] = challenge(anonymous=anonymous)

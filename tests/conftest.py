@@ -19,6 +19,7 @@ from db.engine import url_of
 from db.migrate import upgrade
 from db.users import User
 from graph.app import create_app
+from tests.checklist import IDS, argued, tested
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, PASSWORD, Api, Door
@@ -40,6 +41,15 @@ def pytest_unconfigure() -> None:
     """Stop it."""
     while _running:
         _running.pop().stop()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How much of the security checklist is covered."""
+    missing = sorted(IDS - tested() - argued())
+    names = f" ({', '.join(missing)})" if missing else ""
+    terminalreporter.write_line(
+        f"security checklist: {len(tested())} IDs tested, {len(argued())} argued, {len(missing)} missing{names}"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,139 @@
+"""How much a document may ask for: looked at once, before any other rule, so that no document makes those slow.
+
+Everything is counted with fragments put in where they are spread. A fragment is counted once however often it is
+spread, and counting ends at the first limit that is passed, so it takes linear time whatever spreads what (GQL-07).
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionNode,
+    SelectionSetNode,
+)
+
+# GraphiQL's introspection, the longest document that anybody needs, has some 400 tokens, 200 fields and 14 levels.
+MOST_TOKENS = 1000
+MOST_FIELDS = 400
+MOST_LEVELS = 30
+MOST_ALIASES = 30
+MOST_DIRECTIVES = 30
+# Fields with the name of another one in the same place: whether they can be merged is asked for each pair of them.
+MOST_REPETITIONS = 30
+MOST_ERRORS = 5
+
+_INTROSPECTION = ("__schema", "__type")
+
+
+class LimitExceeded(GraphQLError):
+    """The document asks for more than any client needs."""
+
+
+class OneMutationOnly(GraphQLError):
+    """Two mutation fields in one document would be two guesses or two refreshes in one request (GQL-01, ROT-16)."""
+
+
+class IntrospectionOff(GraphQLError):
+    """The schema is not told here (GQL-10)."""
+
+
+@dataclass
+class _Cost:
+    """What a selection set asks for, and what it adds to the place where it stands."""
+
+    fields: int = 0
+    levels: int = 1
+    aliases: int = 0
+    directives: int = 0
+    # In places further in.
+    repetitions: int = 0
+    # How often each name is answered with in this place, and how many fields there are that do something.
+    names: Counter[str] = field(default_factory=Counter)
+    at_work: int = 0
+
+    def add(self, other: "_Cost", *, here: bool) -> None:
+        """Take in what stands within; `here` where its fields are answered beside ours."""
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.levels = max(self.levels, other.levels + 1)
+        self.repetitions += other.repetitions
+        if here:
+            self.names.update(other.names)
+            self.at_work += other.at_work
+        else:
+            self.repetitions += other.names.total() - len(other.names)
+
+    def check(self, level: int) -> None:
+        for count, most, what in (
+            (self.fields, MOST_FIELDS, "fields"),
+            (level + self.levels, MOST_LEVELS, "levels"),
+            (self.aliases, MOST_ALIASES, "aliases"),
+            (self.directives, MOST_DIRECTIVES, "directives"),
+            (self.repetitions + self.names.total() - len(self.names), MOST_REPETITIONS, "repeated fields"),
+        ):
+            if count > most:
+                raise LimitExceeded(f"The document has more than {most} {what}.")
+
+
+class _Walk:
+    def __init__(self, document: DocumentNode, *, introspection: bool) -> None:
+        self._introspection = introspection
+        self._fragments = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        self._costs: dict[str, _Cost] = {}
+
+    def of_set(self, selections: SelectionSetNode, level: int) -> _Cost:
+        cost = _Cost()
+        cost.check(level)  # before going deeper, or the document decides how deep Python goes
+        for selection in selections.selections:
+            cost.directives += len(selection.directives or ())
+            self._add(cost, selection, level)
+            cost.check(level)
+        return cost
+
+    def of_fragment(self, name: str, level: int) -> _Cost:
+        if name not in self._costs:
+            # Nothing while it is being counted: one that spreads itself is refused by the rules that come after.
+            self._costs[name] = _Cost()
+            if fragment := self._fragments.get(name):
+                self._costs[name] = self.of_set(fragment.selection_set, level)
+        return self._costs[name]
+
+    def _add(self, cost: _Cost, selection: SelectionNode, level: int) -> None:
+        if isinstance(selection, FragmentSpreadNode):
+            cost.add(self.of_fragment(selection.name.value, level + 1), here=True)
+            return
+        if isinstance(selection, FieldNode):
+            name = selection.name.value
+            if name in _INTROSPECTION and not self._introspection:
+                raise IntrospectionOff("Introspection is off here.", selection)
+            cost.fields += 1
+            cost.aliases += selection.alias is not None
+            cost.names[selection.alias.value if selection.alias else name] += 1
+            cost.at_work += name != "__typename"
+        inner = getattr(selection, "selection_set", None)
+        if inner is not None:
+            cost.add(self.of_set(inner, level + 1), here=not isinstance(selection, FieldNode))
+
+
+def check(document: DocumentNode, *, introspection: bool) -> None:
+    """Raises `LimitExceeded`, `OneMutationOnly` or `IntrospectionOff` for what no other rule needs to look at."""
+    walk = _Walk(document, introspection=introspection)
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            cost = walk.of_set(definition.selection_set, 0)
+            if definition.operation is OperationType.MUTATION and cost.at_work > 1:
+                raise OneMutationOnly("A document may have one mutation field only.", definition)
+        elif isinstance(definition, FragmentDefinitionNode):
+            walk.of_fragment(definition.name.value, 0)
