@@ -73,7 +73,11 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     graphiql = pages.graphiql if settings.shows_graphiql else None
     app.router.routes.append(
-        Route("/graphql", GraphQLView(lambda: app.state.kindred, clock, graphiql), include_in_schema=False)
+        Route(
+            "/graphql",
+            GraphQLView(lambda: app.state.kindred, clock, graphiql, timeout=4 * settings.database_timeout),
+            include_in_schema=False,
+        )
     )
     if graphiql:
         app.router.routes.extend(pages.assets())

@@ -5,7 +5,15 @@ from functools import lru_cache
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse, specified_rules, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -54,6 +62,12 @@ class Documents(SchemaExtension):
             open_schema = context.context.kindred.settings.shows_schema
             context.graphql_document, errors = understand(context.query, open_schema=open_schema)
             context.pre_execution_errors = list(errors)
+            operations = [
+                one for one in context.graphql_document.definitions if isinstance(one, OperationDefinitionNode)
+            ]
+            if len(operations) > 1 and context._provided_operation_name is None and not errors:
+                # Strawberry would take the first (GraphQL specification, section 6.1, asks for an error).
+                context.pre_execution_errors = [GraphQLError("Of several operations, `operationName` must name one.")]
         yield
 
 

@@ -124,7 +124,7 @@ async def test_tokens_that_were_issued_arrive_even_if_the_database_leaves_before
         assert (await GraphQLDoor(http).refresh(result["tokens"]["refreshToken"])).outcome == ROTATED
 
 
-async def test_requests_at_the_same_time_are_not_mixed_up(api: Api, bob: User) -> None:
+async def test_gql_21_requests_at_the_same_time_are_not_mixed_up(api: Api, bob: User) -> None:
     mine, theirs = await api.login(), await api.login("bob")
     asked = [api.post("{ viewer { username } }", bearer=pair.access) for pair in (mine, theirs) * 20]
     names = [response.json()["data"]["viewer"]["username"] for response in await asyncio.gather(*asked)]

@@ -198,7 +198,7 @@ async def test_cred_14_a_stored_hash_that_asks_for_too_much_is_refused_unhashed(
 
 
 @TWO_THREADS
-async def test_cred_15_of_a_hundred_sign_ins_at_once_few_hash_and_the_rest_is_told_to_come_back(
+async def test_cred_15_dos_04_of_a_hundred_sign_ins_at_once_few_hash_and_the_rest_is_told_to_come_back(
     api: Api, http: AsyncClient, watch: Watch
 ) -> None:
     watch.going.clear()
