@@ -5,11 +5,12 @@ from datetime import datetime
 
 from auth.accounts import Accounts
 from auth.entropy import Entropy
-from auth.keys import Keys, SecretKeys
+from auth.keys import Keys
 from auth.minting import Minting
 from auth.passwords import Hasher
 from auth.pruning import Pruning
 from auth.rotation import Rotation
+from auth.sealing import SecretKeys
 from auth.sessions import Sessions
 from auth.settings import Settings
 from auth.sign_in import SignIn
@@ -35,14 +36,17 @@ class Kindred:
 
     @classmethod
     def build(cls, settings: Settings, secret: bytes, entropy: Entropy) -> "Kindred":
-        """Everything but the signing keys, which `start` reads from the database."""
+        """Everything but the signing keys, which `start` reads from the database.
+
+        `secret` is one server secret, or several with white space between them, newest first.
+        """
         engine = create_engine(
             url_of(settings.database_url.get_secret_value()),
             timeout=settings.database_timeout,
             pool_size=settings.database_pool_size,
         )
         db = Database(engine, timeout=settings.database_timeout)
-        keys = Keys(db, SecretKeys.derive(secret), entropy)
+        keys = Keys(db, SecretKeys.of_each(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
         throttle = Throttle(db, on=settings.throttle)
         issuer = Issuer(keys, settings.issuer, settings.audience)

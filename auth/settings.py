@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None,
         description="The server secret, at least 32 random characters. Whoever has it and the database can sign "
-        "tokens. In development, one of its own making is kept in the file that `KINDRED_SECRET_FILE` names.",
+        "tokens. To replace it, put the new one before it with a space between them: the first one signs, the others "
+        "still read. In development, one of its own making is kept in the file that `KINDRED_SECRET_FILE` names.",
     )
     secret_file: Path = Field(
         Path("kindred.secret"),
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
     @field_validator("secret")
     @classmethod
     def _fit(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and (reason := unfit(value.get_secret_value())):
+        if value is not None and (reason := unfit_list(value.get_secret_value())):
             raise ValueError(reason)
         return value
 
@@ -197,6 +198,15 @@ class Settings(BaseSettings):
     def shows_graphiql(self) -> bool:
         """Whether `GET /graphql` answers a browser with GraphiQL."""
         return not self.in_production if self.graphiql is None else self.graphiql
+
+
+def unfit_list(secrets: str) -> str | None:
+    """Why these are no server secrets (with white space between them, newest first); None if all of them will do."""
+    listed = secrets.encode().split() or [b""]
+    for place, secret in enumerate(listed, 1):
+        if reason := unfit(secret.decode()):
+            return reason if len(listed) == 1 else f"(number {place} of {len(listed)}) {reason}"
+    return None
 
 
 def unfit(secret: str) -> str | None:

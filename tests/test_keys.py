@@ -15,7 +15,8 @@ from httpx2 import AsyncClient
 from sqlalchemy import select, update
 
 from auth.entropy import Entropy
-from auth.keys import PUBLISHED_AHEAD, WrongSecret
+from auth.keys import PUBLISHED_AHEAD
+from auth.sealing import WrongSecret
 from auth.service import Kindred
 from auth.settings import Settings
 from db.base import SigningAlgorithm
