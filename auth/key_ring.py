@@ -1,6 +1,6 @@
 """The key ring: which key signs an access token, and which verify one, at an instant."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,7 +42,7 @@ class KeyRing:
     def __init__(self, keys: Sequence[AccessKey]) -> None:
         self._keys = {key.kid: key for key in keys}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[AccessKey]:
         return iter(self._keys.values())
 
     def signing(self, now: datetime) -> AccessKey:

@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from auth.entropy import Entropy
-from auth.settings import Settings, unfit_list
+from auth.secret_rules import unfit_list
+from auth.settings import Settings
 
 
 class UnfitSecret(Exception):

@@ -16,6 +16,7 @@ from auth.settings import Settings
 from auth.sign_in import SignIn
 from auth.throttle import Throttle
 from auth.tokens import Issuer
+from auth.upkeep import Upkeep
 from db.engine import Database, create_engine, url_of
 
 
@@ -31,6 +32,7 @@ class Kindred:
     sessions: Sessions
     accounts: Accounts
     pruning: Pruning
+    upkeep: Upkeep
     settings: Settings
     entropy: Entropy
 
@@ -53,15 +55,17 @@ class Kindred:
         minting = Minting(issuer, entropy, settings.access_token_ttl)
         depth = settings.lineage_depth
         idle, absolute = settings.refresh_token_ttl, settings.session_ttl
+        pruning = Pruning(db, settings.retention, settings.event_retention)
         return cls(
             db=db,
             keys=keys,
             hasher=hasher,
-            sign_in=SignIn(db, minting, entropy, hasher, throttle, idle, absolute, depth),
+            sign_in=SignIn(db, minting, entropy, hasher, throttle, idle, absolute, depth, settings.sessions_per_user),
             rotation=Rotation(db, minting, entropy, idle, settings.replay_leeway, depth),
             sessions=Sessions(db, issuer, entropy, depth),
             accounts=Accounts(db, entropy, hasher, throttle, settings.password_min_length),
-            pruning=Pruning(db, settings.retention, settings.event_retention),
+            pruning=pruning,
+            upkeep=Upkeep(db, pruning, entropy, settings.prune_interval),
             settings=settings,
             entropy=entropy,
         )

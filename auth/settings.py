@@ -9,21 +9,9 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from auth.secret_rules import unfit_list
 from db.base import SigningAlgorithm
 from db.engine import url_of
-
-SHORTEST_SECRET = 32
-# In lower case; what example files and tutorials put where a secret belongs.
-_PLACEHOLDERS = (
-    "changeme",
-    "change-me",
-    "change_me",
-    "secret",
-    "password",
-    "example",
-    "placeholder",
-    "your-",
-)
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
@@ -82,6 +70,12 @@ class Settings(BaseSettings):
         timedelta(days=30),
         description="The absolute limit: a session ends then, however often it is refreshed.",
     )
+    sessions_per_user: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="How many live sessions a user may have. A sign-in beyond that ends the one used longest ago.",
+    )
     signing_algorithm: SigningAlgorithm = Field(
         SigningAlgorithm.EDDSA,
         description="For new signing keys of access tokens: `EdDSA` (Ed25519) or `ES256`.",
@@ -111,11 +105,16 @@ class Settings(BaseSettings):
     )
     retention: timedelta = Field(
         timedelta(days=30),
-        description="How long `kindred prune` keeps ended sessions and old failed sign-ins.",
+        description="How long pruning keeps ended sessions and old failed sign-ins.",
     )
     event_retention: timedelta = Field(
         timedelta(days=180),
-        description="How long `kindred prune` keeps security events, and networks that a user has signed in from.",
+        description="How long pruning keeps security events, and networks that a user has signed in from.",
+    )
+    prune_interval: timedelta = Field(
+        timedelta(hours=1),
+        description="How often the service prunes by itself, whichever worker comes first. 0: never; run "
+        "`kindred prune` instead.",
     )
     graphiql: bool | None = Field(
         None, description="Whether `GET /graphql` shows GraphiQL. Not set: in development only."
@@ -148,6 +147,7 @@ class Settings(BaseSettings):
         "replay_leeway",
         "retention",
         "event_retention",
+        "prune_interval",
         mode="before",
     )
     @classmethod
@@ -168,6 +168,13 @@ class Settings(BaseSettings):
         # Within the leeway whoever holds the old token gets the new one: ROT-12.
         if not timedelta(0) <= value <= timedelta(seconds=10):
             raise ValueError("must be between 0 and 10 seconds")
+        return value
+
+    @field_validator("prune_interval")
+    @classmethod
+    def _not_negative(cls, value: timedelta) -> timedelta:
+        if value and value < timedelta(seconds=1):
+            raise ValueError("must be at least one second, or 0 for never")
         return value
 
     @field_validator("trusted_proxies", mode="before")
@@ -198,23 +205,3 @@ class Settings(BaseSettings):
     def shows_graphiql(self) -> bool:
         """Whether `GET /graphql` answers a browser with GraphiQL."""
         return not self.in_production if self.graphiql is None else self.graphiql
-
-
-def unfit_list(secrets: str) -> str | None:
-    """Why these are no server secrets (with white space between them, newest first); None if all of them will do."""
-    listed = secrets.encode().split() or [b""]
-    for place, secret in enumerate(listed, 1):
-        if reason := unfit(secret.decode()):
-            return reason if len(listed) == 1 else f"(number {place} of {len(listed)}) {reason}"
-    return None
-
-
-def unfit(secret: str) -> str | None:
-    """Why this is no server secret, without a word of it; None if it will do."""
-    if len(secret) < SHORTEST_SECRET:
-        return f"must have at least {SHORTEST_SECRET} characters (try `openssl rand -base64 32`)"
-    if any(word in secret.lower() for word in _PLACEHOLDERS):
-        return "looks like a placeholder; it must be random (try `openssl rand -base64 32`)"
-    if len(set(secret)) < 10:
-        return "repeats itself; it must be random (try `openssl rand -base64 32`)"
-    return None
