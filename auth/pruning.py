@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from db import familiar_networks, families, login_failures, security_events
 from db.engine import Connection, Database, retried
 
-# Rows in one transaction: few enough that no refresh waits long behind it, above all on SQLite.
-BATCH = 500
+# Rows in one transaction: few enough that no refresh waits long behind it, above all on SQLite. A family takes up to
+# sixteen rows of lineage with it: a hundred of them 20 ms, on two shared cores.
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
