@@ -17,7 +17,7 @@ from auth.entropy import Entropy
 from auth.outcomes import Origin
 from auth.service import Kindred
 from auth.settings import Settings
-from db import metadata
+from db import family_sweeps, metadata, users
 from db.families import families
 from db.security_events import security_events
 from db.users import User
@@ -136,7 +136,7 @@ async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
     rows = sorted((family(alice, now - DAY) for _ in range(6)), key=lambda row: row["id"])
     async with kindred.db.transaction() as conn:
         await conn.execute(insert(families), rows)
-    issued_before = sessions.family_sweeps.issued_before
+    issued_before = family_sweeps.issued_before
 
     async def refreshed_meanwhile(conn: Any, *arguments: Any, after: Any, **others: Any) -> Any:
         found = await issued_before(conn, *arguments, after=after, **others)
@@ -145,7 +145,7 @@ async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
             await conn.execute(families.update().where(chosen).values(last_used_at=now))
         return found
 
-    monkeypatch.setattr(sessions.family_sweeps, "issued_before", refreshed_meanwhile)
+    monkeypatch.setattr(family_sweeps, "issued_before", refreshed_meanwhile)
     assert await kindred.sessions.revoke_issued_before(now, Origin(), now) == 4
 
 
@@ -180,7 +180,7 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
                     created_at=now,
                     password_changed_at=now,
                 )
-                await sessions.users.insert_user(conn, user)
+                await users.insert_user(conn, user)
                 await conn.execute(insert(metadata.tables["usernames"]), {"username_key": name, "user_id": user.id})
                 await conn.execute(insert(families), [family(user, now) for _ in range(number)])
         await kindred.stop()

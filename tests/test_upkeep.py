@@ -88,9 +88,9 @@ async def test_data_03_one_worker_prunes_and_the_others_leave_it_to_that_one(
     clock.advance(HOUR - SECOND)
     assert [await worker.prune_if_due(clock.now()) for worker in workers] == [None] * 6
     clock.advance(SECOND)
-    pruned = await another.upkeep.prune_if_due(clock.now())
-    assert pruned is not None
-    assert pruned.sessions == 2
+    next_time = await another.upkeep.prune_if_due(clock.now())
+    assert next_time is not None
+    assert next_time.sessions == 2
     assert await kindred.upkeep.prune_if_due(clock.now()) is None
 
 
@@ -228,11 +228,10 @@ async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
 async def test_data_03_ops_05_of_two_servers_the_one_that_lives_prunes(
     database_url: str, tmp_path: Path, password_hash: str
 ) -> None:
-    settings = {"KINDRED_PRUNE_INTERVAL": "1", "KINDRED_ACCESS_TOKEN_TTL": "60"}
     async with AsyncExitStack() as stack:
         behind = await stack.enter_async_context(backstage(database_url, password_hash))
-        one = await stack.enter_async_context(serving(database_url, tmp_path, **settings))
-        other = await stack.enter_async_context(serving(database_url, tmp_path, **settings))
+        one = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
+        other = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
         user = await behind.user()
         pair = await behind.session(user)
         for server in (one, other):
