@@ -25,7 +25,9 @@ async def clock_difference(db: Database, clock: Clock) -> timedelta:
 
 def key_warnings(keys: Keys, now: datetime) -> Iterator[str]:
     """What to do about the signing keys that were read, a sentence for each."""
-    newest = max(keys.ring, key=lambda key: (key.active_from, key.kid))
+    newest = max(keys.ring, key=lambda key: (key.active_from, key.kid), default=None)
+    if newest is None:  # the service makes the first one when it starts
+        return
     if (age := now - newest.active_from) >= DUE_AFTER:
         yield f"The newest signing key has signed for {age.days} days. Run `kindred key rotate`."
     if older := sum(not key.is_sealed_with_newest for key in keys.ring):

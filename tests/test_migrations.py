@@ -29,7 +29,7 @@ from tests.support.servers import SECRET
 T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
 # What has no user, or is where names find theirs.
-OF_NO_USER = {"usernames", "signing_keys", "login_failures", "alembic_version"}
+OF_NO_USER = {"leases", "usernames", "signing_keys", "login_failures", "alembic_version"}
 
 
 def alembic(database_url: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
