@@ -42,9 +42,9 @@ class SecretKeys:
         return cls(key(b"refresh tokens"), key(b"successors"), key(b"signing keys"))
 
     @classmethod
-    def of_each(cls, secrets: bytes) -> tuple["SecretKeys", ...]:
+    def of_each(cls, listed: bytes) -> tuple["SecretKeys", ...]:
         """Of each secret in a list with white space between them, in its order: newest first."""
-        return tuple(cls.derive(secret) for secret in dict.fromkeys(secrets.split()))
+        return tuple(cls.derive(secret) for secret in dict.fromkeys(listed.split()))
 
     def seal(self, plain: bytes, name: str, nonce: bytes) -> bytes:
         """Seal a private key. Bound to its name: whoever can write to the table cannot pass one off as another."""

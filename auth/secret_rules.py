@@ -14,9 +14,9 @@ _PLACEHOLDERS = (
 )
 
 
-def unfit_list(secrets: str) -> str | None:
+def unfit_list(text: str) -> str | None:
     """Why these are no server secrets (with white space between them, newest first); None if all of them will do."""
-    listed = secrets.encode().split() or [b""]
+    listed = text.encode().split() or [b""]
     for place, secret in enumerate(listed, 1):
         if reason := unfit(secret.decode()):
             return reason if len(listed) == 1 else f"(number {place} of {len(listed)}) {reason}"

@@ -20,7 +20,7 @@ from auth.service import Kindred
 from auth.settings import Settings
 from db import metadata
 from db.engine import create_engine, url_of
-from db.migrate import upgrade
+from db.migrate import head, upgrade
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import UNCOUNTED
@@ -321,11 +321,11 @@ def test_ops_03_live_families_survive_an_upgrade_of_what_is_up_to_date(
     assert isinstance(asyncio.run(refresh(settings_for(migrated_url), clock, token)), Rotated)
 
 
-ANOTHER = """
+ANOTHER = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "9999", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "{head()}", None, None
 
 
 def upgrade() -> None:
