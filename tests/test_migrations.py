@@ -321,6 +321,19 @@ def test_ops_03_live_families_survive_an_upgrade_of_what_is_up_to_date(
     assert isinstance(asyncio.run(refresh(settings_for(migrated_url), clock, token)), Rotated)
 
 
+def test_ops_03_live_families_survive_every_migration_down_to_the_first_and_up_again(
+    migrated_url: str, settings_for: Callable[..., Settings]
+) -> None:
+    clock = FakeClock()
+    token = asyncio.run(sign_in(settings_for(migrated_url), clock))
+    before = looking_at(migrated_url, lambda connection: rows(connection)["users"])
+    done(alembic(migrated_url, "downgrade", "0001"))
+    done(alembic(migrated_url, "upgrade", "head"))
+    assert looking_at(migrated_url, lambda connection: rows(connection)["users"]) == before
+    # Not invalid, which it would be with its family or the secret's keys gone, and no replay.
+    assert isinstance(asyncio.run(refresh(settings_for(migrated_url), clock, token)), Rotated)
+
+
 ANOTHER = f"""
 import sqlalchemy as sa
 from alembic import op
