@@ -72,7 +72,7 @@ async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_n
 
     async def refresh() -> None:
         token = pair.refresh
-        for _ in range(20):
+        for _ in range(10):
             refreshed = await door.refresh(token)
             if refreshed.outcome != ROTATED:
                 assert refreshed.outcome == INVALID
