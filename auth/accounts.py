@@ -107,6 +107,13 @@ class Accounts:
         async with self.db.transaction() as conn:
             await users.set_active(conn, user_id, is_active=True)
 
+    @retried(idempotent=True)
+    async def delete(self, user: User) -> None:
+        """Forget a user: sessions, where they were used from, events, the name. What was issued to them is invalid."""
+        async with self.db.transaction() as conn:
+            await self.throttle.unlock(conn, _key(user))
+            await users.delete_user(conn, user.id)
+
     async def set_password(self, user: User, password: str, now: datetime) -> PasswordSet | WeakPassword:
         """An operator sets a password: every session of the user ends with it."""
         if reason := await self._weakness(password, user.username):

@@ -20,6 +20,10 @@ class Entropy:
         """That many random bytes."""
         return secrets.token_bytes(count)
 
+    def fraction(self) -> float:
+        """A random number from 0 up to 1, for what shall not happen everywhere at the same time."""
+        return secrets.randbits(53) / 2**53
+
     def id(self, now: datetime) -> UUID:
         """A UUID version 7 (RFC 9562 section 5.7): sorted by time, so inserts stay at the right edge of an index.
 

@@ -1,106 +1,74 @@
-"""Keys: those that are derived from the server secret, and the signing keys in the database that it seals."""
+"""Keys: those derived from the server secret, and the signing keys in the database that it seals."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from auth.encoding import thumbprint
 from auth.entropy import Entropy
+from auth.key_ring import AccessKey, KeyRing, PrivateKey, public_jwk
+from auth.sealing import NONCE, SecretKeys, WrongSecret
 from db import signing_keys
 from db.base import SigningAlgorithm
 from db.engine import Database, retried
+from db.faults import DatabaseUnavailable
 from db.signing_keys import SigningKey
 
-PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+logger = logging.getLogger("kindred")
 
 # A new key is in the JWKS for so long before it signs, so that whoever caches the JWKS has it by then.
 PUBLISHED_AHEAD = timedelta(minutes=10)
-_NONCE = 12
-
-
-class WrongSecret(Exception):
-    """The signing keys in the database were sealed with another server secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecretKeys:
-    """What is derived from the server secret (HKDF, RFC 5869): one key for each purpose."""
-
-    refresh_tokens: bytes
-    successors: bytes
-    sealing: bytes
-
-    @classmethod
-    def derive(cls, secret: bytes) -> "SecretKeys":
-        """The same secret gives the same keys, on every worker and after every restart."""
-
-        def key(purpose: bytes) -> bytes:
-            return HKDF(hashes.SHA256(), length=32, salt=None, info=b"kindred " + purpose).derive(secret)
-
-        return cls(key(b"refresh tokens"), key(b"successors"), key(b"signing keys"))
-
-
-@dataclass(frozen=True, slots=True)
-class AccessKey:
-    """A signing key, opened."""
-
-    kid: str
-    algorithm: SigningAlgorithm
-    private: PrivateKey
-    public: Any
-    active_from: datetime
-    retired_at: datetime | None
-
-    def jwk(self) -> dict[str, Any]:
-        """The public key as a JWK (RFC 7517)."""
-        return _jwk(self.public) | {"kid": self.kid, "alg": str(self.algorithm), "use": "sig"}
-
-
-class KeyRing:
-    """The keys of access tokens, as this worker last read them."""
-
-    def __init__(self, keys: Sequence[AccessKey]) -> None:
-        self._keys = {key.kid: key for key in keys}
-
-    def signing(self, now: datetime) -> AccessKey:
-        """The key to sign with: of those that are active, the newest."""
-        by_age = sorted(self._keys.values(), key=lambda key: (key.active_from, key.kid))
-        active = [key for key in by_age if key.active_from <= now]
-        # Where the clock that made the very first key is ahead of ours, it is active all the same.
-        return active[-1] if active else by_age[0]
-
-    def verifying(self, kid: object, now: datetime) -> AccessKey | None:
-        """The key of that name, or None where there is none or it has been retired."""
-        key = self._keys.get(kid) if isinstance(kid, str) else None
-        return None if key is None or (key.retired_at is not None and key.retired_at <= now) else key
-
-    def jwks(self, now: datetime) -> dict[str, list[dict[str, Any]]]:
-        """The public keys as a JWK set (RFC 7517 section 5): active ones, and the next one ahead of its use."""
-        return {"keys": [key.jwk() for key in self._keys.values() if self.verifying(key.kid, now)]}
+# A key that has signed for so long is due for rotation (ASVS 13.3.4).
+DUE_AFTER = timedelta(days=90)
+# How soon a worker takes up what was changed elsewhere. By the clock, and not where a token names a key that it does
+# not know: anybody can make up names, and each would cost a statement.
+SECONDS_BETWEEN_READS = 2
 
 
 class Keys:
-    """The keys that this worker uses."""
+    """The keys that this worker uses. `secrets` has the newest first."""
 
-    def __init__(self, db: Database, secret: SecretKeys, entropy: Entropy) -> None:
+    def __init__(self, db: Database, secrets: Sequence[SecretKeys], entropy: Entropy) -> None:
         self.db = db
-        self.secret = secret
+        self.secrets = secrets
         self._entropy = entropy
+        self._rows: Sequence[SigningKey] = []
         self.ring = KeyRing([])
+
+    @property
+    def secret(self) -> SecretKeys:
+        """What signs and seals: derived from the newest server secret."""
+        return self.secrets[0]
 
     @retried(idempotent=True)
     async def load(self) -> None:
-        """Read the signing keys anew. Raises `WrongSecret`."""
+        """Read the signing keys anew. Raises `WrongSecret`, and then those that were read before stay."""
         async with self.db.read() as conn:
-            self.ring = KeyRing([_open(row, self.secret) for row in await signing_keys.every(conn)])
+            rows = await signing_keys.every(conn)
+        if rows != self._rows:  # to open them costs more than to read them
+            self.ring = KeyRing([self._open(row) for row in rows])
+            self._rows = rows
+
+    async def follow(self) -> None:
+        """Read the signing keys anew, every other second and for ever."""
+        refused = False
+        while True:
+            await asyncio.sleep(SECONDS_BETWEEN_READS)
+            try:
+                await self.load()
+                refused = False
+            except DatabaseUnavailable:
+                continue
+            except Exception as error:
+                # Somebody brought in a key with a secret that this worker does not have. It goes on with what it has.
+                if not refused:
+                    logger.error("The signing keys cannot be read anew. %s", error)
+                refused = True
 
     @retried(idempotent=True)
     async def ensure(self, algorithm: SigningAlgorithm, now: datetime) -> None:
@@ -112,15 +80,34 @@ class Keys:
         await self.load()
 
     @retried(idempotent=False)
-    async def rotate(self, algorithm: SigningAlgorithm, now: datetime, *, access_token_ttl: timedelta) -> SigningKey:
-        """Add a key that signs from `PUBLISHED_AHEAD` on, and retire the others when their last token has ended."""
-        active_from = now + PUBLISHED_AHEAD
+    async def rotate(
+        self, algorithm: SigningAlgorithm, now: datetime, *, access_token_ttl: timedelta, at_once: bool = False
+    ) -> SigningKey:
+        """Add a key that signs from `PUBLISHED_AHEAD` on, and retire the others when their last token has ended.
+
+        `at_once` is for a private key that has leaked: the new one signs now, and nothing that any other key signed
+        counts from now on. Refresh tokens do not depend on these keys, so nobody is signed out.
+        """
+        active_from = now if at_once else now + PUBLISHED_AHEAD
         key = self._make(algorithm, now, active_from=active_from)
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
-            await signing_keys.retire(conn, older_than=active_from, at=active_from + access_token_ttl)
+            if at_once:
+                await signing_keys.retire_all(conn, at=now)
+            else:
+                await signing_keys.retire(conn, older_than=active_from, at=active_from + access_token_ttl)
             await signing_keys.add(conn, key)
         return key
+
+    @retried(idempotent=True)
+    async def reseal(self) -> int:
+        """Seal with the newest server secret what an older one sealed. Returns how many. Raises `WrongSecret`."""
+        async with self.db.transaction() as conn:
+            await signing_keys.lock(conn)
+            old = [key for key in map(self._open, await signing_keys.every(conn)) if not key.is_sealed_with_newest]
+            for key in old:
+                await signing_keys.reseal(conn, key.kid, self._seal(key.private, key.kid))
+        return len(old)
 
     @retried(idempotent=True)
     async def every(self) -> Sequence[SigningKey]:
@@ -134,47 +121,38 @@ class Keys:
             if algorithm is SigningAlgorithm.EDDSA
             else ec.generate_private_key(ec.SECP256R1())
         )
-        kid = thumbprint(_jwk(private.public_key()))
-        nonce = self._entropy.bytes(_NONCE)
-        plain = private.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        kid = thumbprint(public_jwk(private.public_key()))
         return SigningKey(
             kid=kid,
             algorithm=algorithm,
             public_key=private.public_key().public_bytes(
                 serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
             ),
-            # Bound to its name: whoever can write to the table cannot pass one key off as another.
-            sealed_private_key=nonce + AESGCM(self.secret.sealing).encrypt(nonce, plain, kid.encode()),
+            sealed_private_key=self._seal(private, kid),
             created_at=now,
             active_from=active_from,
         )
 
+    def _seal(self, private: PrivateKey, kid: str) -> bytes:
+        plain = private.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return self.secret.seal(plain, kid, self._entropy.bytes(NONCE))
 
-def _open(row: SigningKey, secret: SecretKeys) -> AccessKey:
-    nonce, sealed = row.sealed_private_key[:_NONCE], row.sealed_private_key[_NONCE:]
-    try:
-        plain = AESGCM(secret.sealing).decrypt(nonce, sealed, row.kid.encode())
-    except InvalidTag:
-        raise WrongSecret(
-            "The signing keys in this database were sealed with another server secret. Set KINDRED_SECRET "
-            "(or the file that KINDRED_SECRET_FILE names) to the secret this database was first used with."
-        ) from None
-    private = cast(PrivateKey, serialization.load_der_private_key(plain, password=None))
-    return AccessKey(
-        row.kid,
-        SigningAlgorithm(row.algorithm),
-        private,
-        private.public_key(),
-        row.active_from,
-        row.retired_at,
-    )
-
-
-def _jwk(public: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey) -> dict[str, Any]:
-    if isinstance(public, ed25519.Ed25519PublicKey):
-        jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
-    else:
-        jwk = ECAlgorithm.to_jwk(public, as_dict=True)
-    return {name: jwk[name] for name in ("kty", "crv", "x", "y") if name in jwk}
+    def _open(self, row: SigningKey) -> AccessKey:
+        for secret in self.secrets:
+            plain = secret.unseal(row.sealed_private_key, row.kid)
+            if plain is not None:
+                break
+        else:
+            raise WrongSecret
+        private = cast(PrivateKey, serialization.load_der_private_key(plain, password=None))
+        return AccessKey(
+            row.kid,
+            SigningAlgorithm(row.algorithm),
+            private,
+            private.public_key(),
+            row.active_from,
+            row.retired_at,
+            is_sealed_with_newest=secret is self.secret,
+        )

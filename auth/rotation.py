@@ -51,7 +51,7 @@ class Rotation:
         # Without a key of its own a request gets a random one: nobody else's attempt can pass for it. With a leeway
         # set, keyless requests share the empty key, which no client can send.
         attempt = idempotency_key or ("" if self.leeway else self.entropy.token())
-        successor = derive_successor(self.minting.issuer.keys, presented, attempt)
+        successor = derive_successor(presented, attempt)
         return await self._rotate(presented, successor, keyless, origin, now)
 
     # Idempotent, because an attempt that went in unseen finds its own successor in place: where a connection breaks

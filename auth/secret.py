@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from auth.entropy import Entropy
-from auth.settings import Settings, unfit
+from auth.secret_rules import unfit_list
+from auth.settings import Settings
 
 
 class UnfitSecret(Exception):
@@ -16,7 +17,7 @@ class UnfitSecret(Exception):
 def load_secret(settings: Settings, entropy: Entropy) -> bytes:
     """The server secret: from KINDRED_SECRET, else from the secret file, which development makes if it is not there.
 
-    Raises `UnfitSecret`.
+    It may be several, newest first, with white space between them. Raises `UnfitSecret`.
     """
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
@@ -39,7 +40,7 @@ def _read(path: Path) -> bytes:
         secret = path.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
         raise UnfitSecret(f"The secret in {path} is not text (try `openssl rand -base64 32`)") from None
-    if reason := unfit(secret):
+    if reason := unfit_list(secret):
         raise UnfitSecret(f"The secret in {path} {reason}")
     return secret.encode()
 

@@ -5,16 +5,18 @@ from datetime import datetime
 
 from auth.accounts import Accounts
 from auth.entropy import Entropy
-from auth.keys import Keys, SecretKeys
+from auth.keys import Keys
 from auth.minting import Minting
 from auth.passwords import Hasher
 from auth.pruning import Pruning
 from auth.rotation import Rotation
+from auth.sealing import SecretKeys
 from auth.sessions import Sessions
 from auth.settings import Settings
 from auth.sign_in import SignIn
 from auth.throttle import REFRESHES, UNLIMITED, Throttle
 from auth.tokens import Issuer
+from auth.upkeep import Upkeep
 from db.engine import Database, create_engine, url_of
 
 
@@ -30,19 +32,23 @@ class Kindred:
     sessions: Sessions
     accounts: Accounts
     pruning: Pruning
+    upkeep: Upkeep
     settings: Settings
     entropy: Entropy
 
     @classmethod
     def build(cls, settings: Settings, secret: bytes, entropy: Entropy) -> "Kindred":
-        """Everything but the signing keys, which `start` reads from the database."""
+        """Everything but the signing keys, which `start` reads from the database.
+
+        `secret` is one server secret, or several with white space between them, newest first.
+        """
         engine = create_engine(
             url_of(settings.database_url.get_secret_value()),
             timeout=settings.database_timeout,
             pool_size=settings.database_pool_size,
         )
         db = Database(engine, timeout=settings.database_timeout)
-        keys = Keys(db, SecretKeys.derive(secret), entropy)
+        keys = Keys(db, SecretKeys.of_each(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
         throttle = Throttle(db, on=settings.throttle)
         issuer = Issuer(keys, settings.issuer, settings.audience)
@@ -50,15 +56,17 @@ class Kindred:
         depth = settings.lineage_depth
         pace = REFRESHES if settings.throttle else UNLIMITED
         idle, absolute = settings.refresh_token_ttl, settings.session_ttl
+        pruning = Pruning(db, settings.retention, settings.event_retention)
         return cls(
             db=db,
             keys=keys,
             hasher=hasher,
-            sign_in=SignIn(db, minting, entropy, hasher, throttle, idle, absolute, depth),
+            sign_in=SignIn(db, minting, entropy, hasher, throttle, idle, absolute, depth, settings.sessions_per_user),
             rotation=Rotation(db, minting, entropy, idle, settings.replay_leeway, depth, pace),
             sessions=Sessions(db, issuer, entropy, depth),
             accounts=Accounts(db, entropy, hasher, throttle, settings.password_min_length),
-            pruning=Pruning(db, settings.retention, settings.event_retention),
+            pruning=pruning,
+            upkeep=Upkeep(db, pruning, entropy, settings.prune_interval),
             settings=settings,
             entropy=entropy,
         )

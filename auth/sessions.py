@@ -9,11 +9,15 @@ from auth.entropy import Entropy
 from auth.events import event
 from auth.outcomes import Ended, Invalid, NotFound, Origin, RevokeOutcome
 from auth.tokens import InvalidToken, Issuer, TokenKind, decode_token
-from db import families, lineage, security_events, users
+from db import families, family_sweeps, lineage, security_events, users
 from db.base import RevocationReason, SecurityEventKind, SessionState
 from db.engine import Connection, Database, retried
 from db.families import TokenFamily, state_of
+from db.family_sweeps import FamilyKey
 from db.lineage import RefreshToken
+
+# Sessions that an operator ends in one transaction, if they are many.
+BATCH = 500
 
 
 class Unauthenticated(Exception):
@@ -121,6 +125,40 @@ class Sessions:
             # Held against a sign-in or another revocation of all of them, which would deadlock with this one.
             await users.lock(conn, user_id)
             return await end(conn, self.entropy, user_id, origin, now, reason, but=but)
+
+    async def revoke_issued_before(
+        self, issued_before: datetime, origin: Origin, now: datetime, *, user_id: UUID | None = None
+    ) -> int:
+        """End every live session whose current refresh token was issued before that instant, of one user or of all.
+
+        For a database that was restored from a backup: in it tokens are current again that were used since (OPS-04).
+        In batches, each a transaction of its own. Returns how many ended; where the database went away meanwhile, it
+        may have been more.
+        """
+        total, last = 0, None
+        while True:
+            seen, ended = await self._revoke_batch(issued_before, origin, now, user_id, last)
+            total += ended
+            if not seen:
+                return total
+            last = seen[-1]
+
+    @retried(idempotent=True)
+    async def _revoke_batch(
+        self, issued_before: datetime, origin: Origin, now: datetime, of_user: UUID | None, after: FamilyKey | None
+    ) -> tuple[Sequence[FamilyKey], int]:
+        reason, kind = RevocationReason.REVOKED_BY_OPERATOR, SecurityEventKind.SESSION_REVOKED
+        async with self.db.transaction() as conn:
+            seen = await family_sweeps.issued_before(
+                conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now
+            )
+            ended = await family_sweeps.revoke_issued_before(conn, issued_before, seen, now=now, reason=reason)
+            events = [
+                event(self.entropy, family.user_id, kind, now, origin, family_id=family.id, detail=reason)
+                for family in ended
+            ]
+            await security_events.add(conn, events)
+        return seen, len(ended)
 
 
 async def end(

@@ -9,21 +9,9 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from auth.secret_rules import unfit_list
 from db.base import SigningAlgorithm
 from db.engine import url_of
-
-SHORTEST_SECRET = 32
-# In lower case; what example files and tutorials put where a secret belongs.
-_PLACEHOLDERS = (
-    "changeme",
-    "change-me",
-    "change_me",
-    "secret",
-    "password",
-    "example",
-    "placeholder",
-    "your-",
-)
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
@@ -52,7 +40,8 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None,
         description="The server secret, at least 32 random characters. Whoever has it and the database can sign "
-        "tokens. In development, one of its own making is kept in the file that `KINDRED_SECRET_FILE` names.",
+        "tokens. To replace it, put the new one before it with a space between them: the first one signs, the others "
+        "still read. In development, one of its own making is kept in the file that `KINDRED_SECRET_FILE` names.",
     )
     secret_file: Path = Field(
         Path("kindred.secret"),
@@ -80,6 +69,12 @@ class Settings(BaseSettings):
     session_ttl: timedelta = Field(
         timedelta(days=30),
         description="The absolute limit: a session ends then, however often it is refreshed.",
+    )
+    sessions_per_user: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="How many live sessions a user may have. A sign-in beyond that ends the one used longest ago.",
     )
     signing_algorithm: SigningAlgorithm = Field(
         SigningAlgorithm.EDDSA,
@@ -110,11 +105,16 @@ class Settings(BaseSettings):
     )
     retention: timedelta = Field(
         timedelta(days=30),
-        description="How long `kindred prune` keeps ended sessions and old failed sign-ins.",
+        description="How long pruning keeps ended sessions and old failed sign-ins.",
     )
     event_retention: timedelta = Field(
         timedelta(days=180),
-        description="How long `kindred prune` keeps security events, and networks that a user has signed in from.",
+        description="How long pruning keeps security events, and networks that a user has signed in from.",
+    )
+    prune_interval: timedelta = Field(
+        timedelta(hours=1),
+        description="How often the service prunes by itself, whichever worker comes first. 0: never; run "
+        "`kindred prune` instead.",
     )
     graphiql: bool | None = Field(
         None, description="Whether `GET /graphql` shows GraphiQL. Not set: in development only."
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     @field_validator("secret")
     @classmethod
     def _fit(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and (reason := unfit(value.get_secret_value())):
+        if value is not None and (reason := unfit_list(value.get_secret_value())):
             raise ValueError(reason)
         return value
 
@@ -152,6 +152,7 @@ class Settings(BaseSettings):
         "replay_leeway",
         "retention",
         "event_retention",
+        "prune_interval",
         mode="before",
     )
     @classmethod
@@ -172,6 +173,13 @@ class Settings(BaseSettings):
         # Within the leeway whoever holds the old token gets the new one: ROT-12.
         if not timedelta(0) <= value <= timedelta(seconds=10):
             raise ValueError("must be between 0 and 10 seconds")
+        return value
+
+    @field_validator("prune_interval")
+    @classmethod
+    def _not_negative(cls, value: timedelta) -> timedelta:
+        if value and value < timedelta(seconds=1):
+            raise ValueError("must be at least one second, or 0 for never")
         return value
 
     @field_validator("trusted_proxies", mode="before")
@@ -207,14 +215,3 @@ class Settings(BaseSettings):
     def shows_schema(self) -> bool:
         """Whether the API tells what it has, by introspection and by hints in errors."""
         return not self.in_production if self.introspection is None else self.introspection
-
-
-def unfit(secret: str) -> str | None:
-    """Why this is no server secret, without a word of it; None if it will do."""
-    if len(secret) < SHORTEST_SECRET:
-        return f"must have at least {SHORTEST_SECRET} characters (try `openssl rand -base64 32`)"
-    if any(word in secret.lower() for word in _PLACEHOLDERS):
-        return "looks like a placeholder; it must be random (try `openssl rand -base64 32`)"
-    if len(set(secret)) < 10:
-        return "repeats itself; it must be random (try `openssl rand -base64 32`)"
-    return None

@@ -10,10 +10,11 @@ from auth.minting import Minting
 from auth.names import username_key
 from auth.outcomes import LoginOutcome, Origin, SignedIn, TooManyAttempts, WrongCredentials
 from auth.passwords import Hasher, normalize_password
+from auth.sessions import end
 from auth.throttle import Guess, Throttle
 from auth.tokens import digest
-from db import families, lineage, security_events, usernames, users
-from db.base import SecurityEventKind
+from db import families, family_sweeps, lineage, security_events, usernames, users
+from db.base import RevocationReason, SecurityEventKind
 from db.engine import Database, retried
 from db.users import User
 
@@ -30,6 +31,7 @@ class SignIn:
     idle_limit: timedelta
     absolute_limit: timedelta
     lineage_depth: int
+    sessions_per_user: int
 
     async def login(
         self, username: str, password: str, device_name: str | None, origin: Origin, now: datetime
@@ -92,6 +94,10 @@ class SignIn:
                 return None
             if newer_hash is not None:
                 await users.set_password(conn, user.id, newer_hash, changed_at=None)
+            # This one included, the user has no more live sessions than the limit: the row is locked, so that of many
+            # sign-ins at once each counts those before it.
+            for family_id in await family_sweeps.surplus(conn, user.id, keep=self.sessions_per_user - 1, now=now):
+                await end(conn, self.entropy, user.id, origin, now, RevocationReason.SESSION_LIMIT, only=family_id)
             family = await families.insert_family(conn, self._family(user, jti, device_name, origin, now))
             await lineage.record(conn, family, user_agent=origin.user_agent, slots=self.lineage_depth)
             signed_in = event(

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -64,6 +64,8 @@ class Claims:
     issued_at: datetime
     expires_at: datetime
     generation: int
+    # What its successor is derived with; empty for an access token, which has none.
+    successors: bytes = field(repr=False)
 
 
 def create_refresh_token(
@@ -130,11 +132,11 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
         # (RFC 8725 sections 3.1 and 3.11).
         if header.get("typ") != kind:
             raise InvalidToken
-        key, algorithm, audience = _verification(issuer, kind, header.get("kid"), now)
+        keys, algorithm, audience = _verification(issuer, kind, header.get("kid"), now)
         require = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"] + ["gen"] * (kind is TokenKind.REFRESH)
-        claims = jwt.decode(
+        claims, successors = _signed_by_one_of(
+            keys,
             token,
-            key,
             algorithms=[algorithm],
             audience=audience,
             issuer=issuer.name,
@@ -147,6 +149,7 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
             issued_at=datetime.fromtimestamp(claims["iat"], UTC),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             generation=claims.get("gen", 0),
+            successors=successors,
         )
         # A successor is derived from these, so they must be what they look like, whoever signed them.
         if not genuine.jti.isascii() or (kind is TokenKind.REFRESH and not _is_generation(genuine.generation)):
@@ -158,6 +161,16 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
     return genuine
 
 
+def _signed_by_one_of(keys: list[tuple[Any, bytes]], token: str, **how: Any) -> tuple[dict[str, Any], bytes]:
+    """The claims, and what stands beside the key that signed them. Several keys only while the secret is replaced."""
+    for key, beside in keys:
+        try:
+            return jwt.decode(token, key, **how), beside
+        except jwt.InvalidSignatureError:
+            continue
+    raise InvalidToken
+
+
 @lru_cache(maxsize=64)
 def _header(segment: str) -> dict[str, Any]:
     """The header of a token, as it says itself. Ours are but a few, so each is read once."""
@@ -167,13 +180,17 @@ def _header(segment: str) -> dict[str, Any]:
     return header
 
 
-def _verification(issuer: Issuer, kind: TokenKind, kid: object, now: datetime) -> tuple[Any, str, str]:
+def _verification(
+    issuer: Issuer, kind: TokenKind, kid: object, now: datetime
+) -> tuple[list[tuple[Any, bytes]], str, str]:
+    """The keys that may have signed it, newest first, each with what successors are derived with."""
     if kind is TokenKind.REFRESH:
-        return issuer.keys.secret.refresh_tokens, "HS256", issuer.refresh_audience
+        secrets = issuer.keys.secrets
+        return [(secret.refresh_tokens, secret.successors) for secret in secrets], "HS256", issuer.refresh_audience
     key = issuer.keys.ring.verifying(kid, now)
     if key is None:
         raise InvalidToken
-    return key.public, key.algorithm, issuer.audience
+    return [(key.public, b"")], key.algorithm, issuer.audience
 
 
 def _is_generation(claim: object) -> bool:
@@ -185,11 +202,12 @@ def digest(jti: str) -> bytes:
     return hashlib.sha256(jti.encode()).digest()
 
 
-def derive_successor(keys: Keys, presented: Claims, idempotency_key: str) -> str:
+def derive_successor(presented: Claims, idempotency_key: str) -> str:
     """The `jti` of the token that follows `presented` in the attempt that this key names.
 
     Derived and not drawn: the service can compute again what it once answered without having stored it, and nobody
-    else can, not even with the presented token, the key and a copy of the database.
+    else can, not even with the presented token, the key and a copy of the database. It is derived with the server
+    secret that signed the presented token: an attempt that comes again after the secret was replaced is the same still.
     """
     attempt = b"".join(
         (
@@ -200,4 +218,4 @@ def derive_successor(keys: Keys, presented: Claims, idempotency_key: str) -> str
             idempotency_key.encode(),
         )
     )
-    return base64url(hmac.digest(keys.secret.successors, attempt, "sha256"))
+    return base64url(hmac.digest(presented.successors, attempt, "sha256"))

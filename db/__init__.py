@@ -5,12 +5,23 @@ SQLModel tables, declared once; a row that comes back reads like the model (`row
 immutable `Row`, so there is no unit of work that could write something nobody asked for.
 """
 
-from db import familiar_networks, families, lineage, login_failures, security_events, signing_keys, usernames, users
+from db import (
+    familiar_networks,
+    families,
+    leases,
+    lineage,
+    login_failures,
+    security_events,
+    signing_keys,
+    usernames,
+    users,
+)
 from db.base import metadata
 
 __all__ = [
     "familiar_networks",
     "families",
+    "leases",
     "lineage",
     "login_failures",
     "metadata",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, or_, select, text, update
 from sqlmodel import Field, SQLModel
 
 from db.base import SigningAlgorithm, one_of, table_of
@@ -46,6 +46,17 @@ async def every(conn: Connection) -> Sequence[SigningKey]:
 async def add(conn: Connection, key: SigningKey) -> None:
     """Store a new key."""
     await conn.execute(insert(signing_keys), key.model_dump())
+
+
+async def reseal(conn: Connection, kid: str, sealed: bytes) -> None:
+    """Store a private key that was sealed anew."""
+    await conn.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(sealed_private_key=sealed))
+
+
+async def retire_all(conn: Connection, *, at: datetime) -> None:
+    """From `at` on, accept nothing that any of these keys signed, whatever was decided about it before."""
+    outlives = or_(signing_keys.c.retired_at.is_(None), signing_keys.c.retired_at > at)
+    await conn.execute(update(signing_keys).where(outlives).values(retired_at=at))
 
 
 async def retire(conn: Connection, *, older_than: datetime, at: datetime) -> None:

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlmodel import Field, SQLModel
 
-from db.base import table_of
+from db.base import metadata, table_of
 from db.engine import Connection
 
 USERNAME_LENGTH = 128
@@ -33,6 +33,8 @@ _BY_ID = select(users).where(users.c.id == bindparam("user_id"))
 # NO KEY UPDATE: excludes whoever else would change this user or all of their families, but not the foreign key
 # checks of inserts beside it, with which a plain FOR UPDATE deadlocks. SQLite's write transactions exclude anyway.
 _LOCKED = _BY_ID.with_for_update(key_share=True)
+# Beside this one no row can be added that names the user.
+_LOCKED_WHOLLY = _BY_ID.with_for_update()
 _ALL = select(users).order_by(users.c.username)
 
 
@@ -67,3 +69,12 @@ async def set_password(conn: Connection, user_id: UUID, hashed_password: str, *,
 async def set_active(conn: Connection, user_id: UUID, *, is_active: bool) -> None:
     """Let the user sign in, or not."""
     await conn.execute(update(users).where(users.c.id == user_id).values(is_active=is_active))
+
+
+async def delete_user(conn: Connection, user_id: UUID) -> None:
+    """Delete a user, and from every other table what belongs to them, children first."""
+    await conn.execute(_LOCKED_WHOLLY, {"user_id": user_id})
+    for table in reversed(metadata.sorted_tables):
+        if "user_id" in table.c:
+            await conn.execute(delete(table).where(table.c.user_id == user_id))
+    await conn.execute(delete(users).where(users.c.id == user_id))

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,9 +26,6 @@ from graph.view import NO_STORE, GraphQLView
 
 logger = logging.getLogger("kindred")
 
-# Far less than a new signing key is published ahead of its use.
-SECONDS_BETWEEN_KEY_READS = 30
-
 
 class NotMigrated(Exception):
     """The database lacks migrations. The message says what to do."""
@@ -43,16 +40,21 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         kindred = Kindred.build(settings, secret, entropy)
         app.state.kindred = kindred
+        tasks: list[asyncio.Task[None]] = []
         try:
             await require_migrations(kindred)
             await kindred.start(clock.now())
-            reading_keys = asyncio.create_task(_read_keys(kindred))
+            tasks.append(asyncio.create_task(kindred.keys.follow()))
+            if settings.prune_interval:
+                tasks.append(asyncio.create_task(kindred.upkeep.run(clock)))
             # What start-up made lives as long as the process: later collections need not look at it again.
             gc.collect()
             gc.freeze()
             yield
-            reading_keys.cancel()
         finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await kindred.stop()
 
     app = FastAPI(
@@ -112,14 +114,6 @@ async def require_migrations(kindred: Kindred) -> None:
     """Raises `NotMigrated` unless the database has had every migration."""
     if await current(kindred.db) != head():
         raise NotMigrated("The database is not up to date. Run `alembic upgrade head`, then start again.")
-
-
-async def _read_keys(kindred: Kindred) -> None:
-    """Take up keys that were added or retired elsewhere."""
-    while True:
-        await asyncio.sleep(SECONDS_BETWEEN_KEY_READS)
-        with suppress(DatabaseUnavailable):
-            await kindred.keys.load()
 
 
 def from_environment() -> FastAPI:

@@ -1,11 +1,13 @@
 """The command `kindred`."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from auth.clock import SystemClock
+from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings
 from auth.service import Kindred
 from db.base import metadata
 from db.migrate import current, head, missing_tables
@@ -63,12 +65,17 @@ def serve(
 
 @main.command()
 def check() -> None:
-    """Verify that the service could start: settings, secret, database, migrations, tables, signing keys."""
+    """Verify that the service could start: settings, secret, database, migrations, tables, signing keys.
+
+    What it could start with and an operator should still see to is a line that begins with `warn`: signing keys that
+    are due for rotation, or sealed with an older server secret; a clock that differs from the database's.
+    """
     settings = settings_or_exit()
     typer.echo(f"ok  settings ({settings.environment.value})")
 
-    async def look(kindred: Kindred, _now: datetime) -> None:
-        typer.echo("ok  secret")
+    async def look(kindred: Kindred, now: datetime) -> None:
+        older = len(kindred.keys.secrets) - 1
+        typer.echo(f"ok  secret{f' (and {older} older, still read)' if older else ''}")
         found, newest = await current(kindred.db), head()
         typer.echo(f"ok  database reachable ({kindred.db.engine.dialect.name})")
         if missing := await missing_tables(kindred.db):
@@ -80,7 +87,16 @@ def check() -> None:
             )
         typer.echo(f"ok  migrations ({found})")
         await kindred.keys.load()
-        typer.echo("ok  signing keys")
+        warnings = list(key_warnings(kindred.keys, now))
+        if not warnings:
+            typer.echo("ok  signing keys")
+        if abs(ahead := await clock_difference(kindred.db, SystemClock())) > CLOCKS_MAY_DIFFER:
+            seconds, way = round(abs(ahead).total_seconds()), "ahead of" if ahead > timedelta(0) else "behind"
+            warnings.append(f"The database's clock is {seconds} s {way} this machine's. Set both by NTP.")
+        else:
+            typer.echo("ok  clock")
+        for warning in warnings:
+            typer.echo(f"warn  {warning}")
 
     with_kindred(look, migrated=False)
 

@@ -1,13 +1,14 @@
 """`kindred key`: what access tokens are signed with."""
 
 from datetime import datetime
+from typing import Annotated
 
 import typer
 
 from auth.service import Kindred
 from graph.command import moment, table, with_kindred
 
-keys = typer.Typer(help="List the signing keys, and bring in a new one.", no_args_is_help=True)
+keys = typer.Typer(help="List the signing keys, bring in a new one, seal them anew.", no_args_is_help=True)
 
 
 @keys.command("list")
@@ -42,16 +43,37 @@ def list_() -> None:
 
 
 @keys.command()
-def rotate() -> None:
+def rotate(
+    now: Annotated[
+        bool, typer.Option("--now", help="Retire all other keys at once: a private key has leaked.", show_default=False)
+    ] = False,
+) -> None:
     """Bring in a new signing key.
 
     It is published at once, signs ten minutes later, and the others are retired when the last access token that they
-    signed has ended. Nobody is signed out, and no worker needs a restart.
+    signed has ended. With --now it signs at once, and what the others signed is refused: clients refresh, which does
+    not depend on these keys. Either way nobody is signed out, and running workers take it up within seconds.
     """
 
-    async def work(kindred: Kindred, now: datetime) -> None:
+    async def work(kindred: Kindred, instant: datetime) -> None:
         settings = kindred.settings
-        key = await kindred.keys.rotate(settings.signing_algorithm, now, access_token_ttl=settings.access_token_ttl)
-        typer.echo(f"Made key {key.kid}. It is published now, and signs from {moment(key.active_from)} on.")
+        await kindred.keys.load()  # or a wrong secret would seal a key that no worker can open
+        key = await kindred.keys.rotate(
+            settings.signing_algorithm, instant, access_token_ttl=settings.access_token_ttl, at_once=now
+        )
+        if now:
+            typer.echo(f"Made key {key.kid}. It signs from now on, and all other keys are retired.")
+        else:
+            typer.echo(f"Made key {key.kid}. It is published now, and signs from {moment(key.active_from)} on.")
+
+    with_kindred(work)
+
+
+@keys.command()
+def reseal() -> None:
+    """Seal the signing keys with the newest server secret, once every worker knows it. Then the older may go."""
+
+    async def work(kindred: Kindred, _now: datetime) -> None:
+        typer.echo(f"Sealed {await kindred.keys.reseal()} keys with the newest server secret.")
 
     with_kindred(work)

@@ -1,6 +1,6 @@
 """`kindred session`: who is signed in."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -52,14 +52,32 @@ def list_(
 
 @sessions.command()
 def revoke(
-    name: Name,
+    name: Annotated[str | None, typer.Argument(help="Whose sessions.", metavar="[NAME]", show_default=False)] = None,
     session_id: Annotated[str | None, typer.Argument(help="Which one, as listed.", metavar="[ID]")] = None,
     every: Annotated[bool, typer.Option("--all", help="End every session of the user.")] = False,
+    issued_before: Annotated[
+        str | None,
+        typer.Option(
+            help="End every session, of every user or of the one named, whose current refresh token was issued before "
+            "this time, such as 2030-01-31T08:00:00Z. For a database that was restored from a backup.",
+            metavar="TIME",
+        ),
+    ] = None,
 ) -> None:
-    """End one session of a user, or all of them."""
-    if (session_id is None) != every:
+    """End one session of a user, or all of them, or after a backup was restored all that are older than a time."""
+    if issued_before is not None:
+        if session_id is not None:
+            raise typer.BadParameter("Give either the ID of a session or --issued-before.")
+        _revoke_issued_before(name, _instant(issued_before))
+    elif name is None:
+        raise typer.BadParameter("Give the NAME of a user, or --issued-before.")
+    elif (session_id is None) != every:
         raise typer.BadParameter("Give the ID of one session, or --all.")
+    else:
+        _revoke(name, session_id)
 
+
+def _revoke(name: str, session_id: str | None) -> None:
     async def work(kindred: Kindred, now: datetime) -> None:
         user = await user_named(kindred, name)
         reason = RevocationReason.REVOKED_BY_OPERATOR
@@ -74,3 +92,22 @@ def revoke(
         typer.echo(f"The session is at its end ({outcome.family.revocation_reason or 'EXPIRED'}).")
 
     with_kindred(work)
+
+
+def _revoke_issued_before(name: str | None, instant: datetime) -> None:
+    async def work(kindred: Kindred, now: datetime) -> None:
+        if instant > now:
+            raise Refused(f"{moment(instant)} lies ahead. Sessions of the time until then would be missed.")
+        user = await user_named(kindred, name) if name is not None else None
+        ended = await kindred.sessions.revoke_issued_before(instant, Origin(), now, user_id=user.id if user else None)
+        typer.echo(f"Ended {ended} sessions of {user.username if user else 'all users'}.")
+
+    with_kindred(work)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("TIME must look like 2030-01-31T08:00:00Z.") from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

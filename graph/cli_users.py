@@ -10,7 +10,7 @@ from auth.outcomes import WeakPassword
 from auth.service import Kindred
 from graph.command import Refused, moment, read_password, table, user_named, with_kindred
 
-users = typer.Typer(help="Make users, list them, let them in or not.", no_args_is_help=True)
+users = typer.Typer(help="Make users, list them, let them in or not, delete them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The name the person signs in with.", metavar="NAME", show_default=False)]
 
@@ -79,6 +79,23 @@ def enable(name: Name) -> None:
         user = await user_named(kindred, name)
         await kindred.accounts.enable(user.id)
         typer.echo(f"Enabled {user.username}.")
+
+    with_kindred(work)
+
+
+@users.command()
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
+) -> None:
+    """Delete a user and all that is known about them: sessions, addresses, events. The name is free again."""
+
+    async def work(kindred: Kindred, _now: datetime) -> None:
+        user = await user_named(kindred, name)
+        if not yes:
+            typer.confirm(f"Delete {user.username} and all that is known about them?", abort=True)
+        await kindred.accounts.delete(user)
+        typer.echo(f"Deleted {user.username}.")
 
     with_kindred(work)
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from auth.clock import SystemClock
 from auth.entropy import Entropy
-from auth.keys import WrongSecret
+from auth.sealing import WrongSecret
 from auth.secret import UnfitSecret, load_secret
 from auth.service import Kindred
 from auth.settings import Settings

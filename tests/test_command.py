@@ -188,7 +188,7 @@ def test_check_says_what_is_well(kin: Kin, database_url: str) -> None:
     with_service(database_url, lambda kindred: kindred.keys.load())
     kind = "sqlite" if database_url.startswith("sqlite") else "postgresql"
     lines = said(kin("check", ENVIRONMENT="production")).splitlines()
-    assert [line[:4] for line in lines] == ["ok  "] * 6
+    assert [line[:4] for line in lines] == ["ok  "] * 7
     assert lines[0] == "ok  settings (production)"
     assert lines[2] == f"ok  database reachable ({kind})"
 
@@ -220,7 +220,7 @@ def test_check_says_what_is_not(kin: Kin, database_url: str) -> None:
         assert fails() == "kindred: Tables are missing: usernames. Run `alembic upgrade head`.\n"
     finally:
         with_service(database_url, lambda kindred: run(kindred, rename.format("aside", "usernames")))
-    assert said(kin("check")).count("ok") == 6
+    assert said(kin("check")).count("ok") == 7
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_every_command_option_and_argument_has_a_help_text() -> None:
     found = {" ".join(path): command for path, command in commands()}
     assert set(found) == {
         *("", "serve", "check", "prune", "schema", "user", "session", "key"),
-        *(f"user {name}" for name in ("add", "list", "disable", "enable", "set-password", "unlock")),
-        *("session list", "session revoke", "key list", "key rotate"),
+        *(f"user {name}" for name in ("add", "list", "disable", "enable", "delete", "set-password", "unlock")),
+        *("session list", "session revoke", "key list", "key rotate", "key reseal"),
     }
     for name, command in found.items():
         shown = CliRunner().invoke(main, [*name.split(), "--help"])

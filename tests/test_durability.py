@@ -114,7 +114,7 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
     first = await api.login()
     minting = kindred.rotation.minting
     presented = decode_token(minting.issuer, first.refresh, TokenKind.REFRESH, clock.now())
-    jti = derive_successor(minting.issuer.keys, presented, KEY)
+    jti = derive_successor(presented, KEY)
     async with kindred.db.transaction() as paused:
         family = await lineage.rotate(
             paused,

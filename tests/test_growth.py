@@ -93,7 +93,7 @@ async def rotate_in_one_transaction(service: Kindred, token: str, clock: FakeClo
             clock.advance(timedelta(seconds=REFRESHES.interval))
             now = clock.now()
             presented = decode_token(issuer, token, TokenKind.REFRESH, now)
-            successor = derive_successor(issuer.keys, presented, f"attempt {number}")
+            successor = derive_successor(presented, f"attempt {number}")
             family = await lineage.rotate(
                 conn,
                 presented.user_id,

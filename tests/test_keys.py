@@ -15,7 +15,8 @@ from httpx2 import AsyncClient
 from sqlalchemy import select, update
 
 from auth.entropy import Entropy
-from auth.keys import PUBLISHED_AHEAD, WrongSecret
+from auth.keys import PUBLISHED_AHEAD
+from auth.sealing import WrongSecret
 from auth.service import Kindred
 from auth.settings import Settings
 from db.base import SigningAlgorithm
@@ -285,3 +286,50 @@ async def test_tok_08_the_jwks_is_json_that_names_each_key_once(kindred: Kindred
     assert len({key["kid"] for key in keys}) == len(keys) == 1
     # RFC 8037 section 2, RFC 7518 section 6.2.2: `d` is the private part.
     assert not any("d" in key for key in keys)
+
+
+async def test_tok_12_a_key_that_leaked_is_retired_at_once_with_whatever_else_was_published(
+    api: Api, alice: User, kindred: Kindred, http: AsyncClient, clock: FakeClock
+) -> None:
+    """Two rotations were under way; afterwards nothing but the new key signs or verifies, then and later."""
+    rest = DOORS["rest"](http)
+    pair = await api.login()
+    for _ in range(2):
+        await kindred.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+        clock.advance(timedelta(minutes=1))
+    made = await kindred.keys.rotate(
+        SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL, at_once=True
+    )
+    # A worker that has not read the keys anew goes on with the old one, and its tokens count nowhere else.
+    late = (await rest.refresh(pair.refresh)).tokens
+    assert kid_of(late.access) == kid_of(pair.access)
+    await kindred.keys.load()
+    for access in (pair.access, late.access):
+        assert not await api.is_live(access)
+    pair = (await rest.refresh(late.refresh)).tokens
+    for minutes in (0, 8, 9, 11, 60):
+        clock.advance(timedelta(minutes=minutes))
+        assert await published(http) == [made.kid]
+        pair = (await rest.refresh(pair.refresh)).tokens
+        assert kid_of(pair.access) == made.kid
+        assert await api.is_live(pair.access)
+    # And the next rotation goes its usual way.
+    following = await kindred.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+    await kindred.keys.load()
+    assert await published(http) == [made.kid, following.kid]
+    clock.advance(PUBLISHED_AHEAD)
+    pair = (await rest.refresh(pair.refresh)).tokens
+    assert kid_of(pair.access) == following.kid
+
+
+async def test_a_worker_reads_the_keys_anew_every_other_second_and_opens_them_only_where_they_changed(
+    api: Api, alice: User, kindred: Kindred, clock: FakeClock
+) -> None:
+    ring = kindred.keys.ring
+    await kindred.keys.load()
+    assert kindred.keys.ring is ring
+    made = await kindred.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+    async with asyncio.timeout(5):
+        while kindred.keys.ring is ring:
+            await asyncio.sleep(0.05)
+    assert kindred.keys.ring.verifying(made.kid, clock.now()) is not None

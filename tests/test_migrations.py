@@ -29,7 +29,7 @@ from tests.support.servers import SECRET
 T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
 # What has no user, or is where names find theirs.
-OF_NO_USER = {"usernames", "signing_keys", "login_failures", "alembic_version"}
+OF_NO_USER = {"leases", "usernames", "signing_keys", "login_failures", "alembic_version"}
 
 
 def alembic(database_url: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -318,6 +318,19 @@ def test_ops_03_live_families_survive_an_upgrade_of_what_is_up_to_date(
     upgrade(url_of(migrated_url))
     done(alembic(migrated_url, "upgrade", "head"))
     assert looking_at(migrated_url, rows) == before
+    assert isinstance(asyncio.run(refresh(settings_for(migrated_url), clock, token)), Rotated)
+
+
+def test_ops_03_live_families_survive_every_migration_down_to_the_first_and_up_again(
+    migrated_url: str, settings_for: Callable[..., Settings]
+) -> None:
+    clock = FakeClock()
+    token = asyncio.run(sign_in(settings_for(migrated_url), clock))
+    before = looking_at(migrated_url, lambda connection: rows(connection)["users"])
+    done(alembic(migrated_url, "downgrade", "0001"))
+    done(alembic(migrated_url, "upgrade", "head"))
+    assert looking_at(migrated_url, lambda connection: rows(connection)["users"]) == before
+    # Not invalid, which it would be with its family or the secret's keys gone, and no replay.
     assert isinstance(asyncio.run(refresh(settings_for(migrated_url), clock, token)), Rotated)
 
 

@@ -13,7 +13,7 @@ from auth.service import Kindred
 from db.base import RevocationReason, metadata
 from db.users import User
 from tests.support.clocks import FakeClock
-from tests.support.doors import INVALID, REVOKE, REVOKED, SESSIONS, Api, Door, GraphQLDoor, Pair
+from tests.support.doors import INVALID, REVOKE, REVOKED, ROTATED, SESSIONS, Api, Door, GraphQLDoor, Pair
 from tests.support.statements import statements
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -248,3 +248,20 @@ async def test_tok_07_a_user_of_the_same_name_is_not_the_same_user(
     await add_user("alice")
     assert not await api.is_live(pair.access)
     assert (await door.refresh(pair.refresh)).outcome == INVALID
+
+
+async def test_sess_09_a_stolen_access_token_can_end_sessions_for_its_quarter_of_an_hour_and_take_nothing_over(
+    api: Api, door: Door, clock: FakeClock
+) -> None:
+    """The decision: ending one's sessions needs a live one and no password: the owner must be quicker."""
+    stolen, other = await api.login(), await api.login()
+    change = """mutation { changePassword(input: {currentPassword: "x", newPassword: "three grey owls read 7 maps"}) {
+        __typename } }"""
+    assert (await api.data(change, bearer=stolen.access))["changePassword"]["__typename"] == "InvalidCredentialsError"
+    assert (await door.refresh(stolen.access)).outcome == INVALID
+    ended = await api.data(REVOKE, {"input": {"id": other.session_id}}, stolen.access)
+    assert ended["revokeSession"]["__typename"] == "RevokeSessionSuccess"
+    third = await api.login()
+    clock.advance(timedelta(minutes=15))
+    assert (await api.post(REVOKE, {"input": {"id": third.session_id}}, stolen.access)).status_code == 401
+    assert (await door.refresh(third.refresh)).outcome == ROTATED

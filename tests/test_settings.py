@@ -91,8 +91,10 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("REPLAY_LEEWAY", ["-1", "11", "P1D"]),
         ("PASSWORD_MIN_LENGTH", ["0", "7", "65"]),
         ("HASHING_THREADS", ["-1", "65"]),
+        ("SESSIONS_PER_USER", ["0", "-1", "10001", "many"]),
         ("RETENTION", ["0"]),
         ("EVENT_RETENTION", ["-1"]),
+        ("PRUNE_INTERVAL", ["-1", "0.5", "soon", "PT0.1S"]),
         ("GRAPHIQL", ["", "perhaps"]),
     ],
 )
@@ -128,7 +130,18 @@ def test_every_setting_that_is_wrong_is_named(kin: Kin) -> None:
         "replace-me: this is an EXAMPLE of a key 42",
     ],
 )
-@pytest.mark.parametrize("command", ["serve", "check", "user list", "prune", "key rotate"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve",
+        "check",
+        "user list",
+        "prune",
+        "key rotate --now",
+        "key reseal",
+        "session revoke --issued-before 2026-01-01",
+    ],
+)
 def test_tok_02_ops_01_production_refuses_a_secret_that_is_none(kin: Kin, command: str, secret: str | None) -> None:
     result = kin(command, ENVIRONMENT="production", **({} if secret is None else {"SECRET": secret}))
     assert result.exit_code == 1

@@ -20,8 +20,8 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from auth.entropy import Entropy
-from auth.keys import SecretKeys, WrongSecret
 from auth.outcomes import Invalid, Origin, Replayed
+from auth.sealing import SecretKeys, WrongSecret
 from auth.service import Kindred
 from auth.sessions import Unauthenticated
 from auth.settings import Settings

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from auth.keys import SecretKeys
+from auth.sealing import SecretKeys
 from auth.service import Kindred
 from db.families import families
 from db.lineage import refresh_tokens

@@ -1,0 +1,72 @@
+"""The key ring: which key signs an access token, and which verify one, at an instant."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+
+from db.base import SigningAlgorithm
+
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A signing key, opened."""
+
+    kid: str
+    algorithm: SigningAlgorithm
+    private: PrivateKey
+    public: PublicKey
+    active_from: datetime
+    retired_at: datetime | None
+    # Whether the newest server secret opened it, and not an older one.
+    is_sealed_with_newest: bool
+
+    def is_retired(self, now: datetime) -> bool:
+        """Whether nothing that it signed counts any more."""
+        return self.retired_at is not None and self.retired_at <= now
+
+    def jwk(self) -> dict[str, Any]:
+        """The public key as a JWK (RFC 7517)."""
+        return public_jwk(self.public) | {"kid": self.kid, "alg": str(self.algorithm), "use": "sig"}
+
+
+class KeyRing:
+    """The keys of access tokens, as this worker last read them."""
+
+    def __init__(self, keys: Sequence[AccessKey]) -> None:
+        self._keys = {key.kid: key for key in keys}
+
+    def __iter__(self) -> Iterator[AccessKey]:
+        return iter(self._keys.values())
+
+    def signing(self, now: datetime) -> AccessKey:
+        """The key to sign with: of those that are active, the newest."""
+        by_age = sorted(self._keys.values(), key=lambda key: (key.active_from, key.kid))
+        unretired = [key for key in by_age if not key.is_retired(now)] or by_age[-1:]
+        active = [key for key in unretired if key.active_from <= now]
+        # Where the clock that made the only key is ahead of ours, it is active all the same.
+        return active[-1] if active else unretired[0]
+
+    def verifying(self, kid: object, now: datetime) -> AccessKey | None:
+        """The key of that name, or None where there is none or it has been retired."""
+        key = self._keys.get(kid) if isinstance(kid, str) else None
+        return None if key is None or key.is_retired(now) else key
+
+    def jwks(self, now: datetime) -> dict[str, list[dict[str, Any]]]:
+        """The public keys as a JWK set (RFC 7517 section 5): active ones, and the next one ahead of its use."""
+        return {"keys": [key.jwk() for key in self._keys.values() if not key.is_retired(now)]}
+
+
+def public_jwk(public: PublicKey) -> dict[str, Any]:
+    """The parameters of a public key (RFC 7518 section 6.2.1, RFC 8037 section 2)."""
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
+    else:
+        jwk = ECAlgorithm.to_jwk(public, as_dict=True)
+    return {name: jwk[name] for name in ("kty", "crv", "x", "y") if name in jwk}

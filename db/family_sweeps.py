@@ -1,0 +1,62 @@
+"""Sweeps over `token_families`: which of many families a limit or an operator ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, literal, select, tuple_, update
+
+from db.base import RevocationReason, SessionState
+from db.engine import Connection
+from db.families import families, in_state
+
+_KEY = (families.c.user_id, families.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyKey:
+    """The primary key of a family."""
+
+    user_id: UUID
+    id: UUID
+
+
+async def surplus(conn: Connection, user_id: UUID, *, keep: int, now: datetime) -> Sequence[UUID]:
+    """The user's live families but the `keep` that were used last, used last first.
+
+    The caller holds the user's row, so that sign-ins at the same time count each other's families. All of a user's
+    rows lie together under the primary key: one index range, and a sort of no more than the limit lets live.
+    """
+    newest_first = (families.c.last_used_at.desc(), families.c.id.desc())
+    live = select(families.c.id).where(families.c.user_id == user_id, in_state(SessionState.ACTIVE, now))
+    return cast(Sequence[UUID], (await conn.execute(live.order_by(*newest_first).offset(keep))).scalars().all())
+
+
+async def issued_before(
+    conn: Connection, instant: datetime, *, of_user: UUID | None, after: FamilyKey | None, limit: int, now: datetime
+) -> Sequence[FamilyKey]:
+    """The next `limit` live families from behind `after`, by their keys, whose current refresh token is older.
+
+    A rotation moves `last_used_at`, so that is when the current token was issued.
+    """
+    some = select(*_KEY).where(*_older_than(instant, now)).order_by(*_KEY).limit(limit)
+    if of_user is not None:
+        some = some.where(families.c.user_id == of_user)
+    if after is not None:
+        some = some.where(tuple_(*_KEY) > tuple_(*map(literal, (after.user_id, after.id))))
+    return [FamilyKey(*key) for key in (await conn.execute(some)).all()]
+
+
+async def revoke_issued_before(
+    conn: Connection, instant: datetime, keys: Sequence[FamilyKey], *, now: datetime, reason: RevocationReason
+) -> Sequence[FamilyKey]:
+    """End those of these families that still are what `issued_before` looked for. Returns them."""
+    chosen = tuple_(*_KEY).in_([(key.user_id, key.id) for key in keys])
+    ended = update(families).where(chosen, *_older_than(instant, now)).values(revoked_at=now, revocation_reason=reason)
+    return [FamilyKey(*key) for key in (await conn.execute(ended.returning(*_KEY))).all()]
+
+
+def _older_than(instant: datetime, now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return in_state(SessionState.ACTIVE, now), families.c.last_used_at < instant
