@@ -89,7 +89,7 @@ ROTATE = (
         families.c.revoked_at.is_(None),
         families.c.expires_at > bindparam("now"),
         families.c.absolute_expires_at > bindparam("now"),
-        families.c.busy_until <= bindparam("busy_at_most"),
+        ~families.c.busy_until.between(bindparam("too_busy_from"), bindparam("too_busy_to")),
     )
     .values(
         token_digest=bindparam("successor"),
@@ -102,7 +102,10 @@ ROTATE = (
         ),
         ip=bindparam("from_ip"),
         busy_until=case(
-            (families.c.busy_until > bindparam("now_in_seconds"), families.c.busy_until),
+            (
+                families.c.busy_until.between(bindparam("now_in_seconds"), bindparam("too_busy_to")),
+                families.c.busy_until,
+            ),
             else_=bindparam("now_in_seconds", type_=families.c.busy_until.type),
         )
         + bindparam("busy_for"),

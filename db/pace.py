@@ -4,6 +4,10 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
+# Seconds that the clocks of two workers may differ by. Who is busy for longer than any burst, and this on top, was so
+# by a clock that has been put back since, and is not kept waiting for it.
+_CLOCKS_DIFFER = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -20,8 +24,13 @@ class Pace:
         """What the statement that rotates compares and counts with."""
         seconds = math.floor(now.timestamp())
         patience = (self.burst - 1) * self.interval
-        return {"now_in_seconds": seconds, "busy_at_most": seconds + patience, "busy_for": self.interval}
+        return {
+            "now_in_seconds": seconds,
+            "too_busy_from": seconds + patience + 1,
+            "too_busy_to": seconds + patience + self.interval + _CLOCKS_DIFFER,
+            "busy_for": self.interval,
+        }
 
     def wait(self, busy_until: int, now: datetime) -> int:
         """Seconds until a family that is busy for so long may rotate again; 0 where it may."""
-        return max(busy_until - self.at(now)["busy_at_most"], 0)
+        return max(busy_until - self.at(now)["too_busy_from"] + 1, 0)

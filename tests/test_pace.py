@@ -85,6 +85,16 @@ async def test_another_session_of_the_same_user_is_not_slowed_down(api: Api, doo
     await refreshed(door, other, 20)
 
 
+@pytest.mark.parametrize("back", [timedelta(seconds=70), timedelta(hours=1), timedelta(days=20)])
+async def test_a_clock_that_is_put_back_keeps_nobody_waiting_for_it(
+    api: Api, door: Door, clock: FakeClock, back: timedelta
+) -> None:
+    pair = await refreshed(door, await api.login(), 20)
+    clock.advance(-back)
+    pair = await refreshed(door, pair, 20)
+    assert (await door.refresh(pair.refresh)).outcome == THROTTLED
+
+
 @pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
 async def test_without_the_throttle_a_session_is_refreshed_as_fast_as_one_likes(api: Api, door: Door) -> None:
     await refreshed(door, await api.login(), 50)
