@@ -16,6 +16,10 @@ class Entropy:
         """A password for a person to paste: 120 random bits as 20 characters."""
         return secrets.token_urlsafe(15)
 
+    def fraction(self) -> float:
+        """A number from 0 up to 1, to spread over time what would else happen at once."""
+        return secrets.randbits(32) / 2**32
+
     def bytes(self, count: int) -> bytes:
         """That many random bytes."""
         return secrets.token_bytes(count)

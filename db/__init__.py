@@ -5,7 +5,17 @@ SQLModel tables, declared once; a row that comes back reads like the model (`row
 immutable `Row`, so there is no unit of work that could write something nobody asked for.
 """
 
-from db import familiar_networks, families, lineage, login_failures, security_events, signing_keys, usernames, users
+from db import (
+    familiar_networks,
+    families,
+    lineage,
+    login_failures,
+    outbox,
+    security_events,
+    signing_keys,
+    usernames,
+    users,
+)
 from db.base import metadata
 
 __all__ = [
@@ -14,6 +24,7 @@ __all__ = [
     "lineage",
     "login_failures",
     "metadata",
+    "outbox",
     "security_events",
     "signing_keys",
     "usernames",

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 AUTOCOMMIT = "AUTOCOMMIT"
+_AFTER_COMMIT = "after_commit"
 # How often a transaction that collided with another one is tried, and the pauses between attempts in seconds.
 COLLISIONS = 4
 PAUSES = (0.01, 0.05, 0.2, 0.5)
@@ -123,9 +124,13 @@ class Database:
         """One transaction, committed when the block ends and rolled back when it raises."""
         commit_under_way = False
         try:
-            async with self._turn, self.engine.connect() as conn, conn.begin():
-                yield conn
-                commit_under_way = True
+            async with self._turn, self.engine.connect() as conn:
+                async with conn.begin():
+                    yield conn
+                    commit_under_way = True
+                call_back = conn.info.pop(_AFTER_COMMIT, None)
+            if call_back is not None:
+                call_back()
         except Exception as error:
             raise_meaning(error, commit_under_way=commit_under_way)
 
@@ -180,6 +185,15 @@ class Database:
         while self._kept:
             await self._kept.pop().close()
         await self.engine.dispose()
+
+
+def after_commit(conn: Connection, call_back: Callable[[], None]) -> None:
+    """Call this when the transaction is in: the one call of a transaction, the last given.
+
+    For a nudge and no more. After a rollback the next commit on the same connection may call it, and where a
+    connection breaks during the commit nobody does.
+    """
+    conn.info[_AFTER_COMMIT] = call_back
 
 
 def _is_closed(conn: Connection) -> bool:

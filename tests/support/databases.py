@@ -15,7 +15,8 @@ from db.engine import url_of
 from db.migrate import upgrade
 
 TABLES = (
-    "familiar_networks, refresh_tokens, token_families, security_events, login_failures, usernames, users, signing_keys"
+    "outbox, familiar_networks, refresh_tokens, token_families, security_events, login_failures, usernames, users, "
+    "signing_keys"
 )
 
 
