@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from auth.entropy import Entropy
-from auth.events import event
+from auth.events import Recorder, event
 from auth.names import clean_email, clean_username, username_key
 from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, TooManyAttempts, WeakPassword, WrongCredentials
 from auth.passwords import Hasher, normalize_password
@@ -14,8 +14,9 @@ from auth.sessions import Unauthenticated, end
 from auth.throttle import Guess, Throttle
 from db import families, security_events, usernames, users
 from db.base import RevocationReason, SecurityEventKind, SessionState
-from db.engine import Database, retried
+from db.engine import Database
 from db.families import TokenFamily, state_of
+from db.retries import retried
 from db.security_events import SecurityEvent
 from db.users import User
 
@@ -38,6 +39,7 @@ class Accounts:
 
     db: Database
     entropy: Entropy
+    recorder: Recorder
     hasher: Hasher
     throttle: Throttle
     password_min_length: int
@@ -98,7 +100,7 @@ class Accounts:
             if user is not None and user.is_active:
                 await users.set_active(conn, user_id, is_active=False)
                 disabled = event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, Origin())
-                await security_events.add(conn, [disabled])
+                await self.recorder.add(conn, [disabled])
             return await end(conn, self.entropy, user_id, Origin(), now, RevocationReason.USER_DISABLED)
 
     @retried(idempotent=True)
@@ -180,7 +182,7 @@ class Accounts:
             await users.set_password(conn, user_id, hashed, changed_at=now)
             await self.throttle.unlock(conn, _key(user))
             changed = event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current)
-            await security_events.add(conn, [changed])
+            await self.recorder.add(conn, [changed])
             return await end(conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, but=current)
 
     @retried(idempotent=False)
@@ -198,7 +200,7 @@ class Accounts:
     async def _record_failure(self, user: User, origin: Origin, now: datetime) -> None:
         failure = event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
         async with self.db.transaction() as conn:
-            await security_events.add(conn, [failure])
+            await self.recorder.add(conn, [failure])
 
     @retried(idempotent=True)
     async def events(self, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:

@@ -16,13 +16,13 @@ class Entropy:
         """A password for a person to paste: 120 random bits as 20 characters."""
         return secrets.token_urlsafe(15)
 
+    def fraction(self) -> float:
+        """A number from 0 up to 1, to spread over time what would else happen at once."""
+        return secrets.randbits(32) / 2**32
+
     def bytes(self, count: int) -> bytes:
         """That many random bytes."""
         return secrets.token_bytes(count)
-
-    def fraction(self) -> float:
-        """A random number from 0 up to 1, for what shall not happen everywhere at the same time."""
-        return secrets.randbits(53) / 2**53
 
     def id(self, now: datetime) -> UUID:
         """A UUID version 7 (RFC 9562 section 5.7): sorted by time, so inserts stay at the right edge of an index.

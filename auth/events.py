@@ -1,12 +1,51 @@
-"""Security events, as rows to store in the transaction that makes them true."""
+"""Security events, as rows to store in the transaction that makes them true, and whom they are told to."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from auth.entropy import Entropy
 from auth.outcomes import Origin
-from db.base import SecurityEventKind
+from db import outbox, security_events
+from db.base import NoticeChannel, NoticeKind, SecurityEventKind
+from db.engine import Connection, after_commit
+
+# The detail of a sign-in from a network that the user had not signed in from.
+NEW_NETWORK = "NEW_NETWORK"
+
+# What owners are told of: an event's kind and detail. ASVS 6.3.5 and 6.3.7 ask for it.
+_TOLD = {
+    (SecurityEventKind.REFRESH_TOKEN_REPLAYED, None): NoticeKind.SESSION_REPLAYED,
+    (SecurityEventKind.LOGIN_SUCCEEDED, NEW_NETWORK): NoticeKind.SESSION_FROM_NEW_DEVICE,
+    (SecurityEventKind.PASSWORD_CHANGED, None): NoticeKind.PASSWORD_CHANGED,
+    (SecurityEventKind.USER_DISABLED, None): NoticeKind.USER_DISABLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Records what happened, and puts into the outbox what owners are told of.
+
+    `channels` are those to tell owners by, with what wakes up the delivery of each in this process.
+    """
+
+    channels: Mapping[NoticeChannel, asyncio.Event]
+
+    async def add(self, conn: Connection, events: Sequence[dict[str, Any]]) -> None:
+        """Append events, and their notices in the same transaction: neither is there without the other (LOG-04)."""
+        await security_events.add(conn, events)
+        for happened in events:
+            told = _TOLD.get((happened["kind"], happened["detail"]))
+            if told is not None and self.channels:
+                await outbox.add(conn, told, list(self.channels), happened)
+                after_commit(conn, self._wake)
+
+    def _wake(self) -> None:
+        for written in self.channels.values():
+            written.set()
 
 
 def event(

@@ -15,8 +15,9 @@ from auth.key_ring import AccessKey, KeyRing, PrivateKey, public_jwk
 from auth.sealing import NONCE, SecretKeys, WrongSecret
 from db import signing_keys
 from db.base import SigningAlgorithm
-from db.engine import Database, retried
+from db.engine import Database
 from db.faults import DatabaseUnavailable
+from db.retries import retried
 from db.signing_keys import SigningKey
 
 logger = logging.getLogger("kindred")

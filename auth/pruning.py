@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db import familiar_networks, families, login_failures, security_events
-from db.engine import Connection, Database, retried
+from auth.notices import ABANDONED_AFTER
+from db import familiar_networks, families, login_failures, outbox, security_events
+from db.engine import Connection, Database
+from db.retries import retried
 
 # Rows in one transaction: few enough that no refresh waits long behind it, above all on SQLite. A family takes up to
 # sixteen rows of lineage with it: a hundred of them 20 ms, on two shared cores.
@@ -21,6 +23,7 @@ class Pruned:
     events: int
     login_failures: int
     familiar_networks: int
+    notices: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,16 @@ class Pruning:
         async def of_networks(conn: Connection) -> int:
             return await familiar_networks.prune(conn, seen_before=occurred_before, limit=BATCH)
 
+        async def of_notices(conn: Connection) -> int:
+            waiting_since = min(ended_before, now - ABANDONED_AFTER)
+            return await outbox.prune(conn, occurred_before=ended_before, waiting_since=waiting_since, limit=BATCH)
+
         return Pruned(
             sessions=await self._all(of_families, pause),
             events=await self._all(of_events, pause),
             login_failures=await self._all(of_failures, pause),
             familiar_networks=await self._all(of_networks, pause),
+            notices=await self._all(of_notices, pause),
         )
 
     async def _all(self, batch: Callable[[Connection], Awaitable[int]], pause: float) -> int:

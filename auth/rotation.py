@@ -18,15 +18,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from auth.entropy import Entropy
-from auth.events import event
+from auth.events import Recorder, event
 from auth.minting import Minting
 from auth.outcomes import Expired, Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, TooManyAttempts
 from auth.tokens import Claims, InvalidToken, TokenKind, decode_token, derive_successor, digest
-from db import families, lineage, security_events
+from db import families, lineage
 from db.base import RevocationReason, SecurityEventKind
-from db.engine import Connection, Database, retried
+from db.engine import Connection, Database
 from db.families import TokenFamily
 from db.pace import Pace
+from db.retries import retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Rotation:
     db: Database
     minting: Minting
     entropy: Entropy
+    recorder: Recorder
     idle_limit: timedelta
     leeway: timedelta
     lineage_depth: int
@@ -98,7 +100,7 @@ class Rotation:
         # One event for one end: of many replays at once, the one whose UPDATE found the family live records it.
         for family_id in await families.revoke(conn, family.user_id, now=now, reason=reason, only=family.id):
             replay = event(self.entropy, family.user_id, kind, now, origin, family_id=family_id)
-            await security_events.add(conn, [replay])
+            await self.recorder.add(conn, [replay])
 
     def _too_late(self, keyless: bool, family: TokenFamily, now: datetime) -> bool:
         return bool(self.leeway) and keyless and now - family.last_used_at > self.leeway

@@ -1,12 +1,15 @@
 """Kindred, put together: every use case, built over one database, one secret and one source of randomness."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
 from auth.accounts import Accounts
 from auth.entropy import Entropy
+from auth.events import Recorder
 from auth.keys import Keys
 from auth.minting import Minting
+from auth.notices import Notices
 from auth.passwords import Hasher
 from auth.pruning import Pruning
 from auth.rotation import Rotation
@@ -33,6 +36,7 @@ class Kindred:
     accounts: Accounts
     pruning: Pruning
     upkeep: Upkeep
+    notices: Notices
     settings: Settings
     entropy: Entropy
 
@@ -50,7 +54,8 @@ class Kindred:
         db = Database(engine, timeout=settings.database_timeout)
         keys = Keys(db, SecretKeys.of_each(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
-        throttle = Throttle(db, on=settings.throttle)
+        throttle = Throttle(db, on=settings.throttle, memory=settings.event_retention)
+        recorder = Recorder({channel: asyncio.Event() for channel in settings.channels})
         issuer = Issuer(keys, settings.issuer, settings.audience)
         minting = Minting(issuer, entropy, settings.access_token_ttl)
         depth = settings.lineage_depth
@@ -61,12 +66,24 @@ class Kindred:
             db=db,
             keys=keys,
             hasher=hasher,
-            sign_in=SignIn(db, minting, entropy, hasher, throttle, idle, absolute, depth, settings.sessions_per_user),
-            rotation=Rotation(db, minting, entropy, idle, settings.replay_leeway, depth, pace),
+            sign_in=SignIn(
+                db,
+                minting,
+                entropy,
+                recorder,
+                hasher,
+                throttle,
+                idle,
+                absolute,
+                depth,
+                settings.sessions_per_user,
+            ),
+            rotation=Rotation(db, minting, entropy, recorder, idle, settings.replay_leeway, depth, pace),
             sessions=Sessions(db, issuer, entropy, depth),
-            accounts=Accounts(db, entropy, hasher, throttle, settings.password_min_length),
+            accounts=Accounts(db, entropy, recorder, hasher, throttle, settings.password_min_length),
             pruning=pruning,
             upkeep=Upkeep(db, pruning, entropy, settings.prune_interval),
+            notices=Notices(db, entropy, recorder.channels),
             settings=settings,
             entropy=entropy,
         )

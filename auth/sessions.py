@@ -11,10 +11,11 @@ from auth.outcomes import Ended, Invalid, NotFound, Origin, RevokeOutcome
 from auth.tokens import InvalidToken, Issuer, TokenKind, decode_token
 from db import families, family_sweeps, lineage, security_events, users
 from db.base import RevocationReason, SecurityEventKind, SessionState
-from db.engine import Connection, Database, retried
+from db.engine import Connection, Database
 from db.families import TokenFamily, state_of
 from db.family_sweeps import FamilyKey
 from db.lineage import RefreshToken
+from db.retries import retried
 
 # Sessions that an operator ends in one transaction, if they are many.
 BATCH = 500

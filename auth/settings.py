@@ -9,8 +9,9 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from auth.receivers import MailAddress, SmtpUrl, WebhookSecret, WebhookUrl, is_safe_webhook
 from auth.secret_rules import unfit_list
-from db.base import SigningAlgorithm
+from db.base import NoticeChannel, SigningAlgorithm
 from db.engine import url_of
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
@@ -116,6 +117,19 @@ class Settings(BaseSettings):
         description="How often the service prunes by itself, whichever worker comes first. 0: never; run "
         "`kindred prune` instead.",
     )
+    webhook_url: WebhookUrl | None = Field(
+        None, description="Where owners' notices are posted: an HTTPS URL, or an HTTP one in development."
+    )
+    webhook_secret: WebhookSecret | None = Field(
+        None,
+        description="What webhooks are signed with: 24 to 64 random bytes in base64. Several, newest first and with "
+        "commas between them, all sign.",
+    )
+    smtp_url: SmtpUrl | None = Field(
+        None,
+        description="The server that takes mail to owners: `smtp://USER:PASSWORD@HOST:587` with STARTTLS, or `smtps://`.",
+    )
+    mail_from: MailAddress | None = Field(None, description="The sender's address of that mail.")
     graphiql: bool | None = Field(
         None, description="Whether `GET /graphql` shows GraphiQL. Not set: in development only."
     )
@@ -131,7 +145,7 @@ class Settings(BaseSettings):
         url_of(value.get_secret_value())
         return value
 
-    @field_validator("secret")
+    @field_validator("secret", "webhook_secret")
     @classmethod
     def _fit(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and (reason := unfit_list(value.get_secret_value())):
@@ -199,12 +213,24 @@ class Settings(BaseSettings):
             raise ValueError("KINDRED_THROTTLE=off is for benchmarks, and not for production")
         if self.access_token_ttl > self.session_ttl:
             raise ValueError("KINDRED_ACCESS_TOKEN_TTL must not be longer than KINDRED_SESSION_TTL")
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError("KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET need each other")
+        if (self.smtp_url is None) != (self.mail_from is None):
+            raise ValueError("KINDRED_SMTP_URL and KINDRED_MAIL_FROM need each other")
+        if self.in_production and self.webhook_url and not is_safe_webhook(self.webhook_url.get_secret_value()):
+            raise ValueError("KINDRED_WEBHOOK_URL must be an https:// URL in production")
         return self
 
     @property
     def in_production(self) -> bool:
         """Whether nothing may be made up that an operator has to choose."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def channels(self) -> list[NoticeChannel]:
+        """How owners are told; nothing is written for them where there is none."""
+        ways = {NoticeChannel.WEBHOOK: self.webhook_url, NoticeChannel.MAIL: self.smtp_url}
+        return [channel for channel, where in ways.items() if where is not None]
 
     @property
     def shows_graphiql(self) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from auth.entropy import Entropy
-from auth.events import event
+from auth.events import NEW_NETWORK, Recorder, event
 from auth.minting import Minting
 from auth.names import username_key
 from auth.outcomes import LoginOutcome, Origin, SignedIn, TooManyAttempts, WrongCredentials
@@ -15,7 +15,8 @@ from auth.throttle import Guess, Throttle
 from auth.tokens import digest
 from db import families, family_sweeps, lineage, security_events, usernames, users
 from db.base import RevocationReason, SecurityEventKind
-from db.engine import Database, retried
+from db.engine import Database
+from db.retries import retried
 from db.users import User
 
 
@@ -26,6 +27,7 @@ class SignIn:
     db: Database
     minting: Minting
     entropy: Entropy
+    recorder: Recorder
     hasher: Hasher
     throttle: Throttle
     idle_limit: timedelta
@@ -100,10 +102,10 @@ class SignIn:
                 await end(conn, self.entropy, user.id, origin, now, RevocationReason.SESSION_LIMIT, only=family_id)
             family = await families.insert_family(conn, self._family(user, jti, device_name, origin, now))
             await lineage.record(conn, family, user_agent=origin.user_agent, slots=self.lineage_depth)
-            signed_in = event(
-                self.entropy, user.id, SecurityEventKind.LOGIN_SUCCEEDED, now, origin, family_id=family.id
-            )
-            await security_events.add(conn, [signed_in])
+            detail = NEW_NETWORK if await self.throttle.is_new_network(conn, guess, user, now) else None
+            kind = SecurityEventKind.LOGIN_SUCCEEDED
+            signed_in = event(self.entropy, user.id, kind, now, origin, family_id=family.id, detail=detail)
+            await self.recorder.add(conn, [signed_in])
             await self.throttle.was_right(conn, guess, user.id, now)
         return SignedIn(self.minting.pair(family, jti, now), family, user)
 

@@ -16,10 +16,12 @@ from uuid import UUID
 
 from auth.outcomes import TooManyAttempts
 from db import familiar_networks, login_failures
-from db.engine import Connection, Database, retried
+from db.engine import Connection, Database
 from db.faults import DatabaseUnavailable
 from db.login_failures import LoginFailures
 from db.pace import Pace
+from db.retries import retried
+from db.users import User
 
 # Under a name: so many guesses in a row are free, then each waits twice as long as the one before.
 FREE_GUESSES = 5
@@ -56,10 +58,11 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """The throttle, with what it needs. `on` is False for benchmarks only."""
+    """The throttle, with what it needs. `on` is False for benchmarks only; `memory` is how long networks are kept."""
 
     db: Database
     on: bool
+    memory: timedelta
 
     # Not idempotent: counted twice is once too often.
     @retried(idempotent=False)
@@ -103,6 +106,17 @@ class Throttle:
         await login_failures.take_back(conn, guess.addresses)
         await login_failures.forget(conn, [guess.name])
         await familiar_networks.saw(conn, user_id, guess.network, now)
+
+    async def is_new_network(self, conn: Connection, guess: Guess, user: User, now: datetime) -> bool:
+        """Whether the user has not signed in from the guess's network before; to be asked before `was_right`.
+
+        Not at the first sign-in of all. But where a user is older than what is remembered, no network known means
+        that all were forgotten, and whoever comes back after so long is as good as new.
+        """
+        if not self.on:
+            return False
+        known = await familiar_networks.of_user(conn, user.id)
+        return guess.network not in known if known else now - user.created_at > self.memory
 
     @asynccontextmanager
     async def looking_at(self, guess: Guess) -> AsyncIterator[None]:

@@ -9,8 +9,9 @@ from auth.clock import Clock
 from auth.entropy import Entropy
 from auth.pruning import Pruned, Pruning
 from db import leases
-from db.engine import Database, retried
+from db.engine import Database
 from db.faults import DatabaseUnavailable
+from db.retries import retried
 
 logger = logging.getLogger("kindred")
 

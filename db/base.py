@@ -57,6 +57,23 @@ class SecurityEventKind(StrEnum):
     USER_DISABLED = "USER_DISABLED"
 
 
+class NoticeKind(StrEnum):
+    """What an owner is told of, by the name that receivers of webhooks know it by."""
+
+    SESSION_REPLAYED = "session.replayed"
+    SESSION_FROM_NEW_DEVICE = "session.created_from_new_device"
+    PASSWORD_CHANGED = "user.password_changed"
+    USER_DISABLED = "user.disabled"
+    TEST = "notice.test"
+
+
+class NoticeChannel(StrEnum):
+    """How an owner is told."""
+
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
 class SigningAlgorithm(StrEnum):
     """How access tokens are signed."""
 

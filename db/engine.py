@@ -1,30 +1,24 @@
-"""The database as use cases see it: a transaction, a single statement, a read, and a use case tried again."""
+"""The database as use cases see it: a transaction, a single statement, a read."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
-from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any
 
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.faults import Collision, DatabaseUnavailable, OutcomeUnknown, RolledBack, raise_meaning
+from db.faults import raise_meaning
 
 Connection = AsyncConnection
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 AUTOCOMMIT = "AUTOCOMMIT"
-# How often a transaction that collided with another one is tried, and the pauses between attempts in seconds.
-COLLISIONS = 4
-PAUSES = (0.01, 0.05, 0.2, 0.5)
+_AFTER_COMMIT = "after_commit"
 
 
 def url_of(text: str) -> URL:
@@ -124,9 +118,13 @@ class Database:
         """One transaction, committed when the block ends and rolled back when it raises."""
         commit_under_way = False
         try:
-            async with self._turn, self.engine.connect() as conn, conn.begin():
-                yield conn
-                commit_under_way = True
+            async with self._turn, self.engine.connect() as conn:
+                async with conn.begin():
+                    yield conn
+                    commit_under_way = True
+                call_back = conn.info.pop(_AFTER_COMMIT, None)
+            if call_back is not None:
+                call_back()
         except Exception as error:
             raise_meaning(error, commit_under_way=commit_under_way)
 
@@ -185,54 +183,16 @@ class Database:
                 await self.engine.dispose()
 
 
+def after_commit(conn: Connection, call_back: Callable[[], None]) -> None:
+    """Call this when the transaction is in: the one call of a transaction, the last given.
+
+    For a nudge and no more. After a rollback the next commit on the same connection may call it, and where a
+    connection breaks during the commit nobody does.
+    """
+    conn.info[_AFTER_COMMIT] = call_back
+
+
 def _is_closed(conn: Connection) -> bool:
     # PostgreSQL's driver notices when the server hangs up; a file does not.
     driver: Any = conn.sync_connection and conn.sync_connection.connection.driver_connection
     return isinstance(driver, asyncpg.Connection) and driver.is_closed()
-
-
-class _HasDatabase(Protocol):
-    @property
-    def db(self) -> Database: ...
-
-
-S = TypeVar("S", bound=_HasDatabase)
-
-
-def retried(
-    *, idempotent: bool
-) -> Callable[[Callable[Concatenate[S, P], Awaitable[T]]], Callable[Concatenate[S, P], Awaitable[T]]]:
-    """Try a use case again, whole, when the database was not there or another transaction was in the way.
-
-    Work of unknown outcome is tried again only where it is idempotent: done twice, it is as if done once and gives
-    the same answer. All attempts together take no longer than the database's timeout; then `DatabaseUnavailable`.
-    """
-
-    def decorate(
-        use_case: Callable[Concatenate[S, P], Awaitable[T]],
-    ) -> Callable[Concatenate[S, P], Awaitable[T]]:
-        @wraps(use_case)
-        async def attempts(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            last: DatabaseUnavailable | None = None
-            collisions = 0
-            try:
-                async with asyncio.timeout(self.db.timeout):
-                    while True:
-                        try:
-                            return await use_case(self, *args, **kwargs)
-                        except OutcomeUnknown as fault:
-                            if not idempotent:
-                                raise
-                            last = fault
-                        except RolledBack as fault:
-                            collisions += isinstance(fault, Collision)
-                            if collisions == COLLISIONS:
-                                raise
-                            last = fault
-                        await asyncio.sleep(PAUSES[min(collisions, len(PAUSES) - 1)])
-            except TimeoutError as timeout:
-                raise DatabaseUnavailable from last or timeout
-
-        return attempts
-
-    return decorate

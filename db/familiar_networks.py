@@ -40,6 +40,7 @@ _OF_NAME = (
     .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
     .where(usernames.c.username_key == bindparam("key"))
 )
+_OF_USER = select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user"))
 _IS_ONE = _OF_NAME.where(familiar_networks.c.network == bindparam("from_network"))
 
 
@@ -51,6 +52,11 @@ async def saw(conn: Connection, user_id: UUID, network: bytes, now: datetime) ->
 async def is_familiar(conn: Connection, username_key: str, network: bytes) -> bool:
     """Whether the user of that name has signed in from there; False too where nobody has that name."""
     return (await conn.execute(_IS_ONE, {"key": username_key, "from_network": network})).first() is not None
+
+
+async def of_user(conn: Connection, user_id: UUID) -> set[bytes]:
+    """Every network that the user has signed in from."""
+    return set((await conn.execute(_OF_USER, {"of_user": user_id})).scalars())
 
 
 async def of_name(conn: Connection, username_key: str) -> list[bytes]:

@@ -22,6 +22,7 @@ from auth.settings import Settings
 from db.faults import DatabaseUnavailable
 from db.migrate import current, head
 from graph import pages, rest
+from graph.delivery import delivering
 from graph.view import NO_STORE, GraphQLView
 
 logger = logging.getLogger("kindred")
@@ -50,7 +51,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             # What start-up made lives as long as the process: later collections need not look at it again.
             gc.collect()
             gc.freeze()
-            yield
+            async with delivering(kindred, clock):
+                yield
         finally:
             for task in tasks:
                 task.cancel()

@@ -11,7 +11,7 @@ from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings
 from auth.service import Kindred
 from db.base import metadata
 from db.migrate import current, head, missing_tables
-from graph import cli_keys, cli_sessions, cli_users
+from graph import cli_keys, cli_notices, cli_sessions, cli_users
 from graph.command import Refused, explained, settings_or_exit, with_kindred
 from graph.development import prepare
 from graph.schema import sdl
@@ -27,6 +27,8 @@ main = typer.Typer(
 main.add_typer(cli_users.users, name="user")
 main.add_typer(cli_sessions.sessions, name="session")
 main.add_typer(cli_keys.keys, name="key")
+main.add_typer(cli_notices.webhook, name="webhook")
+main.add_typer(cli_notices.mail, name="mail")
 
 
 @main.command()
@@ -95,6 +97,8 @@ def check() -> None:
             warnings.append(f"The database's clock is {seconds} s {way} this machine's. Set both by NTP.")
         else:
             typer.echo("ok  clock")
+        for channel in settings.channels:
+            typer.echo(f"ok  {channel} ({await cli_notices.summary(kindred, channel)})")
         for warning in warnings:
             typer.echo(f"warn  {warning}")
 
@@ -103,13 +107,14 @@ def check() -> None:
 
 @main.command()
 def prune() -> None:
-    """Delete what is old, in small batches: ended sessions, security events, failed sign-ins, networks."""
+    """Delete what is old, in batches: ended sessions, security events, failed sign-ins, networks, notices."""
 
     async def work(kindred: Kindred, now: datetime) -> None:
         pruned = await kindred.pruning.prune(now)
         typer.echo(
             f"Deleted {pruned.sessions} sessions, {pruned.events} security events, {pruned.login_failures} counts of "
-            f"failed sign-ins and {pruned.familiar_networks} networks that users once signed in from."
+            f"failed sign-ins, {pruned.familiar_networks} networks that users once signed in from and "
+            f"{pruned.notices} notices to owners."
         )
 
     with_kindred(work)

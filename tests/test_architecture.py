@@ -14,7 +14,18 @@ HOUSE = {name: sorted((ROOT / name).glob("**/*.py")) for name in ("graph", "auth
 PRODUCT = [path for name in ("graph", "auth", "db") for path in HOUSE[name]]
 ABOVE = {"db": {"auth", "graph", "migrations"}, "auth": {"graph", "migrations"}, "graph": set[str]()}
 SQL = {"sqlalchemy", "sqlmodel", "alembic", "asyncpg", "aiosqlite", "sqlite3"}
-WEB = {"fastapi", "starlette", "strawberry", "graphql", "uvicorn", "typer", "click", "httpx2", "cross_web"}
+WEB = {
+    "fastapi",
+    "starlette",
+    "strawberry",
+    "graphql",
+    "uvicorn",
+    "typer",
+    "click",
+    "httpx2",
+    "aiosmtplib",
+    "cross_web",
+}
 
 
 def name_of(path: Path) -> str:
@@ -63,6 +74,12 @@ def test_what_is_said_and_what_is_true_have_no_sql() -> None:
 
 def test_what_is_true_and_what_is_stored_know_no_web() -> None:
     assert offenders(HOUSE["auth"] + HOUSE["db"], WEB) == []
+
+
+def test_log_04_security_events_are_recorded_where_owners_notices_are() -> None:
+    """`Recorder` writes both. Only the end of a session, of which nobody is told by itself, goes another way."""
+    writers = {name_of(path) for path in PRODUCT for name in names_used(path) if name == "security_events.add"}
+    assert writers == {"auth/events.py", "auth/sessions.py"}
 
 
 def test_one_module_reads_the_clock() -> None:

@@ -267,8 +267,8 @@ def test_pruning_says_what_went(kin: Kin, database_url: str) -> None:
 
     with_service(database_url, later)
     assert said(kin("prune")) == (
-        "Deleted 2 sessions, 3 security events, 3 counts of failed sign-ins "
-        "and 1 networks that users once signed in from.\n"
+        "Deleted 2 sessions, 3 security events, 3 counts of failed sign-ins, "
+        "1 networks that users once signed in from and 0 notices to owners.\n"
     )
 
 
@@ -284,9 +284,10 @@ def commands() -> Iterator[tuple[list[str], Any]]:
 def test_every_command_option_and_argument_has_a_help_text() -> None:
     found = {" ".join(path): command for path, command in commands()}
     assert set(found) == {
-        *("", "serve", "check", "prune", "schema", "user", "session", "key"),
+        *("", "serve", "check", "prune", "schema", "user", "session", "key", "webhook", "mail"),
         *(f"user {name}" for name in ("add", "list", "disable", "enable", "delete", "set-password", "unlock")),
         *("session list", "session revoke", "key list", "key rotate", "key reseal"),
+        *(f"{channel} {name}" for channel in ("webhook", "mail") for name in ("test", "list", "retry")),
     }
     for name, command in found.items():
         shown = CliRunner().invoke(main, [*name.split(), "--help"])

@@ -14,6 +14,7 @@ from db.familiar_networks import familiar_networks
 from db.families import families
 from db.lineage import refresh_tokens
 from db.login_failures import login_failures
+from db.outbox import outbox
 from db.security_events import security_events
 from db.signing_keys import signing_keys
 from db.users import User, users
@@ -24,7 +25,7 @@ from tests.support.statements import statements
 pytestmark = pytest.mark.usefixtures("alice")
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
-NOTHING = Pruned(0, 0, 0, 0)
+NOTHING = Pruned(0, 0, 0, 0, 0)
 
 # Idle for a week, two months at most; kept for 30 days after the end, events for 180.
 short_idle = pytest.mark.parametrize(
@@ -93,7 +94,7 @@ async def test_data_03_a_revoked_session_goes_when_it_has_been_over_for_the_rete
     clock.advance(10 * DAY)
     assert await kindred.pruning.prune(clock.now()) == NOTHING
     clock.advance(SECOND)
-    assert await kindred.pruning.prune(clock.now()) == Pruned(1, 0, 0, 0)
+    assert await kindred.pruning.prune(clock.now()) == Pruned(1, 0, 0, 0, 0)
     assert [family.id for family in await every(kindred, families)] == [
         family.family_id for family in await every(kindred, refresh_tokens)
     ]
@@ -123,9 +124,11 @@ async def test_data_03_events_and_failures_go_by_their_age(api: Api, kindred: Ki
     await api.try_login("nobody", "nor anybody's")
     clock.advance(10 * DAY)
     await api.try_login("alice", "still not her password")  # the count is as old as its last failure
-    nobodys = Pruned(sessions=0, events=0, login_failures=1, familiar_networks=0)
-    alices = Pruned(sessions=0, events=0, login_failures=3, familiar_networks=0)  # two of them their address's
-    an_event = Pruned(sessions=0, events=1, login_failures=0, familiar_networks=0)
+    nobodys = Pruned(sessions=0, events=0, login_failures=1, familiar_networks=0, notices=0)
+    alices = Pruned(
+        sessions=0, events=0, login_failures=3, familiar_networks=0, notices=0
+    )  # two of them their address's
+    an_event = Pruned(sessions=0, events=1, login_failures=0, familiar_networks=0, notices=0)
     for age, pruned in ((30, nobodys), (40, alices), (180, an_event), (190, an_event)):
         clock.instant = start + age * DAY
         assert await kindred.pruning.prune(clock.now()) == NOTHING
@@ -156,6 +159,9 @@ async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
         await conn.execute(insert(login_failures), [failure | {"subject": subject} for subject in subjects])
         network = {"user_id": alice.id, "last_seen_at": long_ago}
         await conn.execute(insert(familiar_networks), [network | {"network": subject} for subject in subjects])
+        notice = {"user_id": alice.id, "channel": "mail", "kind": "user.disabled", "attempts": 1}
+        notice |= {"occurred_at": long_ago, "next_attempt_at": None, "delivered_at": long_ago}
+        await conn.execute(insert(outbox), [notice | {"id": uuid4()} for _ in range(number)])
     sizes: list[int] = []
     one = pruning.Pruning._one
 
@@ -165,9 +171,9 @@ async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
 
     with pytest.MonkeyPatch.context() as patch, statements(kindred) as sent:
         patch.setattr(pruning.Pruning, "_one", noted)
-        assert await kindred.pruning.prune(now) == Pruned(number, number, number, number)
-    # Two full ones, the rest, and the one that finds nothing left; for each of the four tables.
-    assert sizes == [pruning.BATCH, pruning.BATCH, 10, 0] * 4
+        assert await kindred.pruning.prune(now) == Pruned(number, number, number, number, number)
+    # Two full ones, the rest, and the one that finds nothing left; for each of the five tables.
+    assert sizes == [pruning.BATCH, pruning.BATCH, 10, 0] * 5
     assert all(statement.startswith("DELETE") for statement in sent)
     assert await api.is_live(live.access)
     assert await count(kindred, families) == 1

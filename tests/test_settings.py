@@ -1,6 +1,7 @@
 """Settings: their defaults, what is refused and named without its value, and the secret that production needs."""
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +12,14 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner, Result
 
+from auth.receivers import mail_server, signing_keys
 from auth.settings import Environment, Settings
 from graph.cli import main
 from tests.support.databases import migrated_sqlite
 from tests.support.servers import SECRET
 
 README = Path(__file__).parent.parent / "README.md"
+WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # an example of the specification's
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
 Kin = Callable[..., Result]
 
@@ -95,6 +98,22 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("RETENTION", ["0"]),
         ("EVENT_RETENTION", ["-1"]),
         ("PRUNE_INTERVAL", ["-1", "0.5", "soon", "PT0.1S"]),
+        (
+            "WEBHOOK_URL",
+            ["", "hunter2.org", "ftp://hunter2.org/", "https://:9", "https://h:0/", "https://h:x/", "http://[::"],
+        ),
+        ("WEBHOOK_URL", ["https://hunter2.org/a b", "https://hunter2.org/#part", "https://hunter2.örg/"]),
+        ("WEBHOOK_SECRET", ["", "hunter2", "whsec_!", "x" * 31, f"{WEBHOOK_SECRET},", f"{WEBHOOK_SECRET},hunter2"]),
+        ("WEBHOOK_SECRET", ["whsec_" + "A" * 88 + "hunter2", "changeme" * 4, "A" * 32]),
+        (
+            "SMTP_URL",
+            ["", "hunter2.org", "http://hunter2.org", "smtp://:9", "smtp://u@hunter2.org", "smtp://u:hunter2@h/x"],
+        ),
+        ("SMTP_URL", ["smtp://u:hunter2@h:0", "smtp://u:hunter2@h:99999", "smtp://u:hunter2@h?starttls=no"]),
+        (
+            "MAIL_FROM",
+            ["", "hunter2", "a@b, hunter2@d", "A <hunter2@b>", "hunter2@b\nBcc: c@d", "hünter2@b", "a b@hunter2"],
+        ),
         ("GRAPHIQL", ["", "perhaps"]),
     ],
 )
@@ -106,6 +125,64 @@ def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str
         assert line.startswith(f"kindred: KINDRED_{name}: ")
         assert len(value) < 5 or value not in line.removeprefix(f"kindred: KINDRED_{name}")
         assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"WEBHOOK_URL": "https://hunter2.org/"}, "KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET need each other"),
+        ({"WEBHOOK_SECRET": WEBHOOK_SECRET}, "KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET need each other"),
+        ({"SMTP_URL": "smtp://u:hunter2@h"}, "KINDRED_SMTP_URL and KINDRED_MAIL_FROM need each other"),
+        ({"MAIL_FROM": "kindred@hunter2.org"}, "KINDRED_SMTP_URL and KINDRED_MAIL_FROM need each other"),
+        (
+            {"ENVIRONMENT": "production", "WEBHOOK_URL": "http://hunter2.org/", "WEBHOOK_SECRET": WEBHOOK_SECRET},
+            "KINDRED_WEBHOOK_URL must be an https:// URL in production",
+        ),
+    ],
+)
+def test_notices_need_both_of_their_settings_and_production_a_webhook_that_nobody_reads(
+    kin: Kin, settings: dict[str, str], message: str
+) -> None:
+    result = kin("check", SECRET=SECRET, **settings)
+    assert (result.exit_code, result.stderr) == (1, f"kindred: {message}\n")
+
+
+@pytest.mark.parametrize("url", ["https://hunter2.org/", "http://127.0.0.1:9/", "http://localhost/", "http://[::1]/"])
+def test_production_posts_by_https_or_to_this_machine(url: str) -> None:
+    settings = Settings(environment="production", secret=SECRET, webhook_url=url, webhook_secret=WEBHOOK_SECRET)
+    assert settings.channels == ["webhook"]
+    assert "hunter2" not in repr(settings)
+    assert WEBHOOK_SECRET not in repr(settings)
+
+
+def test_a_webhook_secret_is_base64_with_or_without_its_prefix_and_there_may_be_several() -> None:
+    bare = WEBHOOK_SECRET.removeprefix("whsec_")
+    assert signing_keys(WEBHOOK_SECRET) == signing_keys(bare) == [b64decode(bare)]
+    other = b64encode(b"x" * 64).decode()
+    assert signing_keys(f"{other} , {WEBHOOK_SECRET}") == [b"x" * 64, b64decode(bare)]
+    for size in (23, 65):
+        with pytest.raises(ValueError, match="24 to 64 random bytes"):
+            signing_keys(b64encode(b"x" * size).decode())
+
+
+@pytest.mark.parametrize(
+    ("url", "in_production", "port", "tls_from_the_start", "start_tls"),
+    [
+        ("smtp://mail.example.org", True, 587, False, True),
+        ("smtp://mail.example.org", False, 587, False, None),
+        ("smtp://u:p%40ss@mail.example.org:25/", False, 25, False, True),
+        ("smtps://u:p%40ss@mail.example.org", True, 465, True, False),
+        ("smtp://localhost:25", True, 25, False, False),
+        ("smtp://u:p%40ss@127.0.0.1", True, 587, False, False),
+    ],
+)
+def test_mail_goes_by_tls_where_it_is_production_or_has_a_password(
+    url: str, in_production: bool, port: int, tls_from_the_start: bool, start_tls: bool | None
+) -> None:
+    server = mail_server(url, in_production=in_production)
+    assert (server.port, server.tls_from_the_start, server.start_tls) == (port, tls_from_the_start, start_tls)
+    assert (server.username, server.password) == (("u", "p@ss") if "@" in url else (None, None))
+    assert "p@ss" not in repr(server)
 
 
 def test_every_setting_that_is_wrong_is_named(kin: Kin) -> None:

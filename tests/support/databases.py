@@ -16,7 +16,7 @@ from db.engine import url_of
 from db.migrate import upgrade
 
 TABLES = (
-    "familiar_networks, refresh_tokens, token_families, security_events, login_failures, usernames, users, "
+    "outbox, familiar_networks, refresh_tokens, token_families, security_events, login_failures, usernames, users, "
     "signing_keys, leases"
 )
 

@@ -1,0 +1,63 @@
+"""A use case tried again, whole, for as long as a request may wait."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from db.engine import Database
+from db.faults import Collision, DatabaseUnavailable, OutcomeUnknown, RolledBack
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# How often a transaction that collided with another one is tried, and the pauses between attempts in seconds.
+COLLISIONS = 4
+PAUSES = (0.01, 0.05, 0.2, 0.5)
+
+
+class _HasDatabase(Protocol):
+    @property
+    def db(self) -> Database: ...
+
+
+S = TypeVar("S", bound=_HasDatabase)
+
+
+def retried(
+    *, idempotent: bool
+) -> Callable[[Callable[Concatenate[S, P], Awaitable[T]]], Callable[Concatenate[S, P], Awaitable[T]]]:
+    """Try a use case again, whole, when the database was not there or another transaction was in the way.
+
+    Work of unknown outcome is tried again only where it is idempotent: done twice, it is as if done once and gives
+    the same answer. All attempts together take no longer than the database's timeout; then `DatabaseUnavailable`.
+    """
+
+    def decorate(
+        use_case: Callable[Concatenate[S, P], Awaitable[T]],
+    ) -> Callable[Concatenate[S, P], Awaitable[T]]:
+        @wraps(use_case)
+        async def attempts(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            last: DatabaseUnavailable | None = None
+            collisions = 0
+            try:
+                async with asyncio.timeout(self.db.timeout):
+                    while True:
+                        try:
+                            return await use_case(self, *args, **kwargs)
+                        except OutcomeUnknown as fault:
+                            if not idempotent:
+                                raise
+                            last = fault
+                        except RolledBack as fault:
+                            collisions += isinstance(fault, Collision)
+                            if collisions == COLLISIONS:
+                                raise
+                            last = fault
+                        await asyncio.sleep(PAUSES[min(collisions, len(PAUSES) - 1)])
+            except TimeoutError as timeout:
+                raise DatabaseUnavailable from last or timeout
+
+        return attempts
+
+    return decorate

@@ -1,0 +1,44 @@
+"""The ways to tell owners that settings name, and the tasks that deliver in the service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from auth.clock import Clock
+from auth.notices import Channel
+from auth.receivers import mail_server, signing_keys
+from auth.service import Kindred
+from auth.settings import Settings
+from db.base import NoticeChannel
+from graph.mail import Mail
+from graph.webhook import Webhook
+
+
+@asynccontextmanager
+async def channels(settings: Settings) -> AsyncIterator[dict[NoticeChannel, Channel]]:
+    """Every channel that the settings name, while the block lasts."""
+    found: dict[NoticeChannel, Channel] = {}
+    async with AsyncExitStack() as stack:
+        if settings.webhook_url is not None and settings.webhook_secret is not None:
+            keys = signing_keys(settings.webhook_secret.get_secret_value())
+            found[NoticeChannel.WEBHOOK] = await stack.enter_async_context(Webhook(settings.webhook_url, keys))
+        if settings.smtp_url is not None and settings.mail_from is not None:
+            server = mail_server(settings.smtp_url.get_secret_value(), in_production=settings.in_production)
+            found[NoticeChannel.MAIL] = Mail(server, settings.mail_from, settings.issuer)
+        yield found
+
+
+@asynccontextmanager
+async def delivering(kindred: Kindred, clock: Clock) -> AsyncIterator[None]:
+    """Deliver notices while the block lasts, by each channel in a task of its own.
+
+    An attempt that is under way when the block ends is cut off, and made again by whoever comes next.
+    """
+    async with channels(kindred.settings) as found:
+        tasks = [asyncio.create_task(kindred.notices.keep_delivering(channel, clock)) for channel in found.values()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
