@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 SBOM ?= sbom.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run install test check format bench bench-login-flood web schema sbom lock clean
+.PHONY: help run install test fuzz check format bench bench-login-flood web schema sbom lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ install: .venv/installed ## Make .venv, with the command .venv/bin/kindred
 
 test: .venv/installed-dev ## Run every test, on SQLite and PostgreSQL
 	@$(BIN)/pytest -n auto
+
+fuzz: .venv/installed-dev ## Try 10,000 inputs of each kind on both doors and on what reads tokens
+	@KINDRED_FUZZ_INPUTS=10000 $(BIN)/pytest -n auto tests/fuzz
 
 check: .venv/installed-dev ## Check format, lint and types
 	@$(BIN)/ruff format --check .

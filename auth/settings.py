@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from auth.listed import Hosts, Networks, Origins
 from auth.receivers import MailAddress, SmtpUrl, WebhookSecret, WebhookUrl, is_safe_webhook
 from auth.secret_rules import unfit_list
 from db.base import NoticeChannel, SigningAlgorithm
@@ -99,10 +99,27 @@ class Settings(BaseSettings):
     throttle: bool = Field(
         True, description="Whether guesses and refreshes are throttled. Off for benchmarks only; never in production."
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: Networks = Field(
         (),
         description="Addresses or networks of the proxies in front, with commas between them: from these, and from "
         "nobody else, `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
+    allowed_hosts: Hosts = Field(
+        (),
+        description="The names that the service goes by, with commas between them: a request for any other is refused. "
+        "None: any name will do.",
+    )
+    allowed_origins: Origins = Field(
+        (),
+        description="The origins whose pages may call the service from a browser (CORS), such as "
+        "`https://app.example.org`, with commas between them.",
+    )
+    request_timeout: int = Field(
+        10,
+        ge=1,
+        le=300,
+        description="Seconds that the head of a request may take to arrive, and then its body; and how long a "
+        "connection may be idle.",
     )
     retention: timedelta = Field(
         timedelta(days=30),
@@ -195,17 +212,6 @@ class Settings(BaseSettings):
         if value and value < timedelta(seconds=1):
             raise ValueError("must be at least one second, or 0 for never")
         return value
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _networks(cls, value: object) -> object:
-        texts = [text.strip() for text in value.split(",")] if isinstance(value, str) else value
-        if isinstance(texts, list):
-            try:
-                return tuple(str(ip_network(text)) for text in texts if text)
-            except ValueError:
-                raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas between them") from None
-        return texts
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -11,7 +11,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auth.clock import Clock, SystemClock
 from auth.entropy import Entropy
@@ -23,6 +22,7 @@ from db.faults import DatabaseUnavailable
 from db.migrate import current, head
 from graph import pages, rest
 from graph.delivery import delivering
+from graph.edge import guarded
 from graph.view import NO_STORE, GraphQLView
 
 logger = logging.getLogger("kindred")
@@ -64,6 +64,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         lifespan=lifespan,
         docs_url=None,  # these pages load scripts from a CDN
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would send the token again, to whatever host the request named (NET-06)
         openapi_url=None if settings.in_production else "/openapi.json",
         exception_handlers={
             DatabaseUnavailable: rest.unavailable,
@@ -73,8 +74,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             HTTPException: rest.refused,
         },
     )
-    if settings.trusted_proxies:
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     graphiql = pages.graphiql if settings.shows_graphiql else None
     app.router.routes.append(
         Route(
@@ -109,6 +108,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
 
     newest = head()
+    # Around all that there is, the answer to a bug included.
+    app.middleware_stack = guarded(app.build_middleware_stack(), settings)
     return app
 
 

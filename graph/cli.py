@@ -13,6 +13,7 @@ from db.base import metadata
 from db.migrate import current, head, missing_tables
 from graph import cli_keys, cli_notices, cli_sessions, cli_users
 from graph.command import Refused, explained, settings_or_exit, with_kindred
+from graph.connections import Protocol
 from graph.development import prepare
 from graph.schema import sdl
 
@@ -58,6 +59,9 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        http=Protocol,
+        ws="none",
+        timeout_keep_alive=settings.request_timeout,
         # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
         proxy_headers=False,
         server_header=False,

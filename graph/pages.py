@@ -32,15 +32,8 @@ POLICY = "; ".join(
     )
 )
 
-PAGE_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": POLICY,
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
+# What other headers it needs, every answer has: `graph/edge.py`.
+PAGE_HEADERS = {"content-security-policy": POLICY}
 
 # Addresses are relative to `/graphql`, so that the page also works behind a proxy that adds a prefix.
 PAGE = """\
@@ -97,9 +90,5 @@ async def _serve(request: Request) -> Response:
     asset = _asset(request.url.path.rpartition("/")[2])
     # An address that names the content may be kept for good; any other is asked for again each time.
     current = request.query_params.get("v") == asset.version
-    headers = {
-        "cache-control": "public, max-age=31536000, immutable" if current else "no-cache",
-        "cross-origin-resource-policy": "same-origin",
-        "x-content-type-options": "nosniff",
-    }
+    headers = {"cache-control": "public, max-age=31536000, immutable" if current else "no-cache"}
     return Response(asset.body, media_type=MEDIA_TYPES[asset.name], headers=headers)

@@ -37,8 +37,8 @@ BODIES = {
     "infinity": b'{"query":"{ __typename }","variables":{"a":-Infinity}}',
     "5,000 digits": b"1" * 5000,
     "5,000 digits within": b'{"query":"{ __typename }","variables":{"a":' + b"1" * 5000 + b"}}",
-    "100,000 brackets": b"[" * 100_000 + b"]" * 100_000,
-    "100,000 brackets within": b'{"query":"{ __typename }","variables":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+    "30,000 brackets": b"[" * 30_000 + b"]" * 30_000,
+    "10,000 brackets within": b'{"query":"{ __typename }","variables":' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001,
     "half a character": b'{"query":"{ __typename }","variables":{"a":"\\ud800"}}',
     "half a character, raw": b'{"query":"\xed\xa0\x80"}',
     "Latin-1": '{"query":"# é"}'.encode("latin-1"),
@@ -279,7 +279,7 @@ async def test_net_01_no_answer_may_be_kept_by_whoever_it_passes(api: Api, http:
     body: Any
     for body in ({"refresh_token": rest.refresh}, {"refresh_token": rest.refresh}, {"refresh_token": "x"}, {}, [], 3):
         responses.append(await http.post("/auth/token/refresh", json=body))
-    responses.append(await http.post("/auth/token/refresh", content=b"[" * 100_000, headers=JSON))
+    responses.append(await http.post("/auth/token/refresh", content=b"[" * 60_000, headers=JSON))
     responses.append(await http.get("/auth/token/refresh"))
     assert {response.status_code for response in responses} == {200, 400, 401, 405, 415, 422}
     assert {response.headers.get("cache-control") for response in responses} == {"no-store"}

@@ -95,6 +95,14 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("PASSWORD_MIN_LENGTH", ["0", "7", "65"]),
         ("HASHING_THREADS", ["-1", "65"]),
         ("SESSIONS_PER_USER", ["0", "-1", "10001", "many"]),
+        ("ALLOWED_HOSTS", ["*", "*.hunter2.org", "https://hunter2.org", "hunter2.org:443", "hunter2.org/x", "a b"]),
+        ("ALLOWED_ORIGINS", ["*", "null", "hunter2.org", "https://hunter2.org/", "https://*.hunter2.org"]),
+        ("ALLOWED_ORIGINS", ["https://u@hunter2.org", "https://Hunter2.org", "ftp://hunter2.org", "://"]),
+        (
+            "ALLOWED_ORIGINS",
+            ["https://hunter2.org:443", "http://hunter2.org:80", "https://hunter2.org:", "https://h:0"],
+        ),
+        ("REQUEST_TIMEOUT", ["0", "-1", "301", "soon", "1.5"]),
         ("RETENTION", ["0"]),
         ("EVENT_RETENTION", ["-1"]),
         ("PRUNE_INTERVAL", ["-1", "0.5", "soon", "PT0.1S"]),
@@ -290,3 +298,11 @@ def test_a_duration_is_a_number_of_seconds_or_iso_8601(monkeypatch: pytest.Monke
         assert Settings().access_token_ttl == timedelta(minutes=1)
     monkeypatch.setenv("KINDRED_REPLAY_LEEWAY", "10")
     assert Settings().replay_leeway == timedelta(seconds=10)
+
+
+def test_web_03_lists_have_commas_between_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDRED_ALLOWED_HOSTS", "Auth.Example.org, 127.0.0.1,[::1],")
+    monkeypatch.setenv("KINDRED_ALLOWED_ORIGINS", "https://app.example.org,http://localhost:3000, https://[::1]:8443")
+    settings = Settings()
+    assert settings.allowed_hosts == ("auth.example.org", "127.0.0.1", "[::1]")
+    assert settings.allowed_origins == ("https://app.example.org", "http://localhost:3000", "https://[::1]:8443")

@@ -10,8 +10,10 @@ import pytest
 from graphql import build_schema, parse, validate
 from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from graph import pages
+from graph.edge import AnswerHeaders
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "web" / "graphiql"
@@ -25,7 +27,8 @@ def digests(directory: Path, paths: list[Path]) -> dict[str, str]:
 
 async def get(address: str) -> Any:
     """What the routes of the page's files answer."""
-    transport = ASGITransport(Starlette(routes=pages.assets()))
+    page = Route("/graphql", lambda _: pages.graphiql())
+    transport = ASGITransport(AnswerHeaders(Starlette(routes=[page, *pages.assets()])))
     async with AsyncClient(transport=transport, base_url="http://kindred.test") as client:
         return await client.get(address)
 
@@ -70,9 +73,9 @@ def test_the_page_has_nothing_inline_and_loads_only_our_files() -> None:
     assert [address for address in addresses if not address.startswith(("assets/graphiql.", "data:,"))] == []
 
 
-def test_the_page_is_locked_down() -> None:
-    """No scripts or styles but ours, no frames, no referrer, and no copy of it in a cache (WEB-04 to WEB-09)."""
-    headers = pages.graphiql().headers
+async def test_web_04_web_06_web_09_the_page_is_locked_down() -> None:
+    """No scripts or styles but ours, no frames, no referrer, and no copy of it in a cache."""
+    headers = (await get("/graphql")).headers
     policy = dict(directive.split(" ", 1) for directive in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"

@@ -1,0 +1,78 @@
+"""What reads tokens reads anything: it finds them genuine or raises `InvalidToken`, and nothing else."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth.clock import SystemClock
+from auth.entropy import Entropy
+from auth.tokens import InvalidToken, Issuer, TokenKind, create_access_token, create_refresh_token, decode_token
+from tests.fuzz.inputs import fuzzed
+
+SEGMENT = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+# What is cut out of a token, from where and how much, and what is put in its place.
+CHANGES = st.lists(
+    st.tuples(
+        st.integers(0, 600), st.integers(0, 40), st.one_of(st.text(SEGMENT + ".=", max_size=8), st.text(max_size=4))
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def genuine(issuer: Issuer) -> dict[TokenKind, str]:
+    """A token of each kind."""
+    now = SystemClock().now()
+    whose: dict[str, Any] = {"user_id": Entropy().id(now), "session_id": Entropy().id(now)}
+    when: dict[str, Any] = {"issued_at": now, "expires_at": now + timedelta(days=1)}
+    return {
+        TokenKind.ACCESS: create_access_token(issuer, **whose, **when, jti="a" * 43, auth_time=now),
+        TokenKind.REFRESH: create_refresh_token(issuer, **whose, **when, jti="r" * 43, generation=1),
+    }
+
+
+def test_a_changed_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
+    issuer = fuzzed_app[0].state.kindred.rotation.minting.issuer
+    tokens = genuine(issuer)
+    now = SystemClock().now()
+    for kind, token in tokens.items():
+        assert decode_token(issuer, token, kind, now)
+
+    @fuzzed
+    @given(st.sampled_from(TokenKind), st.sampled_from(TokenKind), CHANGES)
+    def change(of: TokenKind, read_as: TokenKind, changes: list[tuple[int, int, str]]) -> None:
+        token = tokens[of]
+        for start, length, text in changes:
+            start = min(start, len(token))
+            token = token[:start] + text + token[start + length :]
+        with suppress(InvalidToken):
+            decode_token(issuer, token, read_as, now)
+            assert (token, of) == (tokens[of], read_as)
+
+    change()
+
+
+def test_what_was_never_a_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
+    issuer = fuzzed_app[0].state.kindred.rotation.minting.issuer
+    now = SystemClock().now()
+    parts = st.text(SEGMENT, max_size=60)
+    anything = st.one_of(
+        st.text(max_size=3000),
+        st.binary(max_size=3000).map(lambda data: data.decode("latin-1")),
+        st.binary(max_size=300).map(lambda data: data.decode("utf-8", "surrogateescape")),
+        st.tuples(parts, parts, parts).map(".".join),
+    )
+
+    @fuzzed
+    @given(anything, st.sampled_from(TokenKind))
+    def read(token: str, kind: TokenKind) -> None:
+        with suppress(InvalidToken):
+            decode_token(issuer, token, kind, now)
+            raise AssertionError(token)
+
+    read()
