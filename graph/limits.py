@@ -107,7 +107,9 @@ class _Walk:
             # Nothing while it is being counted: one that spreads itself is refused by the rules that come after.
             self._costs[name] = _Cost()
             if fragment := self._fragments.get(name):
-                self._costs[name] = self.of_set(fragment.selection_set, level)
+                cost = self._costs[name] = self.of_set(fragment.selection_set, level)
+                cost.directives += len(fragment.directives or ())
+                cost.check(level)
         return self._costs[name]
 
     def _add(self, cost: _Cost, selection: SelectionNode, level: int) -> None:
@@ -133,6 +135,9 @@ def check(document: DocumentNode, *, introspection: bool) -> None:
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             cost = walk.of_set(definition.selection_set, 0)
+            cost.directives += len(definition.directives or ())
+            cost.directives += sum(len(variable.directives or ()) for variable in definition.variable_definitions or ())
+            cost.check(0)
             if definition.operation is OperationType.MUTATION and cost.at_work > 1:
                 raise OneMutationOnly("A document may have one mutation field only.", definition)
         elif isinstance(definition, FragmentDefinitionNode):

@@ -408,3 +408,15 @@ async def test_a_network_is_remembered_once_and_forgotten_when_nobody_has_signed
     clock.advance(timedelta(days=81))
     await kindred.pruning.prune(clock.now())
     assert await networks(kindred) == 1
+
+
+async def test_dos_05_what_is_counted_ends_with_the_time_it_is_kept_for(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock
+) -> None:
+    """A row for each name and address that was tried, of 32 bytes and three numbers, and none after the retention."""
+    for number in range(60):
+        await stranger.guess(f"nobody-{number}", address=somewhere(number))
+    assert len(await rows(kindred)) >= 120
+    clock.advance(timedelta(days=31))
+    await kindred.pruning.prune(clock.now())
+    assert await rows(kindred) == []
