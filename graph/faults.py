@@ -71,6 +71,10 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schem
         case None | GraphQLError():
             code, message = _of_the_document(error)
             message = message if open_schema else _CLOSED[code]
+        case ValueError() if error.path is None:
+            # Of a number with thousands of digits Python makes no `int`; nothing was executed, so it is no bug of ours.
+            code = Code.BAD_USER_INPUT
+            message = _CLOSED[code]
         case _ if is_outage(cause):
             code, message = Code.UNAVAILABLE, UNAVAILABLE
             logger.warning("unavailable: %s", type(cause.__cause__ or cause).__name__)
@@ -87,7 +91,9 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schem
 
 
 # graphql-core repeats the value that it could not take, and what was put in the wrong place may be a password.
-_REPEATED = re.compile(r"(?s)(?<=value): (?!.*cannot represent).*|, found:? .*|(?<=Value) '.*'(?= does not exist in)")
+_REPEATED = re.compile(
+    r"(?s)(?<=value): (?!(?:Enum '\w+'|\w+) cannot represent).*|, found:? .*|(?<=Value) '.*'(?= does not exist in)"
+)
 _ABOUT_A_VALUE = re.compile(
     r"Variable '\$?\w+' (?!is )|OneOf Input Object|Expected value of|Value for member field"
     r"|Field '\w+\.\w+' must be non-null"

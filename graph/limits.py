@@ -13,6 +13,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
     SelectionNode,
@@ -27,8 +28,14 @@ MOST_ALIASES = 30
 MOST_DIRECTIVES = 30
 # Fields with the name of another one in the same place: whether they can be merged is asked for each pair of them.
 MOST_REPETITIONS = 30
+# In the answer, with every list as long as it can be: two full pages of sessions with all of their lineage.
+MOST_ANSWERED = 20_000
+# Each error's place is found by counting lines from the first, so many lines times many errors would be slow.
+MOST_LINES = 1000
 MOST_ERRORS = 5
 
+# How long the lists of our schema can be: a page of a connection, and a session's lineage.
+LONGEST = {"edges": 100, "lineage": 16}
 _INTROSPECTION = ("__schema", "__type")
 
 
@@ -49,6 +56,8 @@ class _Cost:
     """What a selection set asks for, and what it adds to the place where it stands."""
 
     fields: int = 0
+    # Fields of the answer, at most.
+    answered: int = 0
     levels: int = 1
     aliases: int = 0
     directives: int = 0
@@ -58,9 +67,10 @@ class _Cost:
     names: Counter[str] = field(default_factory=Counter)
     at_work: int = 0
 
-    def add(self, other: "_Cost", *, here: bool) -> None:
-        """Take in what stands within; `here` where its fields are answered beside ours."""
+    def add(self, other: "_Cost", *, here: bool, times: int = 1) -> None:
+        """Take in what stands within, answered so many times; `here` where its fields are answered beside ours."""
         self.fields += other.fields
+        self.answered += other.answered * times
         self.aliases += other.aliases
         self.directives += other.directives
         self.levels = max(self.levels, other.levels + 1)
@@ -74,6 +84,7 @@ class _Cost:
     def check(self, level: int) -> None:
         for count, most, what in (
             (self.fields, MOST_FIELDS, "fields"),
+            (self.answered, MOST_ANSWERED, "fields to answer, with lists at their longest"),
             (level + self.levels, MOST_LEVELS, "levels"),
             (self.aliases, MOST_ALIASES, "aliases"),
             (self.directives, MOST_DIRECTIVES, "directives"),
@@ -121,12 +132,21 @@ class _Walk:
             if name in _INTROSPECTION and not self._introspection:
                 raise IntrospectionOff("Introspection is off here.", selection)
             cost.fields += 1
+            cost.answered += 1
             cost.aliases += selection.alias is not None
             cost.names[selection.alias.value if selection.alias else name] += 1
             cost.at_work += name != "__typename"
-        inner = getattr(selection, "selection_set", None)
-        if inner is not None:
-            cost.add(self.of_set(inner, level + 1), here=not isinstance(selection, FieldNode))
+            if selection.selection_set:
+                inside = self.of_set(selection.selection_set, level + 1)
+                cost.add(inside, here=False, times=LONGEST.get(name, 1))
+        elif isinstance(selection, InlineFragmentNode):
+            cost.add(self.of_set(selection.selection_set, level + 1), here=True)
+
+
+def check_lines(query: str) -> None:
+    """Raises `LimitExceeded` for a document that would make it slow to say where in it an error is."""
+    if query.count("\n") + query.count("\r") - query.count("\r\n") >= MOST_LINES:
+        raise LimitExceeded(f"The document has more than {MOST_LINES} lines.")
 
 
 def check(document: DocumentNode, *, introspection: bool) -> None:

@@ -155,7 +155,9 @@ class Session(Node):
     )
     async def lineage(self, info: Info) -> list[IssuedToken]:
         family = self.family
-        return IssuedToken.lineage(await info.context.lineages.load((family.user_id, family.id)))
+        newest_first = await info.context.lineages.load((family.user_id, family.id))
+        await info.context.turn()
+        return IssuedToken.lineage(newest_first)
 
 
 @strawberry.type(description="Something that happened to the account, worth its owner's attention.")
@@ -184,6 +186,7 @@ class SecurityEvent(Node):
         if self.stored.family_id is None:
             return None
         family = await info.context.families.load((self.stored.user_id, self.stored.family_id))
+        await info.context.turn()
         return Session.of(family, info.context.now) if family else None
 
 

@@ -21,6 +21,8 @@ PARSE, INVALID, INPUT = "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BA
 LITERALS = {
     '{ sessions(first: "hunter2") { pageInfo { endCursor } } }': INPUT,
     "{ sessions(first: hunter2) { pageInfo { endCursor } } }": INPUT,
+    '{ sessions(first: "value: hunter2 cannot represent") { pageInfo { endCursor } } }': INPUT,
+    '{ sessions(first: "value: Int cannot represent value: hunter2") { pageInfo { endCursor } } }': INPUT,
     "{ sessions(after: hunter2) { pageInfo { endCursor } } }": INPUT,
     '{ sessions(after: {a: "hunter2"}) { pageInfo { endCursor } } }': INPUT,
     "{ sessions(state: hunter2) { pageInfo { endCursor } } }": INPUT,
