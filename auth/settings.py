@@ -23,6 +23,15 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class LogLevel(StrEnum):
+    """From which level on lines are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class Settings(BaseSettings):
     """Every setting is the environment variable KINDRED_ and its name in capitals. All are in the README."""
 
@@ -124,6 +133,12 @@ class Settings(BaseSettings):
         description="Whether the API tells its schema: by introspection, and by hints in errors. Not set: in "
         "development only.",
     )
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="From which level on lines are logged: `debug`, `info`, `warning` or `error`."
+    )
+    metrics: bool | None = Field(
+        None, description="Whether `GET /metrics` tells Prometheus how it goes. Not set: in development only."
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -210,6 +225,11 @@ class Settings(BaseSettings):
     def shows_graphiql(self) -> bool:
         """Whether `GET /graphql` answers a browser with GraphiQL."""
         return not self.in_production if self.graphiql is None else self.graphiql
+
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether `GET /metrics` is there."""
+        return not self.in_production if self.metrics is None else self.metrics
 
     @property
     def shows_schema(self) -> bool:
