@@ -86,7 +86,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             HTTPException: rest.refused,
         },
     )
-    app.outermost = lambda inner: Watch(inner, clock=clock, entropy=entropy, observer=metrics)
+    app.outermost = lambda inner: Watch(
+        inner,
+        # FastAPI tells which of its routes it took; of others we know that they have no parameters.
+        paths={route.path for route in app.routes if isinstance(route, Route)},
+        clock=clock,
+        entropy=entropy,
+        observer=metrics,
+    )
     if metrics:
         app.router.routes.append(Route("/metrics", metrics.answer, include_in_schema=False))
     if settings.trusted_proxies:

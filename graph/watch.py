@@ -6,6 +6,7 @@ The outermost part of the application, so that nothing is answered behind its ba
 import asyncio
 import logging
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,10 +18,11 @@ from auth.clock import Clock
 from auth.entropy import Entropy
 from auth.throttle import normalize_address
 from db.base import USER_AGENT_LENGTH
-from graph.logs import encoded, request_log
+from graph.logs import encoded, tell
 from graph.meanings import BY_CODE, meaning
 
 logger = logging.getLogger("kindred")
+requests = logging.getLogger("kindred.requests")
 
 # What a proxy in front may call a request. Too short for a token of ours.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
@@ -74,12 +76,14 @@ class Watched:
 class Watch:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, entropy: Entropy, observer: Observer | None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, paths: AbstractSet[str], clock: Clock, entropy: Entropy, observer: Observer | None
+    ) -> None:
         self._app = app
+        self._paths = paths
         self._clock = clock
         self._entropy = entropy
         self._observer = observer
-        self._log = request_log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass it on, and tell of it."""
@@ -111,7 +115,8 @@ class Watch:
             self._tell(scope, watched, status, loop_time() - started, failure)
 
     def _tell(self, scope: Scope, watched: Watched, status: int, seconds: float, failure: Exception | None) -> None:
-        path = getattr(scope.get("route"), "path", "unknown")
+        # Never the path as it was sent: whoever sends it may have put a token there.
+        path = scope["path"] if scope["path"] in self._paths else getattr(scope.get("route"), "path", "unknown")
         if not watched.outcome:
             watched.failed(_CODES.get(status, "" if status >= 400 else "OK"))
         outcome = watched.outcome
@@ -120,7 +125,7 @@ class Watch:
             self._observer.saw(one, outcome, status, seconds)
         grave = outcome == "unavailable" or any(name in _GRAVE for name in watched.security)
         level = logging.ERROR if outcome == "failed" else logging.WARNING if grave else logging.INFO
-        if not self._log.isEnabledFor(level):
+        if not requests.isEnabledFor(level):
             return
         client = scope.get("client")
         line: dict[str, Any] = {
@@ -138,7 +143,7 @@ class Watch:
         }
         if watched.security:
             line |= {"security": watched.security, "user_agent": _user_agent(scope)}
-        self._log.log(level, "request", exc_info=_exc_info(failure), **line)
+        tell(requests, level, line, failure)
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope["headers"]:
@@ -160,10 +165,6 @@ class Watch:
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _CODES = {401: "UNAUTHENTICATED", 500: "INTERNAL", 503: "UNAVAILABLE", 0: "CUT_OFF"}
-
-
-def _exc_info(error: Exception | None) -> Any:
-    return (type(error), error, error.__traceback__) if error else None
 
 
 def _user_agent(scope: Scope) -> str | None:
