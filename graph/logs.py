@@ -24,7 +24,10 @@ def configure(settings: Settings) -> None:
     """Send every log line of this process to standard error, as the settings have it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(as_json=settings.in_production))
-    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    # What libraries say for whoever debugs them has statements with their values in it, such as aiosqlite's.
+    logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
+    logging.getLogger("kindred").setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
         library = logging.getLogger(name)
         library.handlers.clear()

@@ -18,7 +18,8 @@ class Lines(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(self.format(record))
+        if not record.name.startswith("httpx2"):  # the client's own
+            self.texts.append(self.format(record))
 
     @property
     def text(self) -> str:
@@ -36,7 +37,7 @@ class Lines(logging.Handler):
 
 
 @contextmanager
-def logging_to(handler: Lines, level: int = logging.DEBUG) -> Iterator[Lines]:
+def logging_to(handler: Lines, level: int = logging.INFO) -> Iterator[Lines]:
     """While the block runs, every logger of this process writes there, from that level on."""
     root = logging.getLogger()
     before = root.level
