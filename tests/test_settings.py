@@ -96,6 +96,8 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("EVENT_RETENTION", ["-1"]),
         ("PRUNE_INTERVAL", ["-1", "0.5", "soon", "PT0.1S"]),
         ("GRAPHIQL", ["", "perhaps"]),
+        ("LOG_LEVEL", ["", "loud", "INFO"]),
+        ("METRICS", ["", "perhaps"]),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str, values: list[str]) -> None:
