@@ -148,7 +148,7 @@ class Accounts:
             verified = await self.hasher.verify(given, user.hashed_password)
         if not verified.matches:
             await self._record_failure(user, origin, now)
-            return WrongCredentials()
+            return WrongCredentials(guess.begins_waits, guess.locks)
         await self._was_right(guess, user, now)
         if reason := await self._weakness(new_password, user.username):
             return WeakPassword(reason)

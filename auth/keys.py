@@ -68,7 +68,7 @@ class Keys:
             except Exception as error:
                 # Somebody brought in a key with a secret that this worker does not have. It goes on with what it has.
                 if not refused:
-                    logger.error("The signing keys cannot be read anew. %s", error)
+                    logger.error("The signing keys cannot be read anew.", exc_info=error)
                 refused = True
 
     @retried(idempotent=True)

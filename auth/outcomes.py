@@ -5,6 +5,7 @@ A refusal is an outcome and no exception: it is returned, so that whatever it wr
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from db.families import TokenFamily
 from db.users import User
@@ -38,7 +39,13 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class WrongCredentials:
-    """No such user, a wrong password, or a disabled user: nobody is told which."""
+    """No such user, a wrong password, or a disabled user: nobody is told which.
+
+    What the throttle makes of it is for the log, and for no client.
+    """
+
+    begins_waits: bool = False
+    locks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class Rotated:
 
     tokens: TokenPair
     family: TokenFamily
+    # Whether it was before: for the log, and for no client.
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +74,24 @@ class Invalid:
 class Expired:
     """The token's family reached a limit."""
 
+    user_id: UUID
+    session_id: UUID
+
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
     """The token's family had been ended."""
 
+    user_id: UUID
+    session_id: UUID
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """The token had been rotated already. Its family has been ended."""
+
+    user_id: UUID
+    session_id: UUID
 
 
 @dataclass(frozen=True, slots=True)

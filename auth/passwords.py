@@ -128,6 +128,11 @@ class Hasher:
         """
         return await self._run(lambda: weakness(password, at_least=at_least, known=known))
 
+    @property
+    def places(self) -> tuple[int, int]:
+        """How many places of the queue are taken, and how many there are."""
+        return self._taken, 5 * self.threads
+
     @contextmanager
     def place(self) -> Iterator[None]:
         """A place in the queue, for all that a request has to hash. Raises `HashingBusy` where all are taken.

@@ -85,15 +85,15 @@ class Rotation:
             if family is None:
                 return Invalid()
             if family.revoked_at is not None:
-                return Revoked()
+                return Revoked(user_id, family_id)
             if family.expires_at <= now:
-                return Expired()
+                return Expired(user_id, family_id)
             if family.token_digest == digest(successor) and not self._too_late(keyless, family, now):
-                return Rotated(self.minting.pair(family, successor, now), family)
+                return Rotated(self.minting.pair(family, successor, now), family, repeated=True)
             if family.token_digest == digest(presented.jti):  # unspent: only the pace was in the way
                 return TooManyAttempts(self.pace.wait(family.busy_until, now))
             await self._end(conn, family, origin, now)
-            return Replayed()  # returned, not raised: the revocation commits before anybody is told
+            return Replayed(user_id, family_id)  # returned, not raised: the revocation commits before anybody is told
 
     async def _end(self, conn: Connection, family: TokenFamily, origin: Origin, now: datetime) -> None:
         reason, kind = RevocationReason.REFRESH_TOKEN_REPLAYED, SecurityEventKind.REFRESH_TOKEN_REPLAYED

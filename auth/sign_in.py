@@ -61,7 +61,7 @@ class SignIn:
                     if signed_in is not None:
                         return signed_in
             await self._fail(key, guess, origin, now)
-        return WrongCredentials()
+        return WrongCredentials(guess.begins_waits, guess.locks)
 
     @retried(idempotent=True)
     async def _find(self, key: str) -> User | None:

@@ -55,6 +55,11 @@ class Guess:
         """Whether the name will be throttled if this guess is wrong, and was not before."""
         return self.number in (FREE_GUESSES, MOST_GUESSES)
 
+    @property
+    def locks(self) -> bool:
+        """Whether it is the last one under the name, if it is wrong, until an operator unlocks that."""
+        return self.number == MOST_GUESSES
+
 
 @dataclass(frozen=True, slots=True)
 class Throttle:

@@ -174,6 +174,12 @@ class Database:
             await conn.close()
         return await self._by_itself.connect()
 
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are at work, and how many there may be."""
+        pool: Any = self.engine.pool
+        return pool.checkedout() - len(self._kept), pool.size()
+
     async def close(self) -> None:
         """Give back every connection; one that does not answer any more does not keep us from stopping."""
         with suppress(TimeoutError):

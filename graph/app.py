@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from auth.clock import Clock, SystemClock
 from auth.entropy import Entropy
@@ -20,10 +21,12 @@ from auth.service import Kindred
 from auth.settings import Settings
 from db.faults import DatabaseUnavailable
 from db.migrate import current, head
-from graph import pages, rest
+from graph import logs, pages, rest
 from graph.delivery import delivering
 from graph.edge import guarded
+from graph.metrics import Metrics
 from graph.view import NO_STORE, GraphQLView
+from graph.watch import Watch
 
 logger = logging.getLogger("kindred")
 
@@ -32,10 +35,20 @@ class NotMigrated(Exception):
     """The database lacks migrations. The message says what to do."""
 
 
+class _Application(FastAPI):
+    """FastAPI's, with something around all of it, the answer to a bug included."""
+
+    outermost: Callable[[ASGIApp], ASGIApp]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.outermost(super().build_middleware_stack())
+
+
 def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entropy | None = None) -> FastAPI:
     """The service over these settings. Raises `UnfitSecret`; what needs the database is done when it starts."""
     clock, entropy = clock or SystemClock(), entropy or Entropy()
     secret = load_secret(settings, entropy)
+    metrics = Metrics() if settings.shows_metrics else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +59,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             await require_migrations(kindred)
             await kindred.start(clock.now())
             tasks.append(asyncio.create_task(kindred.keys.follow()))
+            if metrics:
+                tasks.append(asyncio.create_task(metrics.follow(kindred)))
             if settings.prune_interval:
                 tasks.append(asyncio.create_task(kindred.upkeep.run(clock)))
             # What start-up made lives as long as the process: later collections need not look at it again.
@@ -59,7 +74,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             await asyncio.gather(*tasks, return_exceptions=True)
             await kindred.stop()
 
-    app = FastAPI(
+    app = _Application(
         title="Kindred",
         lifespan=lifespan,
         docs_url=None,  # these pages load scripts from a CDN
@@ -74,6 +89,16 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             HTTPException: rest.refused,
         },
     )
+    app.outermost = lambda inner: Watch(
+        guarded(inner, settings),
+        # FastAPI tells which of its routes it took; of others we know that they have no parameters.
+        paths={route.path for route in app.routes if isinstance(route, Route)},
+        clock=clock,
+        entropy=entropy,
+        observer=metrics,
+    )
+    if metrics:
+        app.router.routes.append(Route("/metrics", metrics.answer, include_in_schema=False))
     graphiql = pages.graphiql if settings.shows_graphiql else None
     app.router.routes.append(
         Route(
@@ -108,8 +133,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
 
     newest = head()
-    # Around all that there is, the answer to a bug included.
-    app.middleware_stack = guarded(app.build_middleware_stack(), settings)
     return app
 
 
@@ -121,4 +144,6 @@ async def require_migrations(kindred: Kindred) -> None:
 
 def from_environment() -> FastAPI:
     """What uvicorn calls in each worker."""
-    return create_app(Settings())
+    settings = Settings()
+    logs.configure(settings)
+    return create_app(settings)

@@ -1,5 +1,6 @@
 """The command `kindred`."""
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -11,10 +12,11 @@ from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings
 from auth.service import Kindred
 from db.base import metadata
 from db.migrate import current, head, missing_tables
-from graph import cli_keys, cli_notices, cli_sessions, cli_users
+from graph import cli_keys, cli_notices, cli_sessions, cli_users, logs
 from graph.command import Refused, explained, settings_or_exit, with_kindred
 from graph.connections import Protocol
 from graph.development import prepare
+from graph.metrics import shared_by
 from graph.schema import sdl
 
 main = typer.Typer(
@@ -37,9 +39,6 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="How many processes share the work.", min=1)] = 1,
-    access_log: Annotated[
-        bool | None, typer.Option(help="A line for each request. Not given: in development only.", show_default=False)
-    ] = None,
 ) -> None:
     """Run the service.
 
@@ -52,21 +51,23 @@ def serve(
     else:
         with explained():
             prepare(settings, f"http://{host}:{port}")
+    logs.configure(settings)
     # Workers read the settings for themselves, from the same environment.
-    uvicorn.run(
-        "graph.app:from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        http=Protocol,
-        ws="none",
-        timeout_keep_alive=settings.request_timeout,
-        # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
-        proxy_headers=False,
-        server_header=False,
-        access_log=not settings.in_production if access_log is None else access_log,
-    )
+    with shared_by(workers) if settings.shows_metrics else nullcontext():
+        uvicorn.run(
+            "graph.app:from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            http=Protocol,
+            ws="none",
+            timeout_keep_alive=settings.request_timeout,
+            # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
+            proxy_headers=False,
+            server_header=False,
+            log_config=None,
+        )
 
 
 @main.command()

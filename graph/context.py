@@ -20,6 +20,7 @@ from db.base import USER_AGENT_LENGTH
 from db.families import TokenFamily
 from db.faults import DatabaseUnavailable
 from db.lineage import RefreshToken
+from graph.watch import Watched
 
 # A user's id and a family's.
 FamilyKey = tuple[UUID, UUID]
@@ -55,6 +56,16 @@ class Context:
         """Whether the request carries no credentials at all."""
         return "authorization" not in self.request.headers
 
+    @property
+    def watched(self) -> Watched:
+        """What is told of the request in the log."""
+        watched: Watched = self.request.scope["watched"]
+        return watched
+
+    def saw(self, outcome: object) -> None:
+        """Take note, for the log and the metrics, of what came of the use case."""
+        self.watched.saw(outcome, self.now)
+
     async def caller(self) -> TokenFamily:
         """The live session that is asking. Raises `Unauthenticated`, which is answered with HTTP 401."""
         return await self._asking
@@ -68,7 +79,9 @@ class Context:
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated
-        return await self.kindred.sessions.authenticate(token.strip(" "), self.now)
+        family = await self.kindred.sessions.authenticate(token.strip(" "), self.now)
+        self.watched.user_id, self.watched.session_id = family.user_id, family.id
+        return family
 
     async def caller_if_any(self) -> TokenFamily | None:
         """The live session that is asking; None where there is no access token, or one that is no good."""

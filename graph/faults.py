@@ -36,6 +36,9 @@ class Code(StrEnum):
 
 STATUS = {Code.UNAUTHENTICATED: 401, Code.UNAVAILABLE: 503}
 
+# Of several codes in one answer, the last of these is what the log tells.
+_BY_GRAVITY = (Code.BAD_USER_INPUT, Code.UNAUTHENTICATED, Code.UNAVAILABLE, Code.INTERNAL)
+
 NOBODY = "Sign in first, and send the access token as `Authorization: Bearer`."
 NO_LONGER_ANYBODY = "The access token is invalid or has expired, or its session has been ended."
 UNAVAILABLE = "The service cannot answer right now. Try again in a moment."
@@ -43,6 +46,11 @@ UNAVAILABLE = "The service cannot answer right now. Try again in a moment."
 
 class BadUserInput(Exception):
     """An argument that no value of its type should have. The message is for a developer, and does not repeat it."""
+
+
+def gravity(code: Code) -> int:
+    """How grave an error with that code is, among others in one answer."""
+    return _BY_GRAVITY.index(code) + 1 if code in _BY_GRAVITY else 0
 
 
 def is_outage(error: BaseException | None) -> bool:

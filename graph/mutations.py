@@ -126,6 +126,7 @@ class Mutation:
         outcome = await context.kindred.sign_in.login(
             input.username, input.password, device_name, context.origin, context.now
         )
+        context.saw(outcome)
         match outcome:
             case SignedIn(tokens, family, user):
                 context.issued_tokens = True
@@ -150,6 +151,7 @@ class Mutation:
         outcome = await context.kindred.rotation.refresh(
             input.refresh_token, check_idempotency_key(input.idempotency_key), context.origin, context.now
         )
+        context.saw(outcome)
         match outcome:
             case Rotated(tokens, family):
                 context.issued_tokens = True
@@ -183,6 +185,7 @@ class Mutation:
                 if session_id
                 else NotFound()
             )
+        context.saw(outcome)
         match outcome:
             case Ended(family):
                 return RevokeSessionSuccess(session=Session.of(family, context.now))
@@ -198,6 +201,7 @@ class Mutation:
         context = info.context
         caller = await context.caller()
         revoked = await context.kindred.sessions.revoke_all(caller.user_id, context.origin, context.now, but=caller.id)
+        context.watched.revoked(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
     @strawberry.mutation(description="End every session of the viewer, the current one too.")
@@ -205,6 +209,7 @@ class Mutation:
         context = info.context
         caller = await context.caller()
         revoked = await context.kindred.sessions.revoke_all(caller.user_id, context.origin, context.now)
+        context.watched.revoked(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
     @strawberry.mutation(description="Set a new password, and end every other session.")
@@ -215,6 +220,7 @@ class Mutation:
         outcome = await context.kindred.accounts.change_password(
             await context.caller(), input.current_password, input.new_password, context.origin, context.now
         )
+        context.saw(outcome)
         match outcome:
             case PasswordSet(revoked_count):
                 return ChangePasswordSuccess(revoked_count=revoked_count)
@@ -237,5 +243,6 @@ class Mutation:
         session_id = parse_id(input.id)
         family = await context.kindred.sessions.rename(caller.user_id, session_id, name) if session_id else None
         if family is None:
+            context.saw(NotFound())
             return SessionNotFoundError()
         return RenameSessionSuccess(session=Session.of(family, context.now))

@@ -14,6 +14,7 @@ from graph.context import origin_of
 from graph.faults import RETRY_AFTER, UNAVAILABLE
 from graph.inputs import IDEMPOTENCY_KEY
 from graph.view import NO_STORE, challenge
+from graph.watch import Watched
 
 
 class RefreshBody(BaseModel):
@@ -62,7 +63,11 @@ def router(clock: Clock) -> APIRouter:
         ] = None,
     ) -> JSONResponse:
         kindred: Kindred = request.app.state.kindred
-        outcome = await kindred.rotation.refresh(body.refresh_token, idempotency_key, origin_of(request), clock.now())
+        watched: Watched = request.scope["watched"]
+        watched.operation = ("refreshToken",)
+        now = clock.now()
+        outcome = await kindred.rotation.refresh(body.refresh_token, idempotency_key, origin_of(request), now)
+        watched.saw(outcome, now)
         match outcome:
             case Rotated(tokens):
                 return JSONResponse(
@@ -116,5 +121,5 @@ async def unprocessable(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def broken(_request: Request, _error: Exception) -> JSONResponse:
-    """500: a bug. Nothing of it is told; uvicorn has the traceback."""
+    """500: a bug. Nothing of it is told; the log has the traceback."""
     return JSONResponse({"detail": "Something went wrong here. It has been logged."}, 500, NO_STORE)

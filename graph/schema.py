@@ -7,9 +7,14 @@ from typing import Any
 import strawberry
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSyntaxError,
     OperationDefinitionNode,
+    SelectionSetNode,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -54,6 +59,28 @@ def understand(query: str, *, open_schema: bool = True) -> tuple[DocumentNode, l
     )
 
 
+def _root_fields(document: DocumentNode, operation: OperationDefinitionNode | None) -> tuple[str, ...]:
+    """The fields that an operation of a valid document asks for first, by their names in the schema."""
+    names: dict[str, None] = {}
+    spread: set[str] = set()
+
+    def look(selections: SelectionSetNode) -> None:
+        for one in selections.selections:
+            if isinstance(one, FieldNode):
+                names[one.name.value] = None
+            elif not isinstance(one, FragmentSpreadNode):
+                look(one.selection_set)  # type: ignore[attr-defined]
+            elif one.name.value not in spread:
+                spread.add(one.name.value)
+                for definition in document.definitions:
+                    if isinstance(definition, FragmentDefinitionNode) and definition.name.value == one.name.value:
+                        look(definition.selection_set)
+
+    if operation is not None:
+        look(operation.selection_set)
+    return tuple(names)
+
+
 class Documents(SchemaExtension):
     """Takes parsing and validation from `understand`."""
 
@@ -64,6 +91,9 @@ class Documents(SchemaExtension):
             open_schema = context.context.kindred.settings.shows_schema
             context.graphql_document, errors = understand(context.query, open_schema=open_schema)
             context.pre_execution_errors = list(errors)
+            if not errors:
+                operation = get_operation_ast(context.graphql_document, context._provided_operation_name)
+                context.context.watched.operation = _root_fields(context.graphql_document, operation)
             operations = [
                 one for one in context.graphql_document.definitions if isinstance(one, OperationDefinitionNode)
             ]

@@ -16,7 +16,7 @@ from strawberry.types import ExecutionResult
 from auth.clock import Clock
 from auth.service import Kindred
 from graph.context import Context
-from graph.faults import RETRY_AFTER, STATUS, UNAVAILABLE, Code, describe_all
+from graph.faults import RETRY_AFTER, STATUS, UNAVAILABLE, Code, describe_all, gravity
 from graph.schema import schema
 
 # Nothing that this door says may be kept by whoever it passes (RFC 6749 section 5.1).
@@ -113,6 +113,7 @@ class GraphQLView(GraphQL[Context, None]):
             )
             usual = 400 if request_error and request.state.media_type == GRAPHQL_JSON else 200
             context.response.status_code = max((STATUS.get(code, usual) for code in codes), default=usual)
+            context.watched.failed(max(codes, key=gravity))
             if Code.UNAUTHENTICATED in codes:
                 context.response.headers["www-authenticate"] = challenge(anonymous=anonymous)
             if Code.UNAVAILABLE in codes:

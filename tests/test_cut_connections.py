@@ -282,7 +282,11 @@ async def test_rot_19_a_client_with_keys_never_loses_its_session_to_answers_that
         first = await behind.session(user)
         async with (
             serving(
-                sqlite_url, tmp_path, "--no-access-log", KINDRED_ENVIRONMENT="development", KINDRED_THROTTLE="off"
+                sqlite_url,
+                tmp_path,
+                KINDRED_LOG_LEVEL="warning",
+                KINDRED_ENVIRONMENT="development",
+                KINDRED_THROTTLE="off",
             ) as server,
             proxy_to("127.0.0.1", int(server.url.rpartition(":")[2])) as proxy,
             AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=30) as http,

@@ -123,6 +123,8 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
             ["", "hunter2", "a@b, hunter2@d", "A <hunter2@b>", "hunter2@b\nBcc: c@d", "hünter2@b", "a b@hunter2"],
         ),
         ("GRAPHIQL", ["", "perhaps"]),
+        ("LOG_LEVEL", ["", "loud", "INFO"]),
+        ("METRICS", ["", "perhaps"]),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str, values: list[str]) -> None:

@@ -98,9 +98,7 @@ async def measure(
     await add_user(url)
     # Only in development can the throttle be off, which lets nobody refresh one session as fast as this.
     environment, throttle = "development", "off"
-    async with serving(
-        url, folder, "--no-access-log", KINDRED_ENVIRONMENT=environment, KINDRED_THROTTLE=throttle
-    ) as server:
+    async with serving(url, folder, KINDRED_ENVIRONMENT=environment, KINDRED_THROTTLE=throttle) as server:
         service, me = psutil.Process(server.process.pid), psutil.Process()
         port = int(server.url.rpartition(":")[2])
         chains = await sign_in(port, options.sessions)
