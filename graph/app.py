@@ -66,7 +66,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             # What start-up made lives as long as the process: later collections need not look at it again.
             gc.collect()
             gc.freeze()
-            async with delivering(kindred, clock):
+            async with delivering(kindred, clock, metrics):
                 yield
         finally:
             for task in tasks:

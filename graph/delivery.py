@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
 from auth.clock import Clock
-from auth.notices import Channel
+from auth.notices import Channel, Delivered, Failed, Notice
 from auth.receivers import mail_server, signing_keys
 from auth.service import Kindred
 from auth.settings import Settings
 from db.base import NoticeChannel
 from graph.mail import Mail
+from graph.metrics import Metrics
 from graph.webhook import Webhook
 
 
@@ -28,14 +31,35 @@ async def channels(settings: Settings) -> AsyncIterator[dict[NoticeChannel, Chan
         yield found
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A channel whose attempts are counted, those that are cut off too."""
+
+    channel: Channel
+    metrics: Metrics
+
+    @property
+    def name(self) -> NoticeChannel:
+        return self.channel.name
+
+    async def send(self, notice: Notice, now: datetime) -> Delivered | Failed:
+        outcome: Delivered | Failed | None = None
+        try:
+            outcome = await self.channel.send(notice, now)
+            return outcome
+        finally:
+            self.metrics.noticed(self.name, delivered=isinstance(outcome, Delivered))
+
+
 @asynccontextmanager
-async def delivering(kindred: Kindred, clock: Clock) -> AsyncIterator[None]:
+async def delivering(kindred: Kindred, clock: Clock, metrics: Metrics | None) -> AsyncIterator[None]:
     """Deliver notices while the block lasts, by each channel in a task of its own.
 
     An attempt that is under way when the block ends is cut off, and made again by whoever comes next.
     """
     async with channels(kindred.settings) as found:
-        tasks = [asyncio.create_task(kindred.notices.keep_delivering(channel, clock)) for channel in found.values()]
+        ways = [_Counted(channel, metrics) if metrics else channel for channel in found.values()]
+        tasks = [asyncio.create_task(kindred.notices.keep_delivering(channel, clock)) for channel in ways]
         try:
             yield
         finally:

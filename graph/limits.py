@@ -28,6 +28,8 @@ MOST_ALIASES = 30
 MOST_DIRECTIVES = 30
 # Fields with the name of another one in the same place: whether they can be merged is asked for each pair of them.
 MOST_REPETITIONS = 30
+# The whole schema takes ten milliseconds to tell, and nobody needs it twice.
+MOST_SCHEMAS = 1
 # In the answer, with every list as long as it can be: two full pages of sessions with all of their lineage.
 MOST_ANSWERED = 20_000
 # Each error's place is found by counting lines from the first, so many lines times many errors would be slow.
@@ -61,6 +63,7 @@ class _Cost:
     levels: int = 1
     aliases: int = 0
     directives: int = 0
+    schemas: int = 0
     # In places further in.
     repetitions: int = 0
     # How often each name is answered with in this place, and how many fields there are that do something.
@@ -73,6 +76,7 @@ class _Cost:
         self.answered += other.answered * times
         self.aliases += other.aliases
         self.directives += other.directives
+        self.schemas += other.schemas
         self.levels = max(self.levels, other.levels + 1)
         self.repetitions += other.repetitions
         if here:
@@ -88,6 +92,7 @@ class _Cost:
             (level + self.levels, MOST_LEVELS, "levels"),
             (self.aliases, MOST_ALIASES, "aliases"),
             (self.directives, MOST_DIRECTIVES, "directives"),
+            (self.schemas, MOST_SCHEMAS, "`__schema`"),
             (self.repetitions + self.names.total() - len(self.names), MOST_REPETITIONS, "repeated fields"),
         ):
             if count > most:
@@ -134,6 +139,7 @@ class _Walk:
             cost.fields += 1
             cost.answered += 1
             cost.aliases += selection.alias is not None
+            cost.schemas += name == "__schema"
             cost.names[selection.alias.value if selection.alias else name] += 1
             cost.at_work += name != "__typename"
             if selection.selection_set:

@@ -51,6 +51,9 @@ class Metrics:
             registry=registry,
             buckets=_BUCKETS,
         )
+        self._notices = Counter(
+            "kindred_notice_attempts", "Attempts to tell owners.", ["channel", "outcome"], registry=registry
+        )
         self._hashing = self._gauge("kindred_hashing_places_taken", "Requests that hash a password or wait to.")
         self._hashing_most = self._gauge("kindred_hashing_places", "How many of them there may be at once.")
         self._pool = self._gauge("kindred_database_connections_in_use", "Connections to the database at work.")
@@ -72,6 +75,10 @@ class Metrics:
             self._refreshes.labels(outcome).inc()
         elif operation == "login":
             self._logins.labels(outcome).inc()
+
+    def noticed(self, channel: str, *, delivered: bool) -> None:
+        """Count an attempt to tell an owner."""
+        self._notices.labels(channel, "delivered" if delivered else "failed").inc()
 
     def sample(self, kindred: Kindred) -> None:
         """Look at what has a level and no count."""

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import socket
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from tests.support.servers import Process, serving
 
@@ -210,3 +213,36 @@ async def test_dos_03_who_was_refused_early_and_sends_the_rest_is_cut_off_too(
         with suppress(ConnectionError):
             await connection.send(b"x" * 70_000)
         await connection.rest()  # ends
+
+
+async def test_dos_03_an_answer_that_takes_its_time_is_not_cut_off(server: Process, sqlite_url: str) -> None:
+    document = 'mutation { login(input: {username: "nobody", password: "a wrong one"}) { __typename } }'
+    body = json.dumps({"query": document}).encode()
+    head = b"POST /graphql HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    file = sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)
+    async with connected(server) as connection:
+        file.execute("BEGIN IMMEDIATE")
+        await connection.send(head % len(body) + body)
+        await asyncio.sleep(LIMIT * 2.5)
+        file.execute("ROLLBACK")
+        answer = await connection.reader.readline()
+        file.close()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"InvalidCredentialsError" in await connection.rest()
+
+
+async def test_dos_03_who_does_not_take_the_answer_is_cut_off(sqlite_url: str, tmp_path: Path) -> None:
+    # In development there is an answer too large for the buffers on the way, GraphiQL's program.
+    settings = {"KINDRED_REQUEST_TIMEOUT": str(LIMIT), "KINDRED_ENVIRONMENT": "development"}
+    loop = asyncio.get_running_loop()
+    async with serving(sqlite_url, tmp_path, **settings) as process:
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", int(process.url.rpartition(":")[2])))
+            deaf.sendall(b"GET /assets/graphiql.js HTTP/1.1\r\n" + HOST + b"\r\n")
+            started = loop.time()
+            with suppress(ConnectionError):
+                while loop.time() - started < 10:
+                    await asyncio.sleep(0.1)
+                    deaf.send(b"\r")
+            assert LIMIT * 0.9 < loop.time() - started < LIMIT * 2 + 1

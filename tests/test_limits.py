@@ -131,6 +131,10 @@ async def test_gql_05_gql_06_gql_08_what_asks_for_too_much_is_told_so_in_a_few_e
         ("query " + "@skip(if: false) " * 31 + "{ __typename }", "The document has more than 30 directives."),
         ("query($a: Int " + "@aa " * 31 + ") { __typename }", "The document has more than 30 directives."),
         ("{ ...F } fragment F on Query " + "@aa " * 31 + "{ __typename }", "The document has more than 30 directives."),
+        (
+            "{ a: __schema { description } ...F } fragment F on Query { b: __schema { description } }",
+            "The document has more than 1 `__schema`.",
+        ),
         ("{" + "__typename " * 32 + "}", "The document has more than 30 repeated fields."),
         ("{ a " * 31 + "}" * 31, "The document has more than 30 levels."),
         ("{" + " ".join(f"f{n}" for n in range(401)) + "}", "The document has more than 400 fields."),

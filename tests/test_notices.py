@@ -559,3 +559,21 @@ async def test_data_01_no_secret_is_in_the_outbox(
     told = repr(await settled(kindred)) + repr([post.body for post in receiver.posts])
     for secret in (PASSWORD, NEW_PASSWORD, SECRET, WEBHOOK_SECRET, pair.refresh, pair.access, alice.hashed_password):
         assert secret not in told
+
+
+@pytest.mark.usefixtures("box")
+async def test_attempts_to_tell_owners_are_counted(
+    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, http: AsyncClient
+) -> None:
+    receiver.answers = [answer(500)]
+    await kindred.accounts.disable(alice.id, clock.now())
+    await receiver.until(1)
+    clock.advance(timedelta(seconds=7))
+    await settled(kindred)
+    counted = (await http.get("/metrics")).text
+    for line in (
+        'channel="webhook",outcome="failed"',
+        'channel="webhook",outcome="delivered"',
+        'channel="mail",outcome="delivered"',
+    ):
+        assert f"kindred_notice_attempts_total{{{line}}} 1.0" in counted
