@@ -41,8 +41,8 @@ bench: .venv/installed-dev ## Measure rotations on a PostgreSQL of its own
 bench-login-flood: .venv/installed-dev ## Measure refreshes while a hundred wrong passwords a second arrive
 	@$(BIN)/python -m tests.bench.login_flood
 
-web: ## Build what runs in a browser into graph/static; needs Node.js
-	@cd web && npm ci --silent && npm run --silent build
+web: ## Build what runs in a browser into graph/static, and check its types; needs Node.js
+	@cd web && npm ci --silent && npm run --silent build && npm run --silent check
 
 schema: .venv/installed ## Write schema.graphql anew
 	@$(BIN)/kindred schema > schema.graphql

@@ -1,8 +1,6 @@
 """The GraphiQL page: what it is built from, what it may load, and what it leaves behind. None of it needs Node."""
 
-import json
 import re
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,6 @@ from graph.edge import AnswerHeaders
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "web" / "graphiql"
 DOCUMENTS = sorted((SOURCES / "documents").glob("*.graphql"))
-RECORD: dict[str, dict[str, str]] = json.loads((pages.STATIC / "graphiql.build.json").read_bytes())
-
-
-def digests(directory: Path, paths: list[Path]) -> dict[str, str]:
-    return {path.relative_to(directory).as_posix(): sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 async def get(address: str) -> Any:
@@ -35,27 +28,6 @@ async def get(address: str) -> Any:
 
 def page() -> str:
     return bytes(pages.graphiql().body).decode()
-
-
-def test_the_built_files_are_of_the_present_sources() -> None:
-    """Where this fails, run `npm ci && npm run build` in web/."""
-    sources = [path for path in SOURCES.rglob("*") if path.is_file()]
-    sources += [ROOT / "web" / "package.json", ROOT / "web" / "package-lock.json"]
-    assert digests(ROOT, sources) == RECORD["sources"]
-
-
-def test_the_built_files_are_as_they_were_built() -> None:
-    """Nobody edited them, and none is missing or left over."""
-    built = [path for path in pages.STATIC.glob("graphiql.*") if path.name != "graphiql.build.json"]
-    assert digests(pages.STATIC, built) == RECORD["built"]
-
-
-def test_the_lock_file_pins_hashes_and_names_no_registry() -> None:
-    """It installs from whatever registry npm is set to."""
-    packages = json.loads((ROOT / "web" / "package-lock.json").read_bytes())["packages"]
-    installed = {name: package for name, package in packages.items() if name}
-    assert [name for name, package in installed.items() if "resolved" in package] == []
-    assert [name for name, package in installed.items() if "integrity" not in package] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
