@@ -24,6 +24,7 @@ from db.migrate import current, head
 from graph import logs, pages, rest
 from graph.delivery import delivering
 from graph.edge import guarded
+from graph.faults import Forbidden
 from graph.metrics import Metrics
 from graph.view import NO_STORE, GraphQLView
 from graph.watch import Watch
@@ -84,6 +85,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         exception_handlers={
             DatabaseUnavailable: rest.unavailable,
             HashingBusy: rest.unavailable,
+            Forbidden: rest.forbidden,
             Exception: rest.broken,
             RequestValidationError: rest.unprocessable,
             HTTPException: rest.refused,

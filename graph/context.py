@@ -20,6 +20,7 @@ from db.base import USER_AGENT_LENGTH
 from db.families import TokenFamily
 from db.faults import DatabaseUnavailable
 from db.lineage import RefreshToken
+from graph.cookie import RefreshCookie
 from graph.watch import Watched
 
 # A user's id and a family's.
@@ -50,6 +51,11 @@ class Context:
     def origin(self) -> Origin:
         """Where the request came from."""
         return origin_of(self.request)
+
+    @cached_property
+    def cookie(self) -> RefreshCookie:
+        """The refresh token in a cookie, if that is how it travels."""
+        return RefreshCookie(self.request, self.kindred.settings)
 
     @property
     def is_anonymous(self) -> bool:

@@ -39,12 +39,13 @@ def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
     """The application behind its edge. From the outside: proxies, headers, hosts, origins, bodies."""
     app = WholeBody(app, settings.request_timeout)
     if settings.allowed_origins:
-        # No credentials: tokens travel in the header and the body, and no page may send another's cookies here.
+        # With cookies, which count only where this list has the page's origin too (`graph/cookie.py`).
         app = CORSMiddleware(
             app,
             allow_origins=frozenset(settings.allowed_origins),
             allow_methods=("GET", "POST"),
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Kindred-Delivery"),
+            allow_credentials=True,
             expose_headers=("Retry-After", "WWW-Authenticate"),
         )
     app = HostCheck(app, settings.allowed_hosts)

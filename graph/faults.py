@@ -23,6 +23,7 @@ class Code(StrEnum):
     """`extensions.code` of a top-level error."""
 
     UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
     BAD_REQUEST = "BAD_REQUEST"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
@@ -34,10 +35,10 @@ class Code(StrEnum):
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
 
 
-STATUS = {Code.UNAUTHENTICATED: 401, Code.UNAVAILABLE: 503}
+STATUS = {Code.UNAUTHENTICATED: 401, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
 
 # Of several codes in one answer, the last of these is what the log tells.
-_BY_GRAVITY = (Code.BAD_USER_INPUT, Code.UNAUTHENTICATED, Code.UNAVAILABLE, Code.INTERNAL)
+_BY_GRAVITY = (Code.BAD_USER_INPUT, Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.UNAVAILABLE, Code.INTERNAL)
 
 NOBODY = "Sign in first, and send the access token as `Authorization: Bearer`."
 NO_LONGER_ANYBODY = "The access token is invalid or has expired, or its session has been ended."
@@ -46,6 +47,10 @@ UNAVAILABLE = "The service cannot answer right now. Try again in a moment."
 
 class BadUserInput(Exception):
     """An argument that no value of its type should have. The message is for a developer, and does not repeat it."""
+
+
+class Forbidden(Exception):
+    """A cookie came with a request that no page of ours meant to send. The message is for a developer."""
 
 
 def gravity(code: Code) -> int:
@@ -68,6 +73,8 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schem
     match cause:
         case Unauthenticated():
             code, message = Code.UNAUTHENTICATED, NOBODY if anonymous else NO_LONGER_ANYBODY
+        case Forbidden():
+            code, message = Code.FORBIDDEN, str(cause)
         case BadUserInput():
             code, message = Code.BAD_USER_INPUT, str(cause)
         case None if isinstance(error, GraphQLSyntaxError):

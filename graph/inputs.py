@@ -1,6 +1,7 @@
 """What can be given, and what of it has no meaning."""
 
 import re
+from enum import Enum
 from uuid import UUID
 
 import strawberry
@@ -37,6 +38,16 @@ def parse_id(text: str) -> UUID | None:
     return parsed if str(parsed) == text else None
 
 
+@strawberry.enum(description="How a session's refresh token travels.")
+class TokenDelivery(Enum):
+    BODY = strawberry.enum_value("BODY", description="In the body of answers, for the client to keep.")
+    COOKIE = strawberry.enum_value(
+        "COOKIE",
+        description="In a cookie that no script can read, and never in a body. For pages; the request needs the header "
+        "`Kindred-Delivery: cookie`.",
+    )
+
+
 @strawberry.input(description="Who signs in, and on what.")
 class LoginInput:
     username: str = strawberry.field(description="The name the person signs in with.")
@@ -44,11 +55,16 @@ class LoginInput:
     device_name: str | None = strawberry.field(
         default=None, description="What to call this session in the list, such as `Work laptop`."
     )
+    delivery: TokenDelivery = strawberry.field(
+        default=TokenDelivery.BODY, description="How the session's refresh token travels."
+    )
 
 
 @strawberry.input(description="The token to exchange, and the name of the attempt.")
 class RefreshTokenInput:
-    refresh_token: str = strawberry.field(description="The session's current refresh token.")
+    refresh_token: str | None = strawberry.field(
+        default=None, description="The session's current refresh token. Null where it is in the cookie."
+    )
     idempotency_key: str | None = strawberry.field(
         default=None,
         description=(

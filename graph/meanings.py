@@ -30,6 +30,7 @@ Meaning = tuple[str, Events, tuple[UUID, UUID] | None]
 BY_CODE: dict[str, tuple[str, Events]] = {
     "OK": ("ok", ()),
     "UNAUTHENTICATED": ("unauthenticated", ("authz_fail",)),
+    "FORBIDDEN": ("forbidden", ("authz_fail",)),
     "UNAVAILABLE": ("unavailable", ()),
     "INTERNAL": ("failed", ()),
     "CUT_OFF": ("cut_off", ()),

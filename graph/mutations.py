@@ -35,83 +35,25 @@ from graph.inputs import (
     RefreshTokenInput,
     RenameSessionInput,
     RevokeSessionInput,
+    TokenDelivery,
     check_device_name,
     check_idempotency_key,
     parse_id,
 )
+from graph.results import (
+    ChangePasswordResult,
+    ChangePasswordSuccess,
+    LoginResult,
+    LoginSuccess,
+    RefreshTokenResult,
+    RefreshTokenSuccess,
+    RenameSessionResult,
+    RenameSessionSuccess,
+    RevokeSessionResult,
+    RevokeSessionsPayload,
+    RevokeSessionSuccess,
+)
 from graph.types import Session, TokenPair, User
-
-
-def _outcome_of(mutation: str) -> str:
-    return f"The outcome of `{mutation}`. Match `... on UserError` too: members may be added."
-
-
-@strawberry.type(description="The person is signed in.")
-class LoginSuccess:
-    tokens: TokenPair = strawberry.field(description="The credentials of the new session.")
-    session: Session = strawberry.field(description="The new session.")
-    viewer: User = strawberry.field(description="The person who signed in.")
-
-
-LoginResult = Annotated[
-    LoginSuccess | InvalidCredentialsError | TooManyAttemptsError,
-    strawberry.union("LoginResult", description=_outcome_of("login")),
-]
-
-
-@strawberry.type(description="The token was exchanged for its successor.")
-class RefreshTokenSuccess:
-    tokens: TokenPair = strawberry.field(description="The session's new credentials.")
-    session: Session = strawberry.field(description="The session.")
-
-
-RefreshTokenResult = Annotated[
-    RefreshTokenSuccess
-    | InvalidRefreshTokenError
-    | RefreshTokenExpiredError
-    | RefreshTokenReplayedError
-    | SessionRevokedError
-    | TooManyAttemptsError,
-    strawberry.union("RefreshTokenResult", description=_outcome_of("refreshToken")),
-]
-
-
-@strawberry.type(description="The session is at its end.")
-class RevokeSessionSuccess:
-    session: Session = strawberry.field(description="The session, as it now is.")
-
-
-RevokeSessionResult = Annotated[
-    RevokeSessionSuccess | SessionNotFoundError | InvalidRefreshTokenError,
-    strawberry.union("RevokeSessionResult", description=_outcome_of("revokeSession")),
-]
-
-
-@strawberry.type(description="Several sessions were ended.")
-class RevokeSessionsPayload:
-    revoked_count: int = strawberry.field(description="How many sessions were active and now are not.")
-
-
-@strawberry.type(description="The password was changed.")
-class ChangePasswordSuccess:
-    revoked_count: int = strawberry.field(description="How many other sessions were ended.")
-
-
-ChangePasswordResult = Annotated[
-    ChangePasswordSuccess | InvalidCredentialsError | WeakPasswordError | TooManyAttemptsError,
-    strawberry.union("ChangePasswordResult", description=_outcome_of("changePassword")),
-]
-
-
-@strawberry.type(description="The session has its new name.")
-class RenameSessionSuccess:
-    session: Session = strawberry.field(description="The session, as it now is.")
-
-
-RenameSessionResult = Annotated[
-    RenameSessionSuccess | SessionNotFoundError,
-    strawberry.union("RenameSessionResult", description=_outcome_of("renameSession")),
-]
 
 
 # The results are nullable: an error in a field of a result must not take the tokens beside it along.
@@ -123,6 +65,9 @@ class Mutation:
     ) -> LoginResult | None:
         context = info.context
         device_name = check_device_name(input.device_name) if input.device_name is not None else None
+        in_cookie = input.delivery is TokenDelivery.COOKIE
+        if in_cookie:
+            context.cookie.require()  # or another site could sign its visitors in as somebody of its own (WEB-02)
         outcome = await context.kindred.sign_in.login(
             input.username, input.password, device_name, context.origin, context.now
         )
@@ -130,6 +75,7 @@ class Mutation:
         match outcome:
             case SignedIn(tokens, family, user):
                 context.issued_tokens = True
+                tokens = context.cookie.put(context.response, tokens, context.now) if in_cookie else tokens
                 return LoginSuccess(
                     tokens=TokenPair.of(tokens), session=Session.of(family, context.now), viewer=User.of(user)
                 )
@@ -148,10 +94,13 @@ class Mutation:
         self, info: Info, input: Annotated[RefreshTokenInput, strawberry.argument(description="What to exchange.")]
     ) -> RefreshTokenResult | None:
         context = info.context
+        token = context.cookie.token() if input.refresh_token is None else input.refresh_token
         outcome = await context.kindred.rotation.refresh(
-            input.refresh_token, check_idempotency_key(input.idempotency_key), context.origin, context.now
+            token, check_idempotency_key(input.idempotency_key), context.origin, context.now
         )
         context.saw(outcome)
+        if input.refresh_token is None:
+            outcome = context.cookie.carry(context.response, outcome, context.now)
         match outcome:
             case Rotated(tokens, family):
                 context.issued_tokens = True
@@ -171,11 +120,21 @@ class Mutation:
 
     @strawberry.mutation(description="End one session. Ending an ended session succeeds and changes nothing.")
     async def revoke_session(
-        self, info: Info, input: Annotated[RevokeSessionInput, strawberry.argument(description="Which one.")]
+        self,
+        info: Info,
+        input: Annotated[
+            RevokeSessionInput | None,
+            strawberry.argument(
+                description="Which one. Null: that of the refresh token in the cookie, which is cleared."
+            ),
+        ] = None,
     ) -> RevokeSessionResult | None:
         context, sessions = info.context, info.context.kindred.sessions
         outcome: outcomes.RevokeOutcome
-        if isinstance(input.refresh_token, str):  # an empty one too
+        if input is None:
+            outcome = await sessions.revoke_by_token(context.cookie.token(), context.origin, context.now)
+            context.cookie.clear(context.response)
+        elif isinstance(input.refresh_token, str):  # an empty one too
             outcome = await sessions.revoke_by_token(input.refresh_token, context.origin, context.now)
         else:
             caller = await context.caller()
@@ -185,6 +144,8 @@ class Mutation:
                 if session_id
                 else NotFound()
             )
+            if session_id == caller.id:
+                context.cookie.clear_if_meant(context.response)
         context.saw(outcome)
         match outcome:
             case Ended(family):
@@ -209,6 +170,7 @@ class Mutation:
         context = info.context
         caller = await context.caller()
         revoked = await context.kindred.sessions.revoke_all(caller.user_id, context.origin, context.now)
+        context.cookie.clear_if_meant(context.response)
         context.watched.revoked(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 

@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from auth.clock import Clock
-from auth.outcomes import Expired, Invalid, Replayed, Revoked, Rotated, TooManyAttempts
+from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, Rotated, TooManyAttempts
 from auth.service import Kindred
 from graph.context import origin_of
+from graph.cookie import RefreshCookie
 from graph.faults import RETRY_AFTER, UNAVAILABLE
 from graph.inputs import IDEMPOTENCY_KEY
 from graph.view import NO_STORE, challenge
@@ -22,14 +23,16 @@ class RefreshBody(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    refresh_token: str = Field(description="The session's current refresh token. Good for one call.")
+    refresh_token: str | None = Field(
+        None, description="The session's current refresh token, good for one call. Not given where it is in the cookie."
+    )
 
 
 class RefreshAnswer(BaseModel):
     """The session's new credentials (RFC 6749 section 5.1)."""
 
     access_token: str = Field(description="A signed JWT, for the header `Authorization: Bearer`.")
-    refresh_token: str = Field(description="Good for one call.")
+    refresh_token: str | None = Field(None, description="Good for one call. Not given where it is in the cookie.")
     token_type: str = Field(description="Always `bearer`.")
     expires_in: int = Field(description="The access token's lifetime in seconds.")
 
@@ -48,7 +51,7 @@ def router(clock: Clock) -> APIRouter:
         "/auth/token/refresh",
         summary="Exchange a refresh token for its successor",
         response_model=RefreshAnswer,
-        responses={401: {"model": Refusal}, 422: {"model": Refusal}, 429: {"model": Refusal}, 503: {"model": Refusal}},
+        responses={status: {"model": Refusal} for status in (401, 403, 422, 429, 503)},
     )
     async def refresh(
         request: Request,
@@ -66,39 +69,56 @@ def router(clock: Clock) -> APIRouter:
         watched: Watched = request.scope["watched"]
         watched.operation = ("refreshToken",)
         now = clock.now()
-        outcome = await kindred.rotation.refresh(body.refresh_token, idempotency_key, origin_of(request), now)
+        cookie = RefreshCookie(request, kindred.settings)
+        if body.refresh_token is None and not cookie.is_asked_for:
+            raise RequestValidationError(
+                [{"loc": ("body", "refresh_token"), "msg": "Field required", "type": "missing"}]
+            )
+        token = cookie.token() if body.refresh_token is None else body.refresh_token
+        outcome = await kindred.rotation.refresh(token, idempotency_key, origin_of(request), now)
         watched.saw(outcome, now)
-        match outcome:
-            case Rotated(tokens):
-                return JSONResponse(
-                    {
-                        "access_token": tokens.access_token,
-                        "refresh_token": tokens.refresh_token,
-                        "token_type": "bearer",
-                        "expires_in": tokens.expires_in,
-                    },
-                    headers=NO_STORE,
-                )
-            case Invalid():
-                return _refused("Invalid token")
-            case Expired():
-                return _refused("Token expired")
-            case Revoked():
-                return _refused("Token revoked")
-            case Replayed():
-                return _refused("Token reused")
-            case TooManyAttempts(retry_after):
-                # RFC 6585 section 4.
-                wait = NO_STORE | {"retry-after": str(retry_after)}
-                return JSONResponse({"detail": "Too many attempts"}, 429, wait)
-            case _:
-                assert_never(outcome)
+        response = _answer(outcome, in_cookie=body.refresh_token is None)
+        if body.refresh_token is None:
+            cookie.carry(response, outcome, now)
+        return response
 
     return routes
 
 
+def _answer(outcome: RefreshOutcome, *, in_cookie: bool) -> JSONResponse:
+    match outcome:
+        case Rotated(tokens):
+            answer = {
+                "access_token": tokens.access_token,
+                "refresh_token": tokens.refresh_token,
+                "token_type": "bearer",
+                "expires_in": tokens.expires_in,
+            }
+            if in_cookie:
+                del answer["refresh_token"]
+            return JSONResponse(answer, headers=NO_STORE)
+        case Invalid():
+            return _refused("Invalid token")
+        case Expired():
+            return _refused("Token expired")
+        case Revoked():
+            return _refused("Token revoked")
+        case Replayed():
+            return _refused("Token reused")
+        case TooManyAttempts(retry_after):
+            # RFC 6585 section 4.
+            return JSONResponse({"detail": "Too many attempts"}, 429, NO_STORE | {"retry-after": str(retry_after)})
+        case _:
+            assert_never(outcome)
+
+
 def _refused(detail: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, 401, NO_STORE | {"www-authenticate": challenge(anonymous=False)})
+
+
+async def forbidden(_request: Request, error: Exception) -> JSONResponse:
+    """403: a cookie that does not count, and why."""
+    return JSONResponse({"detail": str(error)}, 403, NO_STORE)
 
 
 async def refused(_request: Request, error: Any) -> JSONResponse:

@@ -195,7 +195,9 @@ class SecurityEvent(Node):
 )
 class TokenPair:
     access_token: str = strawberry.field(description="A signed JWT, for the header `Authorization: Bearer`.")
-    refresh_token: str = strawberry.field(description="Good for one `refreshToken` call.")
+    refresh_token: str = strawberry.field(
+        description="Good for one `refreshToken` call. Empty where it is in the cookie."
+    )
     token_type: str = strawberry.field(description="Always `bearer`.")
     expires_in: int = strawberry.field(description="The access token's lifetime in seconds.")
     access_token_expires_at: datetime = strawberry.field(description="When the access token ends.")

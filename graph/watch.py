@@ -164,7 +164,7 @@ class Watch:
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
-_CODES = {401: "UNAUTHENTICATED", 500: "INTERNAL", 503: "UNAVAILABLE", 0: "CUT_OFF"}
+_CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 500: "INTERNAL", 503: "UNAVAILABLE", 0: "CUT_OFF"}
 
 
 def _user_agent(scope: Scope) -> str | None:

@@ -135,7 +135,7 @@ class TestOrigins:
     async def test_web_03_an_allowed_origin_is_named_and_no_other(
         self, http: AsyncClient, path: str, origin: str
     ) -> None:
-        wanted = "authorization,content-type,idempotency-key"
+        wanted = "authorization,content-type,idempotency-key,kindred-delivery"
         asked = await http.options(
             path,
             headers={
@@ -155,7 +155,7 @@ class TestOrigins:
             assert answer.headers["access-control-expose-headers"] == "Retry-After, WWW-Authenticate"
             for each in (asked, answer):
                 assert each.headers["access-control-allow-origin"] == origin
-                assert "access-control-allow-credentials" not in each.headers
+                assert each.headers["access-control-allow-credentials"] == "true"
                 assert "Origin" in each.headers["vary"]
 
     @pytest.mark.parametrize(

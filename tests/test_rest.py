@@ -232,7 +232,7 @@ async def test_the_description_of_the_rest_door_is_there_in_development_alone(
                 assert (await http.get(path)).status_code == 404
             if status == 200:
                 operation = response.json()["paths"][PATH]["post"]
-                assert set(operation["responses"]) == {"200", "401", "422", "429", "503"}
+                assert set(operation["responses"]) == {"200", "401", "403", "422", "429", "503"}
 
 
 async def test_the_store_is_never_shown(http: AsyncClient, api: Api, pair: Pair) -> None:

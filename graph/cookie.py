@@ -1,0 +1,91 @@
+"""The refresh token in a cookie, for pages: how it travels, and what a request must show before the cookie counts.
+
+A browser sends a cookie whoever made it send the request, so the cookie alone proves nothing (WEB-02).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, Rotated, TokenPair
+from auth.settings import Settings
+from graph.faults import BadUserInput, Forbidden
+
+# A header that no form can send, and no page of another origin without being allowed to first.
+HEADER, COOKIE = "kindred-delivery", "cookie"
+
+
+@dataclass(frozen=True)
+class RefreshCookie:
+    """The cookie of one request."""
+
+    request: Request
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """What it is called. With the prefix, browsers take it from the service alone, and from no sibling domain."""
+        return "__Host-kindred-refresh" if self._secure else "kindred-refresh"
+
+    @property
+    def _secure(self) -> bool:
+        # Over plain HTTP, which is for development, not every browser keeps a cookie that asks for TLS.
+        return self.settings.in_production or self.request.url.scheme == "https"
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the request says that it is about the cookie, or has one with it."""
+        return HEADER in self.request.headers or self.name in self.request.cookies
+
+    def require(self) -> None:
+        """Raises `Forbidden` unless a page of ours, or of an allowed origin, meant to send this request."""
+        if self.request.headers.get(HEADER) != COOKIE:
+            raise Forbidden("The refresh token in the cookie counts only with the header `Kindred-Delivery: cookie`.")
+        if self.request.headers.get("origin") not in self._origins:
+            raise Forbidden("Cookies count only for the service's own pages, and those of KINDRED_ALLOWED_ORIGINS.")
+
+    @property
+    def _origins(self) -> set[str]:
+        host = self.request.headers.get("host", "").lower()
+        # The second where TLS ends at a proxy whose word is not believed.
+        return {f"{self.request.url.scheme}://{host}", f"https://{host}", *self.settings.allowed_origins}
+
+    def token(self) -> str:
+        """The refresh token in it; the empty string, which is none, where there is no cookie.
+
+        Raises `Forbidden`, and `BadUserInput` where nothing in the request is about the cookie.
+        """
+        if not self.is_asked_for:
+            raise BadUserInput("There is no refresh token: give it as `refreshToken`, or have it in the cookie.")
+        self.require()
+        return self.request.cookies.get(self.name, "")
+
+    def put(self, response: Response, tokens: TokenPair, now: datetime) -> TokenPair:
+        """Answer the refresh token in the cookie; returns the pair as the body may have it, without."""
+        self._set(response, tokens.refresh_token, int((tokens.refresh_token_expires_at - now).total_seconds()))
+        return replace(tokens, refresh_token="")
+
+    def carry(self, response: Response, outcome: RefreshOutcome, now: datetime) -> RefreshOutcome:
+        """The same for what came of a refresh: after a refusal for good, the browser forgets the token."""
+        match outcome:
+            case Rotated(tokens):
+                return replace(outcome, tokens=self.put(response, tokens, now))
+            case Invalid() | Expired() | Revoked() | Replayed():
+                self.clear(response)
+        return outcome
+
+    def clear(self, response: Response) -> None:
+        """Have the browser forget it (SESS-12)."""
+        self._set(response, "", 0)
+
+    def clear_if_meant(self, response: Response) -> None:
+        """The same, if the request says that it is about the cookie: its session was ended in another way."""
+        if self.request.headers.get(HEADER) == COOKIE:
+            self.clear(response)
+
+    def _set(self, response: Response, value: str, max_age: int) -> None:
+        response.set_cookie(
+            self.name, value, max_age=max_age, path="/", secure=self._secure, httponly=True, samesite="strict"
+        )
