@@ -107,8 +107,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             include_in_schema=False,
         )
     )
-    if graphiql:
-        app.router.routes.extend(pages.assets())
+    app.router.routes.extend(pages.assets(with_graphiql=graphiql is not None))
     app.include_router(rest.router(clock))
 
     @app.get("/.well-known/jwks.json", summary="The public keys of access tokens (RFC 7517)")

@@ -1,4 +1,4 @@
-"""The GraphiQL page and what it loads: from our own files, which `web/graphiql` builds, and from nowhere else."""
+"""The GraphiQL page, and what browsers load: from our own files, which `web` builds, and from nowhere else."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 STATIC = Path(__file__).parent / "static"
 
 MEDIA_TYPES = {
+    "kindred-client.js": "text/javascript",
     "graphiql.js": "text/javascript",
     "graphiql.css": "text/css",
     "graphiql.licences.txt": "text/plain",
@@ -64,9 +65,10 @@ def graphiql() -> Response:
     return HTMLResponse(PAGE.format(js=js.address, css=css.address), headers=PAGE_HEADERS)
 
 
-def assets() -> list[BaseRoute]:
-    """The routes of what the page loads."""
-    return [Route(f"/assets/{name}", _serve, name=name) for name in MEDIA_TYPES]
+def assets(*, with_graphiql: bool = True) -> list[BaseRoute]:
+    """The routes of what pages load; of GraphiQL's files where there is GraphiQL."""
+    names = [name for name in MEDIA_TYPES if with_graphiql or not name.startswith("graphiql.")]
+    return [Route(f"/assets/{name}", _serve, name=name) for name in names]
 
 
 @dataclass(frozen=True)
