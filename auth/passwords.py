@@ -37,6 +37,8 @@ _MOST_MEMORY, _MOST_PASSES, _MOST_LANES, _MOST_ROUNDS = 256 * 1024, 16, 16, 14
 
 # zxcvbn's estimate of the guesses that an attacker needs; eight random characters have just that many.
 _ENOUGH_GUESSES = 10**8
+# From how many guesses on a password has a strength of 1, 2, 3 and 4. It will do from 2 on.
+_STRENGTHS = (10**4, _ENOUGH_GUESSES, 10**10, 10**12)
 # zxcvbn refuses more, and takes longer than linear time; what 72 characters have is enough to judge by.
 _JUDGED_CHARACTERS = 72
 
@@ -51,6 +53,14 @@ class Verified:
 
     matches: bool
     newer_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a password is worth: 0 to 4, and below 2 why it will not do, as a sentence for a person."""
+
+    strength: int
+    weakness: str | None = None
 
 
 def normalize_password(password: str) -> str | None:
@@ -121,12 +131,12 @@ class Hasher:
         """Hash a normalized password."""
         return await self._run(lambda: hash_password(password))
 
-    async def weakness(self, password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:
-        """Why a normalized password will not do, as a sentence for a person; None if it will.
+    async def judge(self, password: str, *, at_least: int, known: tuple[str, ...]) -> Judged:
+        """What a normalized password is worth.
 
         `known` are words that an attacker would try first, such as the username.
         """
-        return await self._run(lambda: weakness(password, at_least=at_least, known=known))
+        return await self._run(lambda: judge(password, at_least=at_least, known=known))
 
     @property
     def places(self) -> tuple[int, int]:
@@ -163,12 +173,13 @@ def _yield_to_others() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 10)
 
 
-def weakness(password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:
-    """Why a normalized password will not do, as a sentence for a person; None if it will (ASVS 6.2.1, 6.2.4)."""
+def judge(password: str, *, at_least: int, known: tuple[str, ...]) -> Judged:
+    """What a normalized password is worth (ASVS 6.2.1, 6.2.4)."""
     if len(password) < at_least:
-        return f"The password must have at least {at_least} characters."
+        return Judged(0, f"The password must have at least {at_least} characters.")
     judged = zxcvbn(password[:_JUDGED_CHARACTERS], user_inputs=["kindred", *known])
+    strength = sum(judged["guesses"] >= guesses for guesses in _STRENGTHS)
     if judged["guesses"] >= _ENOUGH_GUESSES:
-        return None
+        return Judged(strength)
     why = judged["feedback"]["warning"] or "It would be guessed in a short time."
-    return f"The password is too easy to guess. {why}"
+    return Judged(strength, f"The password is too easy to guess. {why}")

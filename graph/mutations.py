@@ -31,6 +31,7 @@ from graph.errors import (
 )
 from graph.inputs import (
     ChangePasswordInput,
+    CheckPasswordInput,
     LoginInput,
     RefreshTokenInput,
     RenameSessionInput,
@@ -39,7 +40,7 @@ from graph.inputs import (
     check_idempotency_key,
     parse_id,
 )
-from graph.types import Session, TokenPair, User
+from graph.types import PasswordCheck, Session, TokenPair, User
 
 
 def _outcome_of(mutation: str) -> str:
@@ -232,6 +233,17 @@ class Mutation:
                 return TooManyAttemptsError.after(retry_after)
             case _:
                 assert_never(outcome)
+
+    # It changes nothing, and stands here because of a document's mutations there is one: each takes time to judge.
+    @strawberry.mutation(
+        description="Tell what a password would be worth as the viewer's next one, by the rule of `changePassword`."
+    )
+    async def check_password(
+        self, info: Info, input: Annotated[CheckPasswordInput, strawberry.argument(description="Which one.")]
+    ) -> PasswordCheck | None:
+        context = info.context
+        judged = await context.kindred.accounts.check_password(await context.caller(), input.new_password)
+        return PasswordCheck(strength=judged.strength, weakness=judged.weakness)
 
     @strawberry.mutation(description="Give a session a name its owner will recognise.")
     async def rename_session(

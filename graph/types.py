@@ -72,6 +72,14 @@ class User(Node):
         return cls(id=strawberry.ID(str(user.id)), username=user.username, email=user.email, created_at=user.created_at)
 
 
+@strawberry.type(description="What a password is worth.")
+class PasswordCheck:
+    strength: int = strawberry.field(description="0 to 4. `changePassword` takes what has 2 or more.")
+    weakness: str | None = strawberry.field(
+        description="Why it would not do, as a sentence for a person; null if it would."
+    )
+
+
 @strawberry.type(description="A refresh token that was issued in a session. Never the token itself.")
 class IssuedToken:
     generation: int = strawberry.field(description="1 for the sign-in's own token, one more for each rotation.")

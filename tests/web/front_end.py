@@ -16,7 +16,9 @@ from tests.support.relay import Answer, Asked, Relay, answer
 from tests.support.servers import Process, backstage, serving
 
 # The page is strict about scripts, as the service's own are.
-_PAGE = answer(200, "<!doctype html><title>A front end</title>", Content_Type="text/html", Content_Security_Policy=POLICY)
+_PAGE = answer(
+    200, "<!doctype html><title>A front end</title>", Content_Type="text/html", Content_Security_Policy=POLICY
+)
 
 _START = """async ({delivery, ...options}) => {
     const {createClient} = await import("/assets/kindred-client.js");

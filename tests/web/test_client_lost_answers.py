@@ -9,7 +9,11 @@ from tests.support.relay import Answer, Asked
 from tests.web.front_end import HURRY, FrontEnd, page_of_ours, stored, until
 
 # What arrives of an answer: nothing, its head (with the new cookie, where there are cookies), or most of it.
-MISHAPS = [lambda answered: None, lambda answered: answered[: answered.index(b"\r\n\r\n") + 4], lambda answered: answered[:-50]]
+MISHAPS = [
+    lambda answered: None,
+    lambda answered: answered[: answered.index(b"\r\n\r\n") + 4],
+    lambda answered: answered[:-50],
+]
 
 
 class Losing:
