@@ -175,9 +175,14 @@ class SecurityEvent(Node):
     occurred_at: datetime = strawberry.field(description="When it happened.")
     ip_address: str | None = strawberry.field(description="Where the request came from. Null if not recorded.")
     user_agent: str | None = strawberry.field(description="Cut at 512 characters. Null if none was sent.")
+    generation: int | None = strawberry.field(
+        description="Of a replay: which generation of the session's tokens came again, so that two parties held it. "
+        "Null for all else."
+    )
 
     @classmethod
     def of(cls, stored: StoredEvent) -> Self:
+        replay = stored.kind == SecurityEventKind.REFRESH_TOKEN_REPLAYED
         return cls(
             id=strawberry.ID(str(stored.id)),
             stored=stored,
@@ -185,6 +190,7 @@ class SecurityEvent(Node):
             occurred_at=stored.occurred_at,
             ip_address=stored.ip,
             user_agent=stored.user_agent,
+            generation=int(stored.detail) if replay and stored.detail else None,
         )
 
     @strawberry.field(

@@ -42,7 +42,3 @@ export function describe(userAgent: string | null): string {
   const system = first(SYSTEMS);
   return system ? `${browser} on ${system}` : browser;
 }
-
-/** Whether two requests look like the same party's. */
-export const party = (one: { ipAddress: string | null; userAgent: string | null }) =>
-  `${one.ipAddress}\n${one.userAgent}`;

@@ -12,14 +12,14 @@ export interface Field {
 
 /** A labelled input; a password's has a button that shows it. */
 export function field(label: string, attributes: Record<string, string | number | boolean>, ...below: Node[]): Field {
-  const [id, hint] = [fresh("field"), fresh("hint")];
+  const [id, name, hint] = [fresh("field"), fresh("label"), fresh("hint")] as const;
   const input = h("input", { id, type: "text", "aria-describedby": hint, ...attributes });
   const complaint = h("p", { class: "complaint", id: hint });
   const box = h(
     "div",
     { class: "field" },
-    h("label", { for: id }, label),
-    h("div", { class: "input" }, input, attributes.type === "password" && shower(input, label)),
+    h("label", { for: id, id: name }, label),
+    h("div", { class: "input" }, input, attributes.type === "password" && shower(input, name)),
     ...below,
     complaint,
   );
@@ -35,14 +35,11 @@ export function field(label: string, attributes: Record<string, string | number 
 }
 
 function shower(input: HTMLInputElement, label: string) {
-  const button = h("button", { type: "button", class: "show", "aria-pressed": "false" }, "Show");
-  button.setAttribute("aria-label", `Show: ${label}`);
+  const button = h("button", { type: "button", class: "show", "aria-controls": input.id, "aria-describedby": label }, "Show");
   button.addEventListener("click", () => {
     const shown = input.type === "text";
     input.type = shown ? "password" : "text";
     button.textContent = shown ? "Show" : "Hide";
-    button.setAttribute("aria-label", `${button.textContent}: ${label}`);
-    button.setAttribute("aria-pressed", String(!shown));
   });
   return button;
 }

@@ -68,7 +68,9 @@ function picture(session: SessionHistory, { tokens, forgotten, replay }: Story):
     h(
       "ol",
       { class: "line", "aria-labelledby": "line" },
-      forgotten > 0 && h("li", { class: "forgotten" }, h("div", {}, h("p", {}, earlier(forgotten)))),
+      forgotten > 0 &&
+        h("li", { class: replay?.generation && replay.generation <= forgotten ? "forgotten beside" : "forgotten" },
+          h("div", {}, h("p", {}, earlier(forgotten)))),
       tokens.map((token, index) => step(token, index === tokens.length - 1, replay)),
       replay ? lastStep(replay) : session.revokedAt && endStep(session),
     ),
@@ -81,8 +83,7 @@ function stateOf(session: SessionHistory): Child[] {
   return [ENDED[session.revocationReason ?? ""] ?? "It was ended", ". It ended ", ago(session.revokedAt!), "."];
 }
 
-function explanation({ held, certain }: Replay) {
-  const which = held ? `token ${held.generation}${certain ? "" : " or one before it"}` : "one of its tokens";
+function explanation({ event, at, generation, successor }: Replay) {
   return h(
     "section",
     { class: "notice grave", "aria-labelledby": "meaning" },
@@ -90,48 +91,57 @@ function explanation({ held, certain }: Replay) {
     h(
       "div",
       {},
-      h("h2", { id: "meaning" }, `Two parties held ${which}`),
-      h("p", {}, "A session goes from token to token, and each works once. When one is used a second time, there are two copies ",
-        "of it, and nobody can tell from here which of them is yours. So the session was ended for both."),
-      h("p", {}, "Look at the two places marked below. If one of them is not you, change your password. A device that was ",
-        "restored from a backup, or a copied browser profile, can look the same."),
+      h("h2", { id: "meaning" }, `Two parties held ${generation ? `token ${generation}` : "one of its tokens"}`),
+      h("p", {}, "A session goes from token to token, and each works once. One was used a second time, so there were two ",
+        "copies of it, and nobody can tell from here which was yours. The session was ended for both."),
+      h(
+        "dl",
+        { class: "parties" },
+        successor && use("Used first from", successor, successor.issuedAt),
+        event && use("Used again from", event, at),
+      ),
+      h("p", {}, "If one of the two is not you, change your password. A device restored from a backup, or a copied browser ",
+        "profile, can look the same."),
       h("p", { class: "buttons" }, h("a", { class: "button", href: "#password" }, "Change password")),
     ),
   );
 }
+
+const use = (term: string, party: IssuedToken | SecurityEvent, at: string) =>
+  h("div", {}, h("dt", {}, term), h("dd", {}, from(party), toTheSecond(at)));
 
 const earlier = (count: number) =>
   count === 1 ? "The first token is no longer on record." : `The first ${count} tokens are no longer on record.`;
 
 function step(token: IssuedToken, last: boolean, replay: Replay | null) {
   const number = token.generation;
-  const isHeld = token === replay?.held;
-  const isFirst = token === replay?.successor;
-  const beside = replay?.held && number > replay.held.generation;
-  const classes = [isHeld && "held", isFirst && "first", beside && "beside", last && !replay && "last"];
-  const title = number === 1 ? "Signed in" : isFirst ? `Token ${replay!.held!.generation} used the first time` : "Renewed";
+  const held = number === replay?.generation;
+  const first = token === replay?.successor;
+  const beside = replay?.generation && number > replay.generation;
+  const classes = [held && "held", first && "first", beside && "beside", last && !replay && "last"];
+  const title = number === 1 ? "Signed in" : first ? `Token ${number - 1} used the first time` : "Renewed";
   return h(
     "li",
     { class: classes.filter(Boolean).join(" ") },
     h(
       "div",
       {},
-      h("h3", {}, title, h("span", { class: "number" }, `token ${number}`)),
+      h("h3", {}, title, h("span", { class: "number" }, `${first ? "for " : ""}token ${number}`)),
       from(token),
       h("p", { class: "when" }, toTheSecond(token.issuedAt)),
-      isHeld && h("p", { class: "mark" }, replay!.certain ? "Held by two parties" : "Held by two parties, this one or one before it"),
+      held && h("p", { class: "mark" }, "Held by two parties"),
     ),
   );
 }
 
-function lastStep({ event, at, held }: Replay) {
+function lastStep({ event, at, generation }: Replay) {
   return h(
     "li",
     { class: "second" },
     h(
       "div",
       {},
-      h("h3", {}, held ? `Token ${held.generation} used a second time` : "A token used a second time"),
+      h("h3", {}, `${generation ? `Token ${generation}` : "A token"} used a second time`),
       event ? from(event) : h("p", { class: "from" }, "From where is no longer on record."),
       h("p", { class: "when" }, toTheSecond(at)),
       h("p", { class: "mark" }, "The session was ended for both"),
@@ -149,5 +159,5 @@ function endStep(session: SessionHistory) {
 }
 
 function from({ userAgent, ipAddress }: { userAgent: string | null; ipAddress: string | null }) {
-  return h("p", { class: "from" }, icon(kindOf(userAgent)), describe(userAgent), h("span", { class: "address" }, ipAddress ?? "address not recorded"));
+  return h("p", { class: "from" }, icon(kindOf(userAgent)), h("span", {}, describe(userAgent)), h("span", { class: "address" }, ipAddress ?? "address not recorded"));
 }

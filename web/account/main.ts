@@ -43,7 +43,7 @@ async function view({ moved = false } = {}) {
 async function account(moved: boolean) {
   document.title = "Your account - Kindred";
   head();
-  if (!document.querySelector(".account")) show(skeleton());
+  if (!document.querySelector(".account, .failure")) show(skeleton());
   try {
     const found = await overview(20);
     if (!signedIn || HISTORY.test(location.hash)) return;
@@ -112,12 +112,21 @@ const skeleton = () =>
     ),
   );
 
+const PATIENCE = 8_000; // milliseconds that somebody who asks for another try is kept waiting for it
+let nextTry: ReturnType<typeof setTimeout>;
+
+/** The page for when there is nothing to show. It tries again by itself, which the client keeps from being too often. */
 function failure(error: unknown) {
+  clearTimeout(nextTry);
+  nextTry = setTimeout(() => document.querySelector(".failure") && void start(), 5_000);
+  if (document.querySelector(".failure")) return;
   const again = h("button", { type: "button", class: "main" }, "Try again");
-  again.addEventListener("click", () => {
+  again.addEventListener("click", async () => {
     again.disabled = true;
     again.textContent = "Trying";
-    void start();
+    await start(PATIENCE);
+    again.disabled = false;
+    again.textContent = "Try again";
   });
   show(
     h(
@@ -132,12 +141,16 @@ function failure(error: unknown) {
   again.focus();
 }
 
-async function start() {
-  try {
-    if (await client.getAccessToken()) entered();
-    else if (!signedIn) signIn(entered);
-  } catch (error) {
-    failure(error);
+async function start(patience = 0): Promise<void> {
+  const until = Date.now() + patience;
+  for (;;) {
+    try {
+      if (await client.getAccessToken()) return entered();
+      return signedIn ? undefined : signIn(entered);
+    } catch (error) {
+      if (Date.now() >= until) return failure(error);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
   }
 }
 

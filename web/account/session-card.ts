@@ -44,9 +44,9 @@ export function sessionCard(session: Session, doings: Doings): HTMLElement {
       heading,
       session.isCurrent && h("p", { class: "badge" }, "This device"),
       h("p", { class: "used" }, "Last used ", ago(session.lastUsedAt)),
-      facts(session),
     ),
-    h("div", { class: "doings" }, ending, h("a", { href: `#session/${session.id}`, class: "more" }, historyLabel(session))),
+    ending,
+    h("div", { class: "foot" }, facts(session), h("a", { href: `#session/${session.id}` }, historyLabel(session))),
   );
 
   function edit() {

@@ -7,6 +7,7 @@ const LANGUAGE = navigator.language.startsWith("en") ? navigator.language : "en-
 const RELATIVE = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto" });
 const EXACT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long" });
 const SHORT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
+const THIS_YEAR = new Intl.DateTimeFormat(LANGUAGE, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 const PRECISE = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "medium" });
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", 31_557_600],
@@ -32,9 +33,11 @@ export function ago(instant: string) {
   return h("time", { datetime: instant, title: exact, class: "ago", tabindex: 0 }, past(instant));
 }
 
-/** A date and a time; how far off it is shows under the pointer. */
+/** A date and a time, with the year where it is another one; how far off it is shows under the pointer. */
 export function date(instant: string) {
-  return h("time", { datetime: instant, title: relative(instant) }, SHORT.format(new Date(instant)));
+  const then = new Date(instant);
+  const format = then.getFullYear() === new Date().getFullYear() ? THIS_YEAR : SHORT;
+  return h("time", { datetime: instant, title: relative(instant) }, format.format(then));
 }
 
 /** A date and a time to the second, for what follows upon something else. */

@@ -36,6 +36,8 @@ export interface SecurityEvent {
   occurredAt: string;
   ipAddress: string | null;
   userAgent: string | null;
+  /** Of a replay: which token came again. */
+  generation: number | null;
   session: { id: string; deviceName: string } | null;
 }
 
