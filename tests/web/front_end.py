@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
 from graph.pages import POLICY
@@ -35,13 +36,19 @@ _ASK = """([url, times]) => Promise.all(Array.from({length: times}, async () => 
 }))"""
 _STORED = """JSON.parse(Object.entries(localStorage).find(([name]) => name.startsWith("kindred "))?.[1] ?? "null")"""
 
+ANY_DELIVERY = pytest.mark.parametrize("site", ["body"], indirect=True)
+"""For tests in which it makes no difference how refresh tokens are delivered: they run with the default."""
 HIDDEN = "Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})"
 """For pages that shall not refresh by themselves."""
 NO_LOCKS = "delete Navigator.prototype.locks"
 """For pages of a browser that has no Web Locks."""
 
-HURRY = "const slow = setTimeout; window.setTimeout = (work, ms) => slow(work, ms / 5)"
-"""For pages that wait for a fifth of the time."""
+HURRY = """
+    const [slow, now] = [setTimeout, performance.now.bind(performance)];
+    window.setTimeout = (work, ms) => slow(work, ms / 5);
+    performance.now = () => 5 * now();
+"""
+"""For pages whose time passes five times as fast."""
 
 
 @dataclass(frozen=True)

@@ -137,14 +137,16 @@ export function openSession(service: Service, vault: Vault, name: string) {
   async function attempts(stale?: string): Promise<string | null> {
     for (;;) {
       if (!(await current())) return null;
-      if (rest.left() > SHORT) throw rest.failure();
+      if (rest.left() > SHORT) {
+        schedule(rest.left());
+        throw rest.failure();
+      }
       if (rest.left()) await sleep(rest.left());
       try {
         return await exclusively(name, () => attempt(stale));
       } catch (error) {
         rest.fail(error);
         tell(rest.now());
-        schedule(rest.left());
       }
     }
   }

@@ -135,8 +135,10 @@ export function openSession(service, vault, name) {
         for (;;) {
             if (!(await current()))
                 return null;
-            if (rest.left() > SHORT)
+            if (rest.left() > SHORT) {
+                schedule(rest.left());
                 throw rest.failure();
+            }
             if (rest.left())
                 await sleep(rest.left());
             try {
@@ -145,7 +147,6 @@ export function openSession(service, vault, name) {
             catch (error) {
                 rest.fail(error);
                 tell(rest.now());
-                schedule(rest.left());
             }
         }
     }
