@@ -1,7 +1,7 @@
 """A front end that uses the client module: pages in a real browser, with the service behind a relay."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,12 @@ from tests.support.relay import Answer, Asked, Relay, answer
 from tests.support.servers import Process, backstage, serving
 
 # The page is strict about scripts, as the service's own are.
-_PAGE = answer(200, "<!doctype html><title>A front end</title>", Content_Type="text/html", Content_Security_Policy=POLICY)
+_PAGE = answer(
+    200,
+    "<!doctype html><title>A front end</title><link rel=icon href=data:,>",
+    Content_Type="text/html",
+    Content_Security_Policy=POLICY,
+)
 
 _START = """async ({delivery, ...options}) => {
     const {createClient} = await import("/assets/kindred-client.js");
@@ -71,7 +76,7 @@ def servers_in(folder: Path) -> Iterator[Servers]:
             # Where there is a user, development makes none.
             async with backstage(database_url, "no hash") as behind:
                 await behind.user()
-            settings: list[dict[str, str]] = [{"KINDRED_ACCESS_TOKEN_TTL": "1"}, {}]
+            settings: list[dict[str, Any]] = [{"KINDRED_ACCESS_TOKEN_TTL": "1"}, {}]
             starting = [serving(database_url, folder, KINDRED_ENVIRONMENT="development", **more) for more in settings]
             return list(await asyncio.gather(*map(both.enter_async_context, starting)))
 
@@ -90,6 +95,8 @@ class FrontEnd:
     relay: Relay
     username: str
     delivery: str
+    # The service's, where it is not the front end's own.
+    url: str = ""
 
     def __post_init__(self) -> None:
         """Serve what is not the service's."""
@@ -111,16 +118,17 @@ class FrontEnd:
         """What a thief has who copied all of the profile that is on its disk."""
         return await self.profile(storage_state=await profile.storage_state())
 
-    async def tab(self, profile: BrowserContext) -> Page:
-        """A new tab on the front end."""
+    async def tab(self, profile: BrowserContext, **options: Any) -> Page:
+        """A new tab on the front end; `options` are the client's."""
         page = await profile.new_page()
-        await self.load(page)
+        await self.load(page, **options)
         return page
 
-    async def load(self, page: Page) -> None:
+    async def load(self, page: Page, **options: Any) -> None:
         """Load the front end there; what was in memory is gone then."""
         await page.goto(f"{self.relay.url}/page")
-        await page.evaluate(_START, {"delivery": self.delivery})
+        service = {"url": self.url} if self.url else {}
+        await page.evaluate(_START, {"delivery": self.delivery} | service | options)
 
     async def sign_in(self, page: Page) -> None:
         """Sign in there."""
@@ -137,12 +145,19 @@ class FrontEnd:
 
     async def ask(self, page: Page, times: int = 1) -> list[str | int]:
         """Who the service takes us for, in its answers to so many requests at once; or the status of the answer."""
-        answers: list[str | int] = await page.evaluate(_ASK, [self.relay.url, times])
+        answers: list[str | int] = await page.evaluate(_ASK, [self.url or self.relay.url, times])
         return answers
 
     async def is_signed_in(self, page: Page) -> bool:
         """Whether a request from there is answered as one of the user's, and the page has heard of no end."""
         return await self.ask(page) == [self.username] and await page.evaluate("ended") == []
+
+
+async def eventually(so: Callable[[], bool]) -> None:
+    """Wait until that is so."""
+    async with asyncio.timeout(30):
+        while not so():
+            await asyncio.sleep(0.02)
 
 
 async def until(page: Page, expression: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -9,7 +10,11 @@ from tests.support.relay import Answer, Asked
 from tests.web.front_end import HURRY, FrontEnd, page_of_ours, stored, until
 
 # What arrives of an answer: nothing, its head (with the new cookie, where there are cookies), or most of it.
-MISHAPS = [lambda answered: None, lambda answered: answered[: answered.index(b"\r\n\r\n") + 4], lambda answered: answered[:-50]]
+MISHAPS: list[Callable[[Answer], Answer | None]] = [
+    lambda answered: None,
+    lambda answered: answered[: answered.index(b"\r\n\r\n") + 4],
+    lambda answered: answered[:-50],
+]
 
 
 class Losing:

@@ -1,12 +1,12 @@
 """Failures that are not the session's: nothing ends, nothing loops, and the same attempt goes on afterwards."""
 
-import asyncio
 import json
+from functools import partial
 
 import pytest
 
 from tests.support.relay import Answer, Asked, answer
-from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, FrontEnd, page_of_ours, stored
+from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, FrontEnd, eventually, page_of_ours, stored
 
 SLOW_DOWN = {"__typename": "TooManyAttemptsError", "message": "Too many attempts.", "retryAfter": 60}
 JSON = {"Content_Type": "application/json"}
@@ -28,6 +28,11 @@ FAILURES = {
 def failing(asked: Asked, failure: Answer) -> Answer | None:
     """That failure, for each refresh."""
     return failure if asked.calls("refreshToken") else page_of_ours(asked)
+
+
+def refusing(refusal: Answer, asked: Asked) -> Answer | None:
+    """That refusal, for each access token."""
+    return refusal if "authorization" in asked.headers else page_of_ours(asked)
 
 
 @ANY_DELIVERY
@@ -80,8 +85,7 @@ async def test_a_page_that_is_looked_at_comes_back_by_itself(site: FrontEnd) -> 
     assert await tab.evaluate("kindred.getAccessToken().catch((error) => error.status)") == 503
     site.pass_on()
     tried = site.relay.count("refreshToken")
-    while site.relay.count("refreshToken") == tried:
-        await asyncio.sleep(0.05)
+    await eventually(lambda: site.relay.count("refreshToken") > tried)
     assert await site.is_signed_in(tab)
     assert site.relay.count("refreshToken") == tried + 1
 
@@ -93,8 +97,7 @@ async def test_an_access_token_serves_while_it_lasts_and_the_service_is_away(sit
     site.relay.before = lambda asked: failing(asked, answer(503))
     await tab.evaluate("window.ahead = 14 * 60_000")
     assert await site.is_signed_in(tab)
-    while not site.relay.count("refreshToken"):
-        await asyncio.sleep(0.01)
+    await eventually(lambda: site.relay.count("refreshToken") > 0)
     await tab.evaluate("window.ahead = 16 * 60_000")
     assert await tab.evaluate("kindred.getAccessToken().catch((error) => error instanceof Error)") is True
 
@@ -133,9 +136,7 @@ async def test_a_request_that_stays_refused_is_repeated_once(site: FrontEnd) -> 
         answer(200, '{"errors": [{"message": "Who?", "extensions": {"code": "UNAUTHENTICATED"}}]}', **JSON),
     ):
         site.relay.seen.clear()
-        site.relay.before = lambda asked, refused=refused: (
-            refused if "authorization" in asked.headers else page_of_ours(asked)
-        )
+        site.relay.before = partial(refusing, refused)
         assert await site.ask(tab) in ([401], [200])
         assert [asked.calls("refreshToken") for asked in site.relay.seen] == [False, True, False]
         assert await tab.evaluate("ended") == []
