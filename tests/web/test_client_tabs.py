@@ -7,6 +7,9 @@ import pytest
 from tests.support.relay import Answer, Asked
 from tests.web.front_end import HIDDEN, HURRY, NO_LOCKS, FrontEnd, eventually, until
 
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 TABS, REQUESTS = 10, 20
 
 

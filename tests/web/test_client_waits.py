@@ -8,6 +8,9 @@ import pytest
 from tests.support.relay import Answer, Asked, answer
 from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, FrontEnd, eventually, page_of_ours, stored
 
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 SLOW_DOWN = {"__typename": "TooManyAttemptsError", "message": "Too many attempts.", "retryAfter": 60}
 JSON = {"Content_Type": "application/json"}
 
@@ -16,11 +19,9 @@ FAILURES = {
     "503": answer(503, '{"errors": [{"message": "Away.", "extensions": {"code": "UNAVAILABLE"}}]}', **JSON),
     "500": answer(500, "Oops"),
     "403": answer(403, '{"errors": [{"message": "No.", "extensions": {"code": "FORBIDDEN"}}]}', **JSON),
-    "404": answer(404, '{"detail": "Not Found"}', **JSON),
     "401-of-a-proxy": answer(401, "Sign in to the hotel's network"),
     "a-portal": answer(200, "<html>Sign in to the hotel's network</html>", Content_Type="text/html"),
     "half-of-json": answer(200, '{"data": {"refreshToken":', **JSON),
-    "null": answer(200, '{"data": {"refreshToken": null}}', **JSON),
     "unknown-refusal": answer(200, '{"data": {"refreshToken": {"__typename": "NewError", "message": "?"}}}', **JSON),
 }
 
