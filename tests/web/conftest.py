@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from auth.clock import SystemClock
@@ -56,13 +57,24 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-@pytest.fixture(params=["body"])
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def one_browser() -> AsyncIterator[Browser]:
+    """A browser for many tests, each with profiles of its own."""
+    if chromium() is None:
+        pytest.skip("there is no Chromium here; Debian's package is `chromium`")
+    async with started() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(params=["body"], loop_scope="session")
 async def site(
-    request: pytest.FixtureRequest, browser: Browser, servers: Servers, password_hash: str
+    request: pytest.FixtureRequest, one_browser: Browser, servers: Servers, password_hash: str
 ) -> AsyncIterator[FrontEnd]:
     """A front end with a user: a test that asks for it runs with either way to deliver refresh tokens."""
     name = f"alice-{uuid4().hex}"
     async with backstage(servers.database_url, password_hash) as behind:
         await behind.kindred.accounts._add(name, name, None, password_hash, SystemClock().now())
     async with relaying(servers.lasting.port) as relay:
-        yield FrontEnd(browser, servers, relay, name, request.param)
+        yield FrontEnd(one_browser, servers, relay, name, request.param)
+    for profile in one_browser.contexts:
+        await profile.close()

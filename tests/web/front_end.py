@@ -1,12 +1,13 @@
 """A front end that uses the client module: pages in a real browser, with the service behind a relay."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
 from graph.pages import POLICY
@@ -17,7 +18,10 @@ from tests.support.servers import Process, backstage, serving
 
 # The page is strict about scripts, as the service's own are.
 _PAGE = answer(
-    200, "<!doctype html><title>A front end</title>", Content_Type="text/html", Content_Security_Policy=POLICY
+    200,
+    "<!doctype html><title>A front end</title><link rel=icon href=data:,>",
+    Content_Type="text/html",
+    Content_Security_Policy=POLICY,
 )
 
 _START = """async ({delivery, ...options}) => {
@@ -37,13 +41,19 @@ _ASK = """([url, times]) => Promise.all(Array.from({length: times}, async () => 
 }))"""
 _STORED = """JSON.parse(Object.entries(localStorage).find(([name]) => name.startsWith("kindred "))?.[1] ?? "null")"""
 
+ANY_DELIVERY = pytest.mark.parametrize("site", ["body"], indirect=True)
+"""For tests in which it makes no difference how refresh tokens are delivered: they run with the default."""
 HIDDEN = "Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})"
 """For pages that shall not refresh by themselves."""
 NO_LOCKS = "delete Navigator.prototype.locks"
 """For pages of a browser that has no Web Locks."""
 
-HURRY = "const slow = setTimeout; window.setTimeout = (work, ms) => slow(work, ms / 5)"
-"""For pages that wait for a fifth of the time."""
+HURRY = """
+    const [slow, now] = [setTimeout, performance.now.bind(performance)];
+    window.setTimeout = (work, ms) => slow(work, ms / 5);
+    performance.now = () => 5 * now();
+"""
+"""For pages whose time passes five times as fast."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def servers_in(folder: Path) -> Iterator[Servers]:
             # Where there is a user, development makes none.
             async with backstage(database_url, "no hash") as behind:
                 await behind.user()
-            settings: list[dict[str, str]] = [{"KINDRED_ACCESS_TOKEN_TTL": "1"}, {}]
+            settings: list[dict[str, Any]] = [{"KINDRED_ACCESS_TOKEN_TTL": "1"}, {}]
             starting = [serving(database_url, folder, KINDRED_ENVIRONMENT="development", **more) for more in settings]
             return list(await asyncio.gather(*map(both.enter_async_context, starting)))
 
@@ -85,6 +95,8 @@ class FrontEnd:
     relay: Relay
     username: str
     delivery: str
+    # The service's, where it is not the front end's own.
+    url: str = ""
 
     def __post_init__(self) -> None:
         """Serve what is not the service's."""
@@ -106,16 +118,17 @@ class FrontEnd:
         """What a thief has who copied all of the profile that is on its disk."""
         return await self.profile(storage_state=await profile.storage_state())
 
-    async def tab(self, profile: BrowserContext) -> Page:
-        """A new tab on the front end."""
+    async def tab(self, profile: BrowserContext, **options: Any) -> Page:
+        """A new tab on the front end; `options` are the client's."""
         page = await profile.new_page()
-        await self.load(page)
+        await self.load(page, **options)
         return page
 
-    async def load(self, page: Page) -> None:
+    async def load(self, page: Page, **options: Any) -> None:
         """Load the front end there; what was in memory is gone then."""
         await page.goto(f"{self.relay.url}/page")
-        await page.evaluate(_START, {"delivery": self.delivery})
+        service = {"url": self.url} if self.url else {}
+        await page.evaluate(_START, {"delivery": self.delivery} | service | options)
 
     async def sign_in(self, page: Page) -> None:
         """Sign in there."""
@@ -132,12 +145,19 @@ class FrontEnd:
 
     async def ask(self, page: Page, times: int = 1) -> list[str | int]:
         """Who the service takes us for, in its answers to so many requests at once; or the status of the answer."""
-        answers: list[str | int] = await page.evaluate(_ASK, [self.relay.url, times])
+        answers: list[str | int] = await page.evaluate(_ASK, [self.url or self.relay.url, times])
         return answers
 
     async def is_signed_in(self, page: Page) -> bool:
         """Whether a request from there is answered as one of the user's, and the page has heard of no end."""
         return await self.ask(page) == [self.username] and await page.evaluate("ended") == []
+
+
+async def eventually(so: Callable[[], bool]) -> None:
+    """Wait until that is so."""
+    async with asyncio.timeout(30):
+        while not so():
+            await asyncio.sleep(0.02)
 
 
 async def until(page: Page, expression: str) -> None:

@@ -2,14 +2,18 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 
 from tests.support.relay import Answer, Asked
 from tests.web.front_end import HURRY, FrontEnd, page_of_ours, stored, until
 
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 # What arrives of an answer: nothing, its head (with the new cookie, where there are cookies), or most of it.
-MISHAPS = [
+MISHAPS: list[Callable[[Answer], Answer | None]] = [
     lambda answered: None,
     lambda answered: answered[: answered.index(b"\r\n\r\n") + 4],
     lambda answered: answered[:-50],
@@ -70,7 +74,7 @@ async def test_answers_lost_at_random_sign_nobody_out(site: FrontEnd, seed: int)
 async def test_ten_lost_answers_to_one_refresh_sign_nobody_out(site: FrontEnd) -> None:
     """The waits between grow, so callers are told meanwhile that there is no token just now."""
     losing = Losing(site, 3)
-    _, tab = await site.signed_in()
+    _, tab = await site.signed_in(HURRY)
     losing.lose(10)
     while losing.left:
         await site.load(tab)

@@ -5,7 +5,10 @@ import asyncio
 import pytest
 
 from tests.support.relay import Answer, Asked
-from tests.web.front_end import HIDDEN, HURRY, NO_LOCKS, FrontEnd, until
+from tests.web.front_end import HIDDEN, HURRY, NO_LOCKS, FrontEnd, eventually, until
+
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TABS, REQUESTS = 10, 20
 
@@ -73,11 +76,7 @@ async def test_a_tab_that_holds_the_lock_and_is_stuck_does_not_keep_the_others_w
 async def test_access_tokens_are_refreshed_ahead_of_expiry_where_somebody_may_be_looking(site: FrontEnd) -> None:
     site.relay.to = site.servers.fleeting.port
     _, tab = await site.signed_in()
-    for _ in range(100):
-        if site.relay.count("refreshToken") >= 2:
-            break
-        await asyncio.sleep(0.1)
-    assert site.relay.count("refreshToken") >= 2
+    await eventually(lambda: site.relay.count("refreshToken") >= 2)
     # Before anything was refused, and without a word from the page.
     assert {asked.path for asked in site.relay.seen} <= {"/page", "/assets/kindred-client.js", "/graphql"}
     assert await site.is_signed_in(tab)

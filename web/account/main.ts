@@ -20,9 +20,11 @@ let signedIn = false;
 let loadedAt = 0;
 
 const signedOut = (reason?: EndReason) => {
+  // The client tells why, before what was asked fails for it.
+  if (!signedIn && !reason) return;
   signedIn = false;
   document.querySelector("dialog")?.close();
-  signIn(entered, reason);
+  signIn(entered, reason ?? "invalid");
 };
 
 function entered() {

@@ -56,8 +56,8 @@ export function keepCurrent() {
   }, 15_000);
 }
 
-/** Seconds to wait, as a person would say it: "40 s", "4 min 05 s". */
+/** Seconds to wait, as a person would say it: "40 seconds", "4 min 05 s". */
 export function wait(seconds: number): string {
-  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 60) return seconds === 1 ? "1 second" : `${seconds} seconds`;
   return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
 }

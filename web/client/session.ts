@@ -60,11 +60,13 @@ export function openSession(service: Service, vault: Vault, name: string) {
   function schedule(ms: number) {
     if (typeof document === "undefined") return;
     clearTimeout(timer);
-    timer = setTimeout(wake, Math.min(ms, 2 ** 31 - 1));
+    timer = setTimeout(wake, Math.min(ms + 10, 2 ** 31 - 1));
   }
 
   function wake() {
-    if (known && document.visibilityState === "visible") getToken().catch(() => {});
+    if (!known || document.visibilityState !== "visible") return;
+    if (access?.fresh()) schedule(access.due()); // a timer may come early, and has to where 24 days are too few
+    else getToken().catch(() => {});
   }
 
   /** Forgets the session, if this tab knows of it, and says why. */
@@ -137,14 +139,16 @@ export function openSession(service: Service, vault: Vault, name: string) {
   async function attempts(stale?: string): Promise<string | null> {
     for (;;) {
       if (!(await current())) return null;
-      if (rest.left() > SHORT) throw rest.failure();
+      if (rest.left() > SHORT) {
+        schedule(rest.left());
+        throw rest.failure();
+      }
       if (rest.left()) await sleep(rest.left());
       try {
         return await exclusively(name, () => attempt(stale));
       } catch (error) {
         rest.fail(error);
         tell(rest.now());
-        schedule(rest.left());
       }
     }
   }

@@ -59,10 +59,14 @@ export function openSession(service, vault, name) {
         if (typeof document === "undefined")
             return;
         clearTimeout(timer);
-        timer = setTimeout(wake, Math.min(ms, 2 ** 31 - 1));
+        timer = setTimeout(wake, Math.min(ms + 10, 2 ** 31 - 1));
     }
     function wake() {
-        if (known && document.visibilityState === "visible")
+        if (!known || document.visibilityState !== "visible")
+            return;
+        if (access?.fresh())
+            schedule(access.due()); // a timer may come early, and has to where 24 days are too few
+        else
             getToken().catch(() => { });
     }
     /** Forgets the session, if this tab knows of it, and says why. */
@@ -135,8 +139,10 @@ export function openSession(service, vault, name) {
         for (;;) {
             if (!(await current()))
                 return null;
-            if (rest.left() > SHORT)
+            if (rest.left() > SHORT) {
+                schedule(rest.left());
                 throw rest.failure();
+            }
             if (rest.left())
                 await sleep(rest.left());
             try {
@@ -145,7 +151,6 @@ export function openSession(service, vault, name) {
             catch (error) {
                 rest.fail(error);
                 tell(rest.now());
-                schedule(rest.left());
             }
         }
     }
