@@ -160,7 +160,7 @@ class Accounts:
 
     async def check_password(self, current: TokenFamily, password: str) -> Judged:
         """What a password would be worth as the next one of whoever asks. Raises `Unauthenticated`, `HashingBusy`."""
-        with self.hasher.place():
+        with self.hasher.only_check(), self.hasher.place():
             user = await self.get(current.user_id)
             if user is None:
                 raise Unauthenticated

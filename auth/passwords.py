@@ -116,6 +116,7 @@ class Hasher:
         self.threads = threads or os.cpu_count() or 1
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="hashing", initializer=_yield_to_others)
         self._taken = 0
+        self._checking = False
         # Compared with when there is nobody of that name, so that it takes as long as when there is. Made here,
         # which also shows before the first sign-in that this machine can hash and verify (CRED-02).
         self._nobodys = hash_password("nobody has this password")
@@ -157,6 +158,20 @@ class Hasher:
             yield
         finally:
             self._taken -= 1
+
+    @contextmanager
+    def only_check(self) -> Iterator[None]:
+        """The one place of a password that is judged for advice alone. Raises `HashingBusy` where it is taken.
+
+        Whoever is signed in may ask for advice, and of some passwords it takes two seconds.
+        """
+        if self._checking:
+            raise HashingBusy
+        self._checking = True
+        try:
+            yield
+        finally:
+            self._checking = False
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -148,7 +148,8 @@ async function start(patience = 0): Promise<void> {
   for (;;) {
     try {
       if (await client.getAccessToken()) return entered();
-      return signedIn ? undefined : signIn(entered);
+      // Unless it was just found out why, and is there to be read.
+      return signedIn || document.querySelector(".sign-in") ? undefined : signIn(entered);
     } catch (error) {
       if (Date.now() >= until) return failure(error);
       await new Promise((resolve) => setTimeout(resolve, 500));
