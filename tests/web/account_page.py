@@ -12,6 +12,9 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.support.doors import PASSWORD
 
+# A busy machine may be slow; what is not there by then does not come.
+expect.set_options(timeout=15_000)
+
 _AXE = Path(__file__).parent / "axe"
 
 

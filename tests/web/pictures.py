@@ -54,10 +54,10 @@ async def draw(browser: Browser, url: str) -> None:
         await visit.page.get_by_label("Username").fill("alice")
         await picture(visit, "account-sign-in")
         await visit.sign_in()
-        await picture(visit, "account-sessions", 1050)
+        await picture(visit, "account-sessions", 1380)
         await visit.page.get_by_role("link", name="See what happened").click()
         await expect(visit.page.get_by_role("heading", name="Two parties held token 4")).to_be_visible()
-        await picture(visit, "account-replay", 1400)
+        await picture(visit, "account-replay", 1450)
         await visit.button("Sign out").click()
         await expect(visit.page.get_by_label("Username")).to_be_visible()
     async with visiting(
@@ -73,7 +73,8 @@ async def picture(visit: Visit, name: str, height: int | None = None) -> None:
     await visit.page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
     size = visit.page.viewport_size
     assert size
-    clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
+    scale = await visit.page.evaluate("devicePixelRatio")
+    clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": scale}
     devtools = await visit.context.new_cdp_session(visit.page)
     shot = await devtools.send(
         "Page.captureScreenshot",

@@ -14,7 +14,7 @@ import type { Outcome, Page, SecurityEvent, Session, SessionHistory, Viewer } fr
 import { UNREACHABLE } from "./words.js";
 
 // Relative to the page, so that it also works behind a proxy that serves Kindred under a prefix.
-export const client = createClient({ url: new URL(".", location.href).href, delivery: "body", storage: localStorage });
+export const client = createClient({ url: new URL(".", location.href).href, delivery: "cookie" });
 
 export interface Overview {
   viewer: Viewer;
