@@ -36,8 +36,12 @@ async def main() -> None:
             past = Past(behind.kindred, "alice", now)
             await past.several_devices()
             await past.theft()
-        settings = {"KINDRED_ENVIRONMENT": "development", "KINDRED_TRUSTED_PROXIES": "127.0.0.1"}
-        async with serving(database_url, folder, **settings) as server, started() as browser:
+        async with (
+            serving(
+                database_url, folder, KINDRED_TRUSTED_PROXIES="127.0.0.1", KINDRED_ENVIRONMENT="development"
+            ) as server,
+            started() as browser,
+        ):
             await draw(browser, server.url)
 
 

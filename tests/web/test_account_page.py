@@ -275,17 +275,18 @@ async def test_who_is_signed_out_is_told_why(visit: Visit) -> None:
         "SessionRevokedError": "This session was ended",
         "InvalidRefreshTokenError": "You are signed out",
     }
+    refusal = ""
+
+    async def refuse(route: Route) -> None:
+        if "refreshToken(" in (route.request.post_data or ""):
+            answer = {"data": {"refreshToken": {"__typename": refusal, "message": ""}}}
+            await route.fulfill(content_type="application/json", body=json.dumps(answer))
+        else:
+            await route.continue_()
+
     await visit.sign_in()
-    for refusal, said in reasons.items():
-        answer = json.dumps({"data": {"refreshToken": {"__typename": refusal, "message": ""}}})
-
-        async def refuse(route: Route, answer: str = answer) -> None:
-            if "refreshToken(" in (route.request.post_data or ""):
-                await route.fulfill(content_type="application/json", body=answer)
-            else:
-                await route.continue_()
-
-        await visit.page.route("**/graphql", refuse)
+    await visit.page.route("**/graphql", refuse)
+    for refusal, said in reasons.items():  # noqa: B007 - `refuse` reads it
         await visit.page.reload()
         await expect(visit.page.get_by_role("region", name=said, exact=True)).to_be_visible()
         await visit.give(PASSWORD)
@@ -346,7 +347,7 @@ async def test_axe_finds_nothing(visit: Visit, past: Past, axe: str) -> None:
     async def found() -> list[tuple[str, str]]:
         everything = list[tuple[str, str]]()
         for scheme in ("light", "dark"):
-            await visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            await visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             everything += await findings(visit.page, axe)
         return everything
 
