@@ -20,7 +20,7 @@ from tests.web.conftest import started
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 LARGEST = 120_000  # bytes
 DESKTOP = {"width": 1100, "height": 720}
-PHONE = {"width": 360, "height": 740}
+PHONE = {"width": 360, "height": 1120}
 
 
 async def main() -> None:
@@ -58,10 +58,10 @@ async def draw(browser: Browser, url: str) -> None:
         await visit.page.get_by_label("Username").fill("alice")
         await picture(visit, "account-sign-in")
         await visit.sign_in()
-        await picture(visit, "account-sessions", 1380)
+        await picture(visit, "account-sessions", whole=True)
         await visit.page.get_by_role("link", name="See what happened").click()
         await expect(visit.page.get_by_role("heading", name="Two parties held token 4")).to_be_visible()
-        await picture(visit, "account-replay", 1450)
+        await picture(visit, "account-replay", whole=True)
         await visit.button("Sign out").click()
         await expect(visit.page.get_by_label("Username")).to_be_visible()
     async with visiting(
@@ -71,14 +71,15 @@ async def draw(browser: Browser, url: str) -> None:
         await picture(visit, "account-sessions-phone")
 
 
-async def picture(visit: Visit, name: str, height: int | None = None) -> None:
-    """One picture, of the window or of so many pixels from the top."""
+async def picture(visit: Visit, name: str, *, whole: bool = False) -> None:
+    """One picture, of the window or of the whole page."""
     # The focus is where the last deed put it, which is no part of what the page looks like.
     await visit.page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
     size = visit.page.viewport_size
     assert size
+    height = await visit.page.evaluate("document.body.scrollHeight") if whole else size["height"]
     scale = await visit.page.evaluate("devicePixelRatio")
-    clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": scale}
+    clip = {"x": 0, "y": 0, "width": size["width"], "height": height, "scale": scale}
     devtools = await visit.context.new_cdp_session(visit.page)
     shot = await devtools.send(
         "Page.captureScreenshot",

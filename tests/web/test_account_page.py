@@ -14,7 +14,7 @@ from tests.support.doors import PASSWORD
 from tests.support.servers import backstage
 from tests.web.account_page import Visit, axe_installed, findings, visiting
 from tests.web.account_scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, Past
-from tests.web.front_end import Servers
+from tests.web.front_end import HURRY, Servers
 
 NEW_PASSWORD = "seven slow herons cross 3 bridges"
 
@@ -314,6 +314,7 @@ async def test_an_unreachable_service_costs_nothing_but_another_try(
     browser: Browser, servers: Servers, past: Past
 ) -> None:
     async with visiting(browser, servers.lasting.url, past.username) as visit:
+        await visit.page.add_init_script(HURRY)
         await visit.sign_in()
         await visit.page.route("**/graphql", lambda route: route.abort())
         await visit.page.reload()

@@ -31,8 +31,8 @@ export const moreSessions = async (after: string | null) =>
 export const moreEvents = async (after: string | null, first = 20) =>
   (await client.graphql<{ securityEvents: Page<SecurityEvent> }>(MORE_EVENTS, { after, first })).securityEvents;
 
-export const history = async (id: string) =>
-  (await client.graphql<{ session: SessionHistory | null }>(HISTORY, { id })).session;
+export const history = (id: string) =>
+  client.graphql<{ viewer: Viewer; session: SessionHistory | null }>(HISTORY, { id });
 
 export const rename = async (id: string, deviceName: string) =>
   (await client.graphql<{ renameSession: Outcome & { session?: Session } }>(RENAME, { input: { id, deviceName } }))
@@ -41,8 +41,10 @@ export const rename = async (id: string, deviceName: string) =>
 export const end = async (id: string) =>
   (await client.graphql<{ revokeSession: Outcome }>(END, { input: { id } })).revokeSession;
 
+/** Returns how many it ended. */
 export const endOthers = async () =>
-  (await client.graphql<{ revokeOtherSessions: { revokedCount: number } }>(END_OTHERS)).revokeOtherSessions.revokedCount;
+  (await client.graphql<{ revokeOtherSessions: { revokedCount: number } }>(END_OTHERS)).revokeOtherSessions
+    .revokedCount;
 
 export const changePassword = async (currentPassword: string, newPassword: string) =>
   (

@@ -57,7 +57,7 @@ function line({ kind, occurredAt, ipAddress, userAgent, session }: SecurityEvent
     h(
       "div",
       {},
-      h("p", { class: "what" }, text, session && [": ", h("a", { href: `#session/${session.id}` }, session.deviceName)]),
+      h("p", {}, text, session && [": ", h("a", { href: `#session/${session.id}` }, session.deviceName)]),
       h("p", {}, ago(occurredAt), from && ` from ${from}`),
     ),
   );

@@ -35,7 +35,7 @@ export function field(label: string, attributes: Record<string, string | number 
 }
 
 function shower(input: HTMLInputElement, label: string) {
-  const button = h("button", { type: "button", class: "show", "aria-controls": input.id, "aria-describedby": label }, "Show");
+  const button = h("button", { type: "button", class: "show", "aria-describedby": label }, "Show");
   button.addEventListener("click", () => {
     const shown = input.type === "text";
     input.type = shown ? "password" : "text";

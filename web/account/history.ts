@@ -11,12 +11,19 @@ import { ago, toTheSecond } from "./times.js";
 import type { IssuedToken, SecurityEvent, SessionHistory } from "./types.js";
 import { ENDED } from "./words.js";
 
-export async function historyView(id: string, { signedOut }: { signedOut(): void }) {
+interface Doings {
+  signedOut(): void;
+  /** Whose it is has become known. */
+  named(username: string): void;
+}
+
+export async function historyView(id: string, { signedOut, named }: Doings): Promise<void> {
   document.title = "History of a session - Kindred";
   show(h("p", { class: "waiting" }, "Loading the history"));
   try {
-    const session = await history(id);
+    const { viewer, session } = await history(id);
     if (location.hash !== `#session/${id}`) return;
+    named(viewer.username);
     if (!session) return put(null, [h("p", { class: "plain" }, "There is no such session, or it ended too long ago.")]);
     const replayed = session.revocationReason === "REFRESH_TOKEN_REPLAYED";
     const event = replayed ? await replayOf(session) : null;
@@ -24,7 +31,7 @@ export async function historyView(id: string, { signedOut }: { signedOut(): void
   } catch (error) {
     if (isSignedOut(error)) return signedOut();
     const again = h("button", { type: "button", class: "main" }, "Try again");
-    again.addEventListener("click", () => historyView(id, { signedOut }));
+    again.addEventListener("click", () => historyView(id, { signedOut, named }));
     put(null, [h("p", { class: "problem", role: "alert" }, why(error)), again]);
   }
 }
@@ -69,8 +76,11 @@ function picture(session: SessionHistory, { tokens, forgotten, replay }: Story):
       "ol",
       { class: "line", "aria-labelledby": "line" },
       forgotten > 0 &&
-        h("li", { class: replay?.generation && replay.generation <= forgotten ? "forgotten beside" : "forgotten" },
-          h("div", {}, h("p", {}, earlier(forgotten)))),
+        h(
+          "li",
+          { class: replay?.generation && replay.generation <= forgotten ? "forgotten beside" : "forgotten" },
+          h("div", {}, h("p", {}, earlier(forgotten))),
+        ),
       tokens.map((token, index) => step(token, index === tokens.length - 1, replay)),
       replay ? lastStep(replay) : session.revokedAt && endStep(session),
     ),
@@ -92,16 +102,24 @@ function explanation({ event, at, generation, successor }: Replay) {
       "div",
       {},
       h("h2", { id: "meaning" }, `Two parties held ${generation ? `token ${generation}` : "one of its tokens"}`),
-      h("p", {}, "A session goes from token to token, and each works once. One was used a second time, so there were two ",
-        "copies of it, and nobody can tell from here which was yours. The session was ended for both."),
+      h(
+        "p",
+        {},
+        "A session goes from token to token, and each works once. One was used a second time, so there were two ",
+        "copies of it, and nobody can tell from here which was yours. The session was ended for both.",
+      ),
       h(
         "dl",
         { class: "parties" },
         successor && use("Used first from", successor, successor.issuedAt),
         event && use("Used again from", event, at),
       ),
-      h("p", {}, "If one of the two is not you, change your password. A device restored from a backup, or a copied browser ",
-        "profile, can look the same."),
+      h(
+        "p",
+        {},
+        "If one of the two is not you, change your password. A device restored from a backup, or a copied browser ",
+        "profile, can look the same.",
+      ),
       h("p", { class: "buttons" }, h("a", { class: "button", href: "#password" }, "Change password")),
     ),
   );
@@ -153,11 +171,22 @@ function endStep(session: SessionHistory) {
   return h(
     "li",
     { class: "ended" },
-    h("div", {}, h("h3", {}, "Ended"), h("p", { class: "from" }, ENDED[session.revocationReason ?? ""] ?? "It was ended"),
-      h("p", { class: "when" }, toTheSecond(session.revokedAt!))),
+    h(
+      "div",
+      {},
+      h("h3", {}, "Ended"),
+      h("p", { class: "from" }, ENDED[session.revocationReason ?? ""] ?? "It was ended"),
+      h("p", { class: "when" }, toTheSecond(session.revokedAt!)),
+    ),
   );
 }
 
 function from({ userAgent, ipAddress }: { userAgent: string | null; ipAddress: string | null }) {
-  return h("p", { class: "from" }, icon(kindOf(userAgent)), h("span", {}, describe(userAgent)), h("span", { class: "address" }, ipAddress ?? "address not recorded"));
+  return h(
+    "p",
+    { class: "from" },
+    icon(kindOf(userAgent)),
+    h("span", {}, describe(userAgent)),
+    h("span", { class: "address" }, ipAddress ?? "address not recorded"),
+  );
 }

@@ -2,7 +2,10 @@
 
 import type { EndReason } from "../client/client.js";
 import "./styles/base.css";
+import "./styles/frame.css";
 import "./styles/parts.css";
+import "./styles/sessions.css";
+import "./styles/forms.css";
 import "./styles/line.css";
 import { client, isSignedOut, overview, type Overview, why } from "./api.js";
 import { byId, focus, h, show } from "./dom.js";
@@ -37,7 +40,7 @@ async function view({ moved = false } = {}) {
   const id = HISTORY.exec(location.hash)?.[1];
   if (id) {
     head();
-    return historyView(id, { signedOut });
+    return historyView(id, { signedOut, named: head });
   }
   await account(moved);
 }
@@ -68,13 +71,19 @@ function whole(found: Overview) {
     { class: "account" },
     h("h1", { tabindex: -1 }, "Your account"),
     h("div", { id: "warnings" }, replayWarnings(found)),
-    h("div", { class: "columns" },
-      h("div", { class: "wider" }, liveSessions(found.sessions, doings), h("div", { id: "ended" }, endedSessions(found.ended))),
-      h("div", {}, h("div", { id: "activity" }, eventList(found.securityEvents, signedOut)),
+    h(
+      "div",
+      { class: "columns" },
+      h("div", {}, liveSessions(found.sessions, doings), h("div", { id: "ended" }, endedSessions(found.ended))),
+      h(
+        "div",
+        {},
+        h("div", { id: "activity" }, eventList(found.securityEvents, signedOut)),
         passwordForm(found.viewer.username, {
           signedOut,
           changed: () => void account(false).then(() => focus(byId("password"))),
-        })),
+        }),
+      ),
     ),
   );
 }
@@ -100,6 +109,8 @@ function head(username?: string) {
   who.replaceChildren(h("span", { class: "username" }, username ?? ""), leave);
 }
 
+const ghost = () => h("div", { class: "card ghost" });
+
 /** As large as what will stand there. */
 const skeleton = () =>
   h(
@@ -107,17 +118,27 @@ const skeleton = () =>
     { class: "account", "aria-busy": "true" },
     h("h1", { tabindex: -1 }, "Your account"),
     h("p", { class: "unseen" }, "Loading your sessions"),
-    h("div", { class: "columns" },
-      h("div", { class: "wider" }, h("div", { class: "head" }, h("h2", {}, "Signed in now")),
-        h("div", { class: "cards" }, h("div", { class: "card ghost" }), h("div", { class: "card ghost" }))),
-      h("div", {}, h("h2", {}, "Recent activity"), h("div", { class: "card ghost" })),
+    h(
+      "div",
+      { class: "columns" },
+      h(
+        "div",
+        {},
+        h(
+          "section",
+          {},
+          h("div", { class: "head" }, h("h2", {}, "Signed in now")),
+          h("div", { class: "cards" }, ghost(), ghost()),
+        ),
+      ),
+      h("div", {}, h("div", { id: "activity" }, h("section", {}, h("h2", {}, "Recent activity"), ghost()))),
     ),
   );
 
 const PATIENCE = 8_000; // milliseconds that somebody who asks for another try is kept waiting for it
 let nextTry: ReturnType<typeof setTimeout>;
 
-/** The page for when there is nothing to show. It tries again by itself, which the client keeps from being too often. */
+/** For when there is nothing to show. It tries again by itself, which the client keeps from being too often. */
 function failure(error: unknown) {
   clearTimeout(nextTry);
   nextTry = setTimeout(() => document.querySelector(".failure") && void start(), 5_000);
@@ -157,6 +178,10 @@ async function start(patience = 0): Promise<void> {
   }
 }
 
+document.querySelector(".skip")?.addEventListener("click", (event) => {
+  event.preventDefault(); // the address tells what is shown
+  focus(byId("main"));
+});
 client.onSessionEnded((reason) => signedOut(reason));
 addEventListener("hashchange", () => signedIn && void view({ moved: true }));
 document.addEventListener("visibilitychange", () => {

@@ -71,7 +71,8 @@ export function passwordForm(username: string, doings: Doings): HTMLElement {
     button,
     h("p", { class: "plain" }, "Every other session ends with the old password."),
   );
-  return h("section", { "aria-labelledby": "password" }, h("h2", { id: "password", tabindex: -1 }, "Change password"), form);
+  const heading = h("h2", { id: "password", tabindex: -1 }, "Change password");
+  return h("section", { "aria-labelledby": "password" }, heading, form);
 }
 
 function strengthMeter(atLeast: number) {

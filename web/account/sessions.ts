@@ -86,7 +86,8 @@ export function liveSessions(first: Page<Session>, doings: Doings): HTMLElement 
   }
 
   put(first);
-  return h("section", { "aria-labelledby": "live-sessions" }, h("div", { class: "head" }, heading, others), list, alone, more);
+  const head = h("div", { class: "head" }, heading, others);
+  return h("section", { "aria-labelledby": "live-sessions" }, head, list, alone, more);
 }
 
 /** Those that were ended before their time, newest end first. */
@@ -115,6 +116,7 @@ export function endedSessions(page: Page<Session>): HTMLElement | null {
 
 function line(session: Session) {
   const replayed = session.revocationReason === "REFRESH_TOKEN_REPLAYED";
+  const reason = ENDED[session.revocationReason ?? ""] ?? "It was ended";
   return h(
     "li",
     { class: replayed ? "grave" : "" },
@@ -123,7 +125,7 @@ function line(session: Session) {
       "div",
       {},
       h("a", { href: `#session/${session.id}` }, session.deviceName),
-      h("p", {}, ENDED[session.revocationReason ?? ""] ?? "It was ended", ", ", ago(session.revokedAt ?? session.lastUsedAt)),
+      h("p", {}, reason, ", ", ago(session.revokedAt ?? session.lastUsedAt)),
     ),
   );
 }
@@ -154,8 +156,12 @@ function warning(session: Session) {
       "div",
       {},
       h("h2", { id: title }, "A session was ended for your safety"),
-      h("p", {}, "The token of ", h("strong", {}, session.deviceName), " was used twice, ", ago(session.revokedAt!), ". ",
-        "Somebody else may have had a copy of it."),
+      h(
+        "p",
+        {},
+        ["The token of ", h("strong", {}, session.deviceName), " was used twice, ", ago(session.revokedAt!), ". "],
+        "Somebody else may have had a copy of it.",
+      ),
       h(
         "p",
         { class: "buttons" },

@@ -7,7 +7,10 @@ const LANGUAGE = navigator.language.startsWith("en") ? navigator.language : "en-
 const RELATIVE = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto" });
 const EXACT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long" });
 const SHORT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
-const THIS_YEAR = new Intl.DateTimeFormat(LANGUAGE, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+const THIS_YEAR = new Intl.DateTimeFormat(LANGUAGE, {
+  ...{ month: "short", day: "numeric" },
+  ...{ hour: "numeric", minute: "2-digit" },
+});
 const PRECISE = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "medium" });
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", 31_557_600],

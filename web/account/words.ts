@@ -8,12 +8,15 @@ export const SIGNED_OUT: Record<EndReason, { title: string; text: string; grave:
   "signed-out": null,
   replayed: {
     title: "This session was ended for your safety",
-    text: "Its token was used twice, so somebody else may have had a copy. Sign in to see what happened, and change your password if you do not recognise it.",
+    text:
+      "Its token was used twice, so somebody else may have had a copy. Sign in to see what happened, and change your " +
+      "password if you do not recognise it.",
     grave: true,
   },
   revoked: {
     title: "This session was ended",
-    text: "You ended it from another device, the password was changed, or an administrator ended it. Sign in to continue.",
+    text:
+      "You ended it from another device, the password was changed, or an administrator ended it. Sign in to continue.",
     grave: false,
   },
   expired: {
