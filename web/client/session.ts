@@ -31,6 +31,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
   const rest = backoff();
   let access: Access | null = null;
   let known: string | null = null; // the ID of the session that this tab takes to be alive
+  let over: string | null = null; // of the last that it has seen end: what another tab stored may arrive late
   let flight: Promise<string | null> | null = null;
   let arrived = () => {};
   let timer: ReturnType<typeof setTimeout>;
@@ -71,6 +72,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
 
   /** Forgets the session, if this tab knows of it, and says why. */
   function finish(id: string, reason: EndReason) {
+    over = id;
     if (known !== id) return;
     known = access = null;
     for (const listener of [...listeners]) {
@@ -87,7 +89,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
   /** The session in storage, if it is alive. */
   async function current(): Promise<Stored | null> {
     const stored = await vault.read();
-    if (stored && !stored.ended) {
+    if (stored && !stored.ended && stored.id !== over) {
       known = stored.id;
       return stored;
     }

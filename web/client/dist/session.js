@@ -26,6 +26,7 @@ export function openSession(service, vault, name) {
     const rest = backoff();
     let access = null;
     let known = null; // the ID of the session that this tab takes to be alive
+    let over = null; // of the last that it has seen end: what another tab stored may arrive late
     let flight = null;
     let arrived = () => { };
     let timer;
@@ -71,6 +72,7 @@ export function openSession(service, vault, name) {
     }
     /** Forgets the session, if this tab knows of it, and says why. */
     function finish(id, reason) {
+        over = id;
         if (known !== id)
             return;
         known = access = null;
@@ -88,7 +90,7 @@ export function openSession(service, vault, name) {
     /** The session in storage, if it is alive. */
     async function current() {
         const stored = await vault.read();
-        if (stored && !stored.ended) {
+        if (stored && !stored.ended && stored.id !== over) {
             known = stored.id;
             return stored;
         }
