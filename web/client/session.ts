@@ -42,11 +42,12 @@ export function openSession(service: Service, vault: Vault, name: string) {
     } else if ("have" in message) {
       const { have, login } = message;
       if (login) known = have.id;
-      if (login || (have.id === known && !(have.left <= (access?.now().left ?? 0)))) adopt(received(have));
-    } else if ("rest" in message) {
-      rest.rest(message.rest, message.failures);
+      const better = login === false || have.left > (access?.now().left ?? 0);
+      if (login || (have.id === known && have.token !== access?.token && better)) adopt(received(have));
     } else {
-      finish(message.ended, message.reason);
+      if ("rest" in message) rest.rest(message.rest, message.failures);
+      else finish(message.ended, message.reason);
+      arrived();
     }
   });
 
@@ -111,7 +112,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
     await vault.write(refreshToken ? { id, mark, token: refreshToken } : { id, mark });
     known = id;
     adopt(received({ id, mark, token: accessToken, left: 1000 * expiresIn }, age));
-    tell(login ? { have: access!.now(), login } : { have: access!.now() });
+    tell({ have: access!.now(), login });
     return accessToken;
   }
 
@@ -147,7 +148,8 @@ export function openSession(service: Service, vault: Vault, name: string) {
       }
       if (rest.left()) await sleep(rest.left());
       try {
-        return await exclusively(name, () => attempt(stale));
+        const token = await exclusively(name, (waited) => attempt(waited, stale));
+        if (token !== undefined) return token;
       } catch (error) {
         rest.fail(error);
         tell(rest.now());
@@ -155,17 +157,17 @@ export function openSession(service: Service, vault: Vault, name: string) {
     }
   }
 
-  async function attempt(stale?: string): Promise<string | null> {
+  /** As `refresh`, by one request at most; undefined where another tab's has just failed. */
+  async function attempt(waited: boolean, stale?: string): Promise<string | null | undefined> {
     let stored = await current();
     if (!stored || better(stale)) return better(stale);
-    if (!stored.key) {
-      // The others are asked first. Meanwhile what they wrote last gets here too.
-      tell({ ask: stored.id });
-      const patience = access && access.mark !== stored.mark ? JUST_REFRESHED : ANY_OTHERS;
-      await Promise.race([sleep(patience), new Promise<void>((resolve) => (arrived = resolve))]);
-      stored = await current();
-      if (!stored || better(stale)) return better(stale);
-    }
+    // The others are asked first. Meanwhile what they wrote last gets here too: storage does not keep up with locks.
+    tell({ ask: stored.id });
+    const patience = waited || (access && access.mark !== stored.mark) ? JUST_REFRESHED : ANY_OTHERS;
+    await Promise.race([sleep(patience), new Promise<void>((resolve) => (arrived = resolve))]);
+    stored = await current();
+    if (!stored || better(stale)) return better(stale);
+    if (rest.left()) return undefined;
     // From here on to the request nothing waits: who was frozen meanwhile has read what others did.
     const { id, mark, token, key = random() } = stored;
     await vault.write({ ...stored, key });

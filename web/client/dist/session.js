@@ -39,14 +39,16 @@ export function openSession(service, vault, name) {
             const { have, login } = message;
             if (login)
                 known = have.id;
-            if (login || (have.id === known && !(have.left <= (access?.now().left ?? 0))))
+            const better = login === false || have.left > (access?.now().left ?? 0);
+            if (login || (have.id === known && have.token !== access?.token && better))
                 adopt(received(have));
         }
-        else if ("rest" in message) {
-            rest.rest(message.rest, message.failures);
-        }
         else {
-            finish(message.ended, message.reason);
+            if ("rest" in message)
+                rest.rest(message.rest, message.failures);
+            else
+                finish(message.ended, message.reason);
+            arrived();
         }
     });
     function adopt(next) {
@@ -111,7 +113,7 @@ export function openSession(service, vault, name) {
         await vault.write(refreshToken ? { id, mark, token: refreshToken } : { id, mark });
         known = id;
         adopt(received({ id, mark, token: accessToken, left: 1000 * expiresIn }, age));
-        tell(login ? { have: access.now(), login } : { have: access.now() });
+        tell({ have: access.now(), login });
         return accessToken;
     }
     /** What this tab has, or was just given by another, if it is better than the stale one. */
@@ -148,7 +150,9 @@ export function openSession(service, vault, name) {
             if (rest.left())
                 await sleep(rest.left());
             try {
-                return await exclusively(name, () => attempt(stale));
+                const token = await exclusively(name, (waited) => attempt(waited, stale));
+                if (token !== undefined)
+                    return token;
             }
             catch (error) {
                 rest.fail(error);
@@ -156,19 +160,20 @@ export function openSession(service, vault, name) {
             }
         }
     }
-    async function attempt(stale) {
+    /** As `refresh`, by one request at most; undefined where another tab's has just failed. */
+    async function attempt(waited, stale) {
         let stored = await current();
         if (!stored || better(stale))
             return better(stale);
-        if (!stored.key) {
-            // The others are asked first. Meanwhile what they wrote last gets here too.
-            tell({ ask: stored.id });
-            const patience = access && access.mark !== stored.mark ? JUST_REFRESHED : ANY_OTHERS;
-            await Promise.race([sleep(patience), new Promise((resolve) => (arrived = resolve))]);
-            stored = await current();
-            if (!stored || better(stale))
-                return better(stale);
-        }
+        // The others are asked first. Meanwhile what they wrote last gets here too: storage does not keep up with locks.
+        tell({ ask: stored.id });
+        const patience = waited || (access && access.mark !== stored.mark) ? JUST_REFRESHED : ANY_OTHERS;
+        await Promise.race([sleep(patience), new Promise((resolve) => (arrived = resolve))]);
+        stored = await current();
+        if (!stored || better(stale))
+            return better(stale);
+        if (rest.left())
+            return undefined;
         // From here on to the request nothing waits: who was frozen meanwhile has read what others did.
         const { id, mark, token, key = random() } = stored;
         await vault.write({ ...stored, key });
