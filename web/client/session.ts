@@ -157,7 +157,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
     }
   }
 
-  /** As `refresh`, by one request at most; undefined where another tab's has just failed. */
+  /** As `refresh`, by one request at most; undefined where another tab's has come, or failed, meanwhile. */
   async function attempt(waited: boolean, stale?: string): Promise<string | null | undefined> {
     let stored = await current();
     if (!stored || better(stale)) return better(stale);
@@ -176,11 +176,8 @@ export function openSession(service: Service, vault: Vault, name: string) {
     const outcome = await call(service, "refreshToken", REFRESH, input);
 
     const now = await current();
-    if (now?.mark !== mark) {
-      // Somebody was faster, who took this tab for frozen. What they stored holds.
-      if (!now) return null;
-      throw new Error("Another tab has refreshed meanwhile.");
-    }
+    // Somebody was faster, who took this tab for frozen. What they stored holds.
+    if (now?.mark !== mark) return now ? undefined : null;
     if (outcome.tokens) return keep(outcome, age);
     const reason = ENDS[outcome.__typename];
     if (!reason) throw new GraphQLFailure([{ message: outcome.message ?? outcome.__typename }], 429, outcome.retryAfter);

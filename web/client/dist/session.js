@@ -160,7 +160,7 @@ export function openSession(service, vault, name) {
             }
         }
     }
-    /** As `refresh`, by one request at most; undefined where another tab's has just failed. */
+    /** As `refresh`, by one request at most; undefined where another tab's has come, or failed, meanwhile. */
     async function attempt(waited, stale) {
         let stored = await current();
         if (!stored || better(stale))
@@ -181,12 +181,9 @@ export function openSession(service, vault, name) {
         const input = token ? { refreshToken: token, idempotencyKey: key } : { idempotencyKey: key };
         const outcome = await call(service, "refreshToken", REFRESH, input);
         const now = await current();
-        if (now?.mark !== mark) {
-            // Somebody was faster, who took this tab for frozen. What they stored holds.
-            if (!now)
-                return null;
-            throw new Error("Another tab has refreshed meanwhile.");
-        }
+        // Somebody was faster, who took this tab for frozen. What they stored holds.
+        if (now?.mark !== mark)
+            return now ? undefined : null;
         if (outcome.tokens)
             return keep(outcome, age);
         const reason = ENDS[outcome.__typename];
