@@ -11,6 +11,14 @@ from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, NO_LOCKS, FrontEnd,
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TABS, REQUESTS = 10, 20
+LEASE = """(ms) => new Promise((resolve) => {
+    indexedDB.open("kindred").onsuccess = ({target: {result: db}}) => {
+        const [name] = Object.keys(localStorage).filter((name) => name.startsWith("kindred "));
+        const transaction = db.transaction("leases", "readwrite");
+        transaction.objectStore("leases").put({owner: "a tab that crashed", until: Date.now() + ms}, name);
+        transaction.oncomplete = () => { db.close(); resolve() };
+    };
+})"""
 
 
 def longer(asked: Asked, answered: Answer) -> Answer:
@@ -71,6 +79,17 @@ async def test_a_tab_that_holds_the_lock_and_is_stuck_does_not_keep_the_others_w
     name = await stuck.evaluate("Object.keys(localStorage).find((name) => name.startsWith('kindred '))")
     await stuck.evaluate("(name) => void navigator.locks.request(name, () => new Promise(() => {}))", name)
     await site.load(tab)
+    assert await site.is_signed_in(tab)
+    assert site.relay.count("refreshToken") == 1
+
+
+@ANY_DELIVERY
+@pytest.mark.parametrize("until", [1_000, 3_600_000], ids=["soon", "by-a-clock-since-put-back"])
+async def test_a_lease_of_a_tab_that_is_gone_does_not_keep_the_others_waiting(site: FrontEnd, until: int) -> None:
+    """Where there are no Web Locks, which end with their tab."""
+    _, tab = await site.signed_in(NO_LOCKS)
+    await site.load(tab)
+    await tab.evaluate(LEASE, until)
     assert await site.is_signed_in(tab)
     assert site.relay.count("refreshToken") == 1
 
