@@ -12,7 +12,7 @@ from playwright.async_api import Browser, async_playwright
 from auth.clock import SystemClock
 from tests.support.relay import relaying
 from tests.support.servers import backstage
-from tests.web.front_end import FrontEnd, Servers, servers_in
+from tests.web.front_end import DELIVERIES, FrontEnd, Servers, servers_in
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # As root there is no sandbox to be had. The others keep it from calling home.
@@ -66,7 +66,7 @@ async def one_browser() -> AsyncIterator[Browser]:
         yield browser
 
 
-@pytest_asyncio.fixture(params=["body"], loop_scope="session")
+@pytest_asyncio.fixture(params=DELIVERIES, loop_scope="session")
 async def site(
     request: pytest.FixtureRequest, one_browser: Browser, servers: Servers, password_hash: str
 ) -> AsyncIterator[FrontEnd]:

@@ -132,6 +132,7 @@ async def test_each_refusal_is_a_reason(site: FrontEnd, refusal: str, reason: st
     assert await late.evaluate("ended") == []
 
 
+@ANY_DELIVERY
 async def test_a_tab_follows_the_one_in_which_somebody_signs_in(site: FrontEnd) -> None:
     """There is one session to a browser; a newer one takes the place of the older, and neither has ended."""
     profile, tab = await site.signed_in()

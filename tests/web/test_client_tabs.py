@@ -5,12 +5,20 @@ import asyncio
 import pytest
 
 from tests.support.relay import Answer, Asked
-from tests.web.front_end import HIDDEN, HURRY, NO_LOCKS, FrontEnd, eventually, until
+from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, NO_LOCKS, FrontEnd, eventually, until
 
 # The browser is shared, and so is the loop that it is driven from.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TABS, REQUESTS = 10, 20
+LEASE = """(ms) => new Promise((resolve) => {
+    indexedDB.open("kindred").onsuccess = ({target: {result: db}}) => {
+        const [name] = Object.keys(localStorage).filter((name) => name.startsWith("kindred "));
+        const transaction = db.transaction("leases", "readwrite");
+        transaction.objectStore("leases").put({owner: "a tab that crashed", until: Date.now() + ms}, name);
+        transaction.oncomplete = () => { db.close(); resolve() };
+    };
+})"""
 
 
 def longer(asked: Asked, answered: Answer) -> Answer:
@@ -50,6 +58,7 @@ async def test_a_tab_gets_the_access_token_from_another(site: FrontEnd) -> None:
     assert site.relay.count("refreshToken") == 1
 
 
+@ANY_DELIVERY
 async def test_a_tab_that_shows_nothing_new_hears_of_a_sign_in_elsewhere(site: FrontEnd) -> None:
     """It was there before."""
     profile = await site.profile()
@@ -61,6 +70,7 @@ async def test_a_tab_that_shows_nothing_new_hears_of_a_sign_in_elsewhere(site: F
     assert site.relay.count("refreshToken") == 0
 
 
+@ANY_DELIVERY
 async def test_a_tab_that_holds_the_lock_and_is_stuck_does_not_keep_the_others_waiting(site: FrontEnd) -> None:
     """As one that a phone has put to sleep in the middle."""
     profile, tab = await site.signed_in(HURRY)
@@ -73,6 +83,18 @@ async def test_a_tab_that_holds_the_lock_and_is_stuck_does_not_keep_the_others_w
     assert site.relay.count("refreshToken") == 1
 
 
+@ANY_DELIVERY
+@pytest.mark.parametrize("until", [1_000, 3_600_000], ids=["soon", "by-a-clock-since-put-back"])
+async def test_a_lease_of_a_tab_that_is_gone_does_not_keep_the_others_waiting(site: FrontEnd, until: int) -> None:
+    """Where there are no Web Locks, which end with their tab."""
+    _, tab = await site.signed_in(NO_LOCKS)
+    await site.load(tab)
+    await tab.evaluate(LEASE, until)
+    assert await site.is_signed_in(tab)
+    assert site.relay.count("refreshToken") == 1
+
+
+@ANY_DELIVERY
 async def test_access_tokens_are_refreshed_ahead_of_expiry_where_somebody_may_be_looking(site: FrontEnd) -> None:
     site.relay.to = site.servers.fleeting.port
     _, tab = await site.signed_in()
@@ -82,6 +104,7 @@ async def test_access_tokens_are_refreshed_ahead_of_expiry_where_somebody_may_be
     assert await site.is_signed_in(tab)
 
 
+@ANY_DELIVERY
 async def test_a_page_that_nobody_sees_refreshes_nothing_until_it_is_seen(site: FrontEnd) -> None:
     """Or a forgotten tab would keep its session alive for ever."""
     site.relay.to = site.servers.fleeting.port

@@ -61,6 +61,7 @@ async def test_a_failure_ends_nothing_and_is_not_asked_for_in_a_loop(site: Front
     assert await site.is_signed_in(tab)
 
 
+@ANY_DELIVERY
 @pytest.mark.parametrize(
     "failure",
     [answer(503, Retry_After="60"), answer(200, json.dumps({"data": {"refreshToken": SLOW_DOWN}}), **JSON)],
@@ -94,7 +95,7 @@ async def test_a_page_that_is_looked_at_comes_back_by_itself(site: FrontEnd) -> 
 @ANY_DELIVERY
 async def test_an_access_token_serves_while_it_lasts_and_the_service_is_away(site: FrontEnd) -> None:
     """Refreshing ahead of expiry is no reason to fail before it."""
-    _, tab = await site.signed_in(HIDDEN, "window.ahead = 0", AHEAD)
+    _, tab = await site.signed_in(HIDDEN, HURRY, "window.ahead = 0", AHEAD)
     site.relay.before = lambda asked: failing(asked, answer(503))
     await tab.evaluate("window.ahead = 14 * 60_000")
     assert await site.is_signed_in(tab)
@@ -103,7 +104,7 @@ async def test_an_access_token_serves_while_it_lasts_and_the_service_is_away(sit
     assert await tab.evaluate("kindred.getAccessToken().catch((error) => error instanceof Error)") is True
 
 
-AHEAD = "const now = Date.now; Date.now = () => now() + window.ahead"
+AHEAD = "const today = Date.now; Date.now = () => today() + window.ahead"
 HOURS = 3_600_000
 
 
@@ -129,6 +130,7 @@ async def test_a_clock_that_is_put_right_costs_one_refresh_at_most(site: FrontEn
     assert site.relay.count("refreshToken") == (1 if jump > 0 else 0)
 
 
+@ANY_DELIVERY
 async def test_a_request_that_stays_refused_is_repeated_once(site: FrontEnd) -> None:
     """Whatever the reason, one refresh and one repetition is all that a refusal costs."""
     _, tab = await site.signed_in()

@@ -7,23 +7,27 @@ import { limit, sleep, stopwatch } from "./time.js";
 // a debugger. It reads storage anew before it sends anything, so it may be passed over.
 const PATIENCE = 15_000;
 
+/** Work to be done alone; `waited` if another tab's went before it. */
+type Work<T> = (waited: boolean) => Promise<T>;
+
 /** Does the work while no other tab does work of that name. */
-export async function exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
+export async function exclusively<T>(name: string, work: Work<T>): Promise<T> {
   const locks = globalThis.navigator?.locks; // only in a secure context, and not in every browser
   if (!locks) return leased(name, work);
   const { signal, lift } = limit(PATIENCE);
   let granted = false;
-  const grant = () => {
+  const grant = (waited: boolean) => {
     granted = true;
-    lift();
-    return work();
+    return work(waited);
   };
   try {
-    return await locks.request(name, { signal }, grant);
+    const done = await locks.request(name, { ifAvailable: true }, async (lock) => lock && [await grant(false)]);
+    return done ? (done[0] as T) : await locks.request(name, { signal }, () => grant(true));
   } catch (error) {
     if (granted) throw error;
+    return signal.aborted ? await locks.request(name, { steal: true }, () => work(true)) : leased(name, work);
+  } finally {
     lift();
-    return signal.aborted ? await locks.request(name, { steal: true }, grant) : leased(name, work);
   }
 }
 
@@ -33,21 +37,23 @@ interface Lease {
 }
 
 /** The same by a lease with an end. It is in IndexedDB, whose transactions no other tab can come between. */
-async function leased<T>(name: string, work: () => Promise<T>): Promise<T> {
-  if (!globalThis.indexedDB) return work(); // no browser, so no tabs
+async function leased<T>(name: string, work: Work<T>): Promise<T> {
+  if (!globalThis.indexedDB) return work(false); // no browser, so no tabs
   const owner = random();
-  const waited = stopwatch();
+  let waited = false;
+  const time = stopwatch();
   const claim = (held?: Lease) => {
     const left = held ? held.until - Date.now() : 0;
     // More than was ever asked for: the clock has been put back since.
     return left > 0 && left <= PATIENCE ? held : { owner, until: Date.now() + PATIENCE };
   };
   while ((await changed(name, claim))?.owner !== owner) {
-    if (waited() > 2 * PATIENCE) throw new Error("Other tabs are in the way.");
+    waited = true;
+    if (time() > 2 * PATIENCE) throw new Error("Other tabs are in the way.");
     await sleep(30 + 40 * Math.random());
   }
   try {
-    return await work();
+    return await work(waited);
   } finally {
     await changed(name, (held) => (held?.owner === owner ? undefined : held)).catch(() => {});
   }

@@ -31,6 +31,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
   const rest = backoff();
   let access: Access | null = null;
   let known: string | null = null; // the ID of the session that this tab takes to be alive
+  let over: string | null = null; // of the last that it has seen end: what another tab stored may arrive late
   let flight: Promise<string | null> | null = null;
   let arrived = () => {};
   let timer: ReturnType<typeof setTimeout>;
@@ -41,11 +42,12 @@ export function openSession(service: Service, vault: Vault, name: string) {
     } else if ("have" in message) {
       const { have, login } = message;
       if (login) known = have.id;
-      if (login || (have.id === known && !(have.left <= (access?.now().left ?? 0)))) adopt(received(have));
-    } else if ("rest" in message) {
-      rest.rest(message.rest, message.failures);
+      const better = login === false || have.left > (access?.now().left ?? 0);
+      if (login || (have.id === known && have.token !== access?.token && better)) adopt(received(have));
     } else {
-      finish(message.ended, message.reason);
+      if ("rest" in message) rest.rest(message.rest, message.failures);
+      else finish(message.ended, message.reason);
+      arrived();
     }
   });
 
@@ -71,6 +73,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
 
   /** Forgets the session, if this tab knows of it, and says why. */
   function finish(id: string, reason: EndReason) {
+    over = id;
     if (known !== id) return;
     known = access = null;
     for (const listener of [...listeners]) {
@@ -87,7 +90,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
   /** The session in storage, if it is alive. */
   async function current(): Promise<Stored | null> {
     const stored = await vault.read();
-    if (stored && !stored.ended) {
+    if (stored && !stored.ended && stored.id !== over) {
       known = stored.id;
       return stored;
     }
@@ -109,7 +112,7 @@ export function openSession(service: Service, vault: Vault, name: string) {
     await vault.write(refreshToken ? { id, mark, token: refreshToken } : { id, mark });
     known = id;
     adopt(received({ id, mark, token: accessToken, left: 1000 * expiresIn }, age));
-    tell(login ? { have: access!.now(), login } : { have: access!.now() });
+    tell({ have: access!.now(), login });
     return accessToken;
   }
 
@@ -145,7 +148,8 @@ export function openSession(service: Service, vault: Vault, name: string) {
       }
       if (rest.left()) await sleep(rest.left());
       try {
-        return await exclusively(name, () => attempt(stale));
+        const token = await exclusively(name, (waited) => attempt(waited, stale));
+        if (token !== undefined) return token;
       } catch (error) {
         rest.fail(error);
         tell(rest.now());
@@ -153,17 +157,17 @@ export function openSession(service: Service, vault: Vault, name: string) {
     }
   }
 
-  async function attempt(stale?: string): Promise<string | null> {
+  /** As `refresh`, by one request at most; undefined where another tab's has come, or failed, meanwhile. */
+  async function attempt(waited: boolean, stale?: string): Promise<string | null | undefined> {
     let stored = await current();
     if (!stored || better(stale)) return better(stale);
-    if (!stored.key) {
-      // The others are asked first. Meanwhile what they wrote last gets here too.
-      tell({ ask: stored.id });
-      const patience = access && access.mark !== stored.mark ? JUST_REFRESHED : ANY_OTHERS;
-      await Promise.race([sleep(patience), new Promise<void>((resolve) => (arrived = resolve))]);
-      stored = await current();
-      if (!stored || better(stale)) return better(stale);
-    }
+    // The others are asked first. Meanwhile what they wrote last gets here too: storage does not keep up with locks.
+    tell({ ask: stored.id });
+    const patience = waited || (access && access.mark !== stored.mark) ? JUST_REFRESHED : ANY_OTHERS;
+    await Promise.race([sleep(patience), new Promise<void>((resolve) => (arrived = resolve))]);
+    stored = await current();
+    if (!stored || better(stale)) return better(stale);
+    if (rest.left()) return undefined;
     // From here on to the request nothing waits: who was frozen meanwhile has read what others did.
     const { id, mark, token, key = random() } = stored;
     await vault.write({ ...stored, key });
@@ -172,11 +176,8 @@ export function openSession(service: Service, vault: Vault, name: string) {
     const outcome = await call(service, "refreshToken", REFRESH, input);
 
     const now = await current();
-    if (now?.mark !== mark) {
-      // Somebody was faster, who took this tab for frozen. What they stored holds.
-      if (!now) return null;
-      throw new Error("Another tab has refreshed meanwhile.");
-    }
+    // Somebody was faster, who took this tab for frozen. What they stored holds.
+    if (now?.mark !== mark) return now ? undefined : null;
     if (outcome.tokens) return keep(outcome, age);
     const reason = ENDS[outcome.__typename];
     if (!reason) throw new GraphQLFailure([{ message: outcome.message ?? outcome.__typename }], 429, outcome.retryAfter);

@@ -6,7 +6,7 @@ import type { EndReason } from "./contract.js";
 export type Message =
   /** Who has an access token of this session? */
   | { ask: string }
-  /** Here is one; with `login`, of a session that just began. */
+  /** Here is one. `login` is there if it is news: whether its session is, too. */
   | { have: Token; login?: boolean }
   /** The service is not to be asked for so many milliseconds. */
   | { rest: number; failures: number }

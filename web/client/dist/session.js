@@ -26,6 +26,7 @@ export function openSession(service, vault, name) {
     const rest = backoff();
     let access = null;
     let known = null; // the ID of the session that this tab takes to be alive
+    let over = null; // of the last that it has seen end: what another tab stored may arrive late
     let flight = null;
     let arrived = () => { };
     let timer;
@@ -38,14 +39,16 @@ export function openSession(service, vault, name) {
             const { have, login } = message;
             if (login)
                 known = have.id;
-            if (login || (have.id === known && !(have.left <= (access?.now().left ?? 0))))
+            const better = login === false || have.left > (access?.now().left ?? 0);
+            if (login || (have.id === known && have.token !== access?.token && better))
                 adopt(received(have));
         }
-        else if ("rest" in message) {
-            rest.rest(message.rest, message.failures);
-        }
         else {
-            finish(message.ended, message.reason);
+            if ("rest" in message)
+                rest.rest(message.rest, message.failures);
+            else
+                finish(message.ended, message.reason);
+            arrived();
         }
     });
     function adopt(next) {
@@ -71,6 +74,7 @@ export function openSession(service, vault, name) {
     }
     /** Forgets the session, if this tab knows of it, and says why. */
     function finish(id, reason) {
+        over = id;
         if (known !== id)
             return;
         known = access = null;
@@ -88,7 +92,7 @@ export function openSession(service, vault, name) {
     /** The session in storage, if it is alive. */
     async function current() {
         const stored = await vault.read();
-        if (stored && !stored.ended) {
+        if (stored && !stored.ended && stored.id !== over) {
             known = stored.id;
             return stored;
         }
@@ -109,7 +113,7 @@ export function openSession(service, vault, name) {
         await vault.write(refreshToken ? { id, mark, token: refreshToken } : { id, mark });
         known = id;
         adopt(received({ id, mark, token: accessToken, left: 1000 * expiresIn }, age));
-        tell(login ? { have: access.now(), login } : { have: access.now() });
+        tell({ have: access.now(), login });
         return accessToken;
     }
     /** What this tab has, or was just given by another, if it is better than the stale one. */
@@ -146,7 +150,9 @@ export function openSession(service, vault, name) {
             if (rest.left())
                 await sleep(rest.left());
             try {
-                return await exclusively(name, () => attempt(stale));
+                const token = await exclusively(name, (waited) => attempt(waited, stale));
+                if (token !== undefined)
+                    return token;
             }
             catch (error) {
                 rest.fail(error);
@@ -154,19 +160,20 @@ export function openSession(service, vault, name) {
             }
         }
     }
-    async function attempt(stale) {
+    /** As `refresh`, by one request at most; undefined where another tab's has come, or failed, meanwhile. */
+    async function attempt(waited, stale) {
         let stored = await current();
         if (!stored || better(stale))
             return better(stale);
-        if (!stored.key) {
-            // The others are asked first. Meanwhile what they wrote last gets here too.
-            tell({ ask: stored.id });
-            const patience = access && access.mark !== stored.mark ? JUST_REFRESHED : ANY_OTHERS;
-            await Promise.race([sleep(patience), new Promise((resolve) => (arrived = resolve))]);
-            stored = await current();
-            if (!stored || better(stale))
-                return better(stale);
-        }
+        // The others are asked first. Meanwhile what they wrote last gets here too: storage does not keep up with locks.
+        tell({ ask: stored.id });
+        const patience = waited || (access && access.mark !== stored.mark) ? JUST_REFRESHED : ANY_OTHERS;
+        await Promise.race([sleep(patience), new Promise((resolve) => (arrived = resolve))]);
+        stored = await current();
+        if (!stored || better(stale))
+            return better(stale);
+        if (rest.left())
+            return undefined;
         // From here on to the request nothing waits: who was frozen meanwhile has read what others did.
         const { id, mark, token, key = random() } = stored;
         await vault.write({ ...stored, key });
@@ -174,12 +181,9 @@ export function openSession(service, vault, name) {
         const input = token ? { refreshToken: token, idempotencyKey: key } : { idempotencyKey: key };
         const outcome = await call(service, "refreshToken", REFRESH, input);
         const now = await current();
-        if (now?.mark !== mark) {
-            // Somebody was faster, who took this tab for frozen. What they stored holds.
-            if (!now)
-                return null;
-            throw new Error("Another tab has refreshed meanwhile.");
-        }
+        // Somebody was faster, who took this tab for frozen. What they stored holds.
+        if (now?.mark !== mark)
+            return now ? undefined : null;
         if (outcome.tokens)
             return keep(outcome, age);
         const reason = ENDS[outcome.__typename];

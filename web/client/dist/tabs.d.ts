@@ -5,7 +5,7 @@ export type Message =
 {
     ask: string;
 }
-/** Here is one; with `login`, of a session that just began. */
+/** Here is one. `login` is there if it is news: whether its session is, too. */
  | {
     have: Token;
     login?: boolean;
