@@ -9,7 +9,7 @@ from auth.entropy import Entropy
 from auth.events import Recorder, event
 from auth.names import clean_email, clean_username, username_key
 from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, TooManyAttempts, WeakPassword, WrongCredentials
-from auth.passwords import Hasher, normalize_password
+from auth.passwords import Hasher, Judged, normalize_password
 from auth.sessions import Unauthenticated, end
 from auth.throttle import Guess, Throttle
 from db import families, security_events, usernames, users
@@ -158,6 +158,14 @@ class Accounts:
         )
         return WrongCredentials() if revoked is None else PasswordSet(revoked)
 
+    async def check_password(self, current: TokenFamily, password: str) -> Judged:
+        """What a password would be worth as the next one of whoever asks. Raises `Unauthenticated`, `HashingBusy`."""
+        with self.hasher.only_check(), self.hasher.place():
+            user = await self.get(current.user_id)
+            if user is None:
+                raise Unauthenticated
+            return await self._judge(password, user.username)
+
     @retried(idempotent=False)
     async def _store_password(
         self,
@@ -209,10 +217,13 @@ class Accounts:
             return await security_events.page(conn, user_id, after=after, limit=limit)
 
     async def _weakness(self, password: str, username: str) -> str | None:
+        return (await self._judge(password, username)).weakness
+
+    async def _judge(self, password: str, username: str) -> Judged:
         normalized = normalize_password(password)
         if normalized is None:
-            return "The password is empty, or longer than 1,024 bytes."
-        return await self.hasher.weakness(normalized, at_least=self.password_min_length, known=(username,))
+            return Judged(0, "The password is empty, or longer than 1,024 bytes.")
+        return await self.hasher.judge(normalized, at_least=self.password_min_length, known=(username,))
 
     async def _hash(self, password: str) -> str:
         return await self.hasher.hash(normalize_password(password) or "")

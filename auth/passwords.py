@@ -37,6 +37,8 @@ _MOST_MEMORY, _MOST_PASSES, _MOST_LANES, _MOST_ROUNDS = 256 * 1024, 16, 16, 14
 
 # zxcvbn's estimate of the guesses that an attacker needs; eight random characters have just that many.
 _ENOUGH_GUESSES = 10**8
+# From how many guesses on a password has a strength of 1, 2, 3 and 4. It will do from 2 on.
+_STRENGTHS = (10**4, _ENOUGH_GUESSES, 10**10, 10**12)
 # zxcvbn refuses more, and takes longer than linear time; what 72 characters have is enough to judge by.
 _JUDGED_CHARACTERS = 72
 
@@ -51,6 +53,14 @@ class Verified:
 
     matches: bool
     newer_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a password is worth: 0 to 4, and below 2 why it will not do, as a sentence for a person."""
+
+    strength: int
+    weakness: str | None = None
 
 
 def normalize_password(password: str) -> str | None:
@@ -106,6 +116,7 @@ class Hasher:
         self.threads = threads or os.cpu_count() or 1
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="hashing", initializer=_yield_to_others)
         self._taken = 0
+        self._checking = False
         # Compared with when there is nobody of that name, so that it takes as long as when there is. Made here,
         # which also shows before the first sign-in that this machine can hash and verify (CRED-02).
         self._nobodys = hash_password("nobody has this password")
@@ -121,12 +132,12 @@ class Hasher:
         """Hash a normalized password."""
         return await self._run(lambda: hash_password(password))
 
-    async def weakness(self, password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:
-        """Why a normalized password will not do, as a sentence for a person; None if it will.
+    async def judge(self, password: str, *, at_least: int, known: tuple[str, ...]) -> Judged:
+        """What a normalized password is worth.
 
         `known` are words that an attacker would try first, such as the username.
         """
-        return await self._run(lambda: weakness(password, at_least=at_least, known=known))
+        return await self._run(lambda: judge(password, at_least=at_least, known=known))
 
     @property
     def places(self) -> tuple[int, int]:
@@ -148,6 +159,20 @@ class Hasher:
         finally:
             self._taken -= 1
 
+    @contextmanager
+    def only_check(self) -> Iterator[None]:
+        """The one place of a password that is judged for advice alone. Raises `HashingBusy` where it is taken.
+
+        Whoever is signed in may ask for advice, and of some passwords it takes two seconds.
+        """
+        if self._checking:
+            raise HashingBusy
+        self._checking = True
+        try:
+            yield
+        finally:
+            self._checking = False
+
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
@@ -163,12 +188,13 @@ def _yield_to_others() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 10)
 
 
-def weakness(password: str, *, at_least: int, known: tuple[str, ...]) -> str | None:
-    """Why a normalized password will not do, as a sentence for a person; None if it will (ASVS 6.2.1, 6.2.4)."""
+def judge(password: str, *, at_least: int, known: tuple[str, ...]) -> Judged:
+    """What a normalized password is worth (ASVS 6.2.1, 6.2.4)."""
     if len(password) < at_least:
-        return f"The password must have at least {at_least} characters."
+        return Judged(0, f"The password must have at least {at_least} characters.")
     judged = zxcvbn(password[:_JUDGED_CHARACTERS], user_inputs=["kindred", *known])
+    strength = sum(judged["guesses"] >= guesses for guesses in _STRENGTHS)
     if judged["guesses"] >= _ENOUGH_GUESSES:
-        return None
+        return Judged(strength)
     why = judged["feedback"]["warning"] or "It would be guessed in a short time."
-    return f"The password is too easy to guess. {why}"
+    return Judged(strength, f"The password is too easy to guess. {why}")

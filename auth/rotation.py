@@ -92,14 +92,15 @@ class Rotation:
                 return Rotated(self.minting.pair(family, successor, now), family, repeated=True)
             if family.token_digest == digest(presented.jti):  # unspent: only the pace was in the way
                 return TooManyAttempts(self.pace.wait(family.busy_until, now))
-            await self._end(conn, family, origin, now)
+            await self._end(conn, family, presented.generation, origin, now)
             return Replayed(user_id, family_id)  # returned, not raised: the revocation commits before anybody is told
 
-    async def _end(self, conn: Connection, family: TokenFamily, origin: Origin, now: datetime) -> None:
+    async def _end(self, conn: Connection, family: TokenFamily, generation: int, origin: Origin, now: datetime) -> None:
         reason, kind = RevocationReason.REFRESH_TOKEN_REPLAYED, SecurityEventKind.REFRESH_TOKEN_REPLAYED
         # One event for one end: of many replays at once, the one whose UPDATE found the family live records it.
         for family_id in await families.revoke(conn, family.user_id, now=now, reason=reason, only=family.id):
-            replay = event(self.entropy, family.user_id, kind, now, origin, family_id=family_id)
+            # Which token two parties held, for the owner to see.
+            replay = event(self.entropy, family.user_id, kind, now, origin, family_id=family_id, detail=str(generation))
             await self.recorder.add(conn, [replay])
 
     def _too_late(self, keyless: bool, family: TokenFamily, now: datetime) -> bool:

@@ -157,6 +157,9 @@ class Settings(BaseSettings):
         description="The server that takes mail to owners: `smtp://USER:PASSWORD@HOST:587` with STARTTLS, or `smtps://`.",
     )
     mail_from: MailAddress | None = Field(None, description="The sender's address of that mail.")
+    account_page: bool = Field(
+        True, description="Whether `GET /account` is there, where people see and end their sessions."
+    )
     graphiql: bool | None = Field(
         None, description="Whether `GET /graphql` shows GraphiQL. Not set: in development only."
     )

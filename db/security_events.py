@@ -44,7 +44,7 @@ class SecurityEvent(SQLModel, table=True):
     occurred_at: datetime
     ip: str | None = Field(default=None, max_length=IP_LENGTH)
     user_agent: str | None = Field(default=None, max_length=USER_AGENT_LENGTH)
-    # One word more, such as the reason of a revocation.
+    # One word more, such as the reason of a revocation, or the generation that was replayed.
     detail: str | None = Field(default=None, max_length=DETAIL_LENGTH)
 
 

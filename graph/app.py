@@ -109,8 +109,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             include_in_schema=False,
         )
     )
-    if graphiql:
-        app.router.routes.extend(pages.assets())
+    if settings.account_page:
+        app.router.routes.append(pages.account(settings.password_min_length))
+    shown = {"graphiql": settings.shows_graphiql, "account": settings.account_page}
+    app.router.routes.extend(pages.assets(without=tuple(page for page, is_shown in shown.items() if not is_shown)))
     app.include_router(rest.router(clock))
 
     @app.get("/.well-known/jwks.json", summary="The public keys of access tokens (RFC 7517)")

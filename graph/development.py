@@ -21,6 +21,8 @@ def prepare(settings: Settings, address: str) -> None:
     upgrade(url_of(settings.database_url.get_secret_value()))
     password = asyncio.run(_make_demo(settings))
     typer.echo(f"Kindred is starting at {address}")
+    if settings.account_page:
+        typer.echo(f"The account page: {address}/account")
     if settings.shows_graphiql:
         typer.echo(f"GraphiQL: {address}/graphql")
     if password:

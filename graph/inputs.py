@@ -95,6 +95,11 @@ class ChangePasswordInput:
     new_password: str = strawberry.field(description="What it shall be: hard to guess, at most 1,024 bytes.")
 
 
+@strawberry.input(description="A password to judge.")
+class CheckPasswordInput:
+    new_password: str = strawberry.field(description="What the viewer may choose as the next one.")
+
+
 @strawberry.input(description="A session, and what to call it.")
 class RenameSessionInput:
     id: strawberry.ID = strawberry.field(description="The ID of a session of the viewer.")

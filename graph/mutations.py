@@ -31,6 +31,7 @@ from graph.errors import (
 )
 from graph.inputs import (
     ChangePasswordInput,
+    CheckPasswordInput,
     LoginInput,
     RefreshTokenInput,
     RenameSessionInput,
@@ -53,7 +54,7 @@ from graph.results import (
     RevokeSessionsPayload,
     RevokeSessionSuccess,
 )
-from graph.types import Session, TokenPair, User
+from graph.types import PasswordCheck, Session, TokenPair, User
 
 
 # The results are nullable: an error in a field of a result must not take the tokens beside it along.
@@ -194,6 +195,17 @@ class Mutation:
                 return TooManyAttemptsError.after(retry_after)
             case _:
                 assert_never(outcome)
+
+    # It changes nothing, and stands here because of a document's mutations there is one: each takes time to judge.
+    @strawberry.mutation(
+        description="Tell what a password would be worth as the viewer's next one, by the rule of `changePassword`."
+    )
+    async def check_password(
+        self, info: Info, input: Annotated[CheckPasswordInput, strawberry.argument(description="Which one.")]
+    ) -> PasswordCheck | None:
+        context = info.context
+        judged = await context.kindred.accounts.check_password(await context.caller(), input.new_password)
+        return PasswordCheck(strength=judged.strength, weakness=judged.weakness)
 
     @strawberry.mutation(description="Give a session a name its owner will recognise.")
     async def rename_session(

@@ -1,4 +1,4 @@
-"""The GraphiQL page and what it loads: from our own files, which `web/graphiql` builds, and from nowhere else."""
+"""The account page, GraphiQL, and what they load: from our own files, which `web` builds, and from nowhere else."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,31 +12,35 @@ from starlette.routing import BaseRoute, Route
 STATIC = Path(__file__).parent / "static"
 
 MEDIA_TYPES = {
+    "kindred-client.js": "text/javascript",
+    "account.js": "text/javascript",
+    "account.css": "text/css",
+    "account.svg": "image/svg+xml",
     "graphiql.js": "text/javascript",
     "graphiql.css": "text/css",
     "graphiql.licences.txt": "text/plain",
 }
 
 # Scripts and styles from here alone, and none within the page: what gets into it can neither run nor call home.
-# Images are the icons that GraphiQL's sheet carries in itself; an address in an answer is not fetched for a preview.
 POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
         "connect-src 'self'",
-        "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
     )
 )
 
-# What other headers it needs, every answer has: `graph/edge.py`.
-PAGE_HEADERS = {"content-security-policy": POLICY}
+# What other headers they need, every answer has: `graph/edge.py`.
+ACCOUNT_HEADERS = {"content-security-policy": f"{POLICY}; img-src 'self'"}
+# Images are the icons that GraphiQL's sheet carries in itself; an address in an answer is not fetched for a preview.
+GRAPHIQL_HEADERS = {"content-security-policy": f"{POLICY}; img-src data:"}
 
-# Addresses are relative to `/graphql`, so that the page also works behind a proxy that adds a prefix.
-PAGE = """\
+# Addresses are relative, so that a page also works behind a proxy that adds a prefix.
+GRAPHIQL = """\
 <!doctype html>
 <html lang="en">
   <head>
@@ -61,12 +65,25 @@ PAGE = """\
 def graphiql() -> Response:
     """The GraphiQL page."""
     js, css = _asset("graphiql.js"), _asset("graphiql.css")
-    return HTMLResponse(PAGE.format(js=js.address, css=css.address), headers=PAGE_HEADERS)
+    return HTMLResponse(GRAPHIQL.format(js=js.address, css=css.address), headers=GRAPHIQL_HEADERS)
 
 
-def assets() -> list[BaseRoute]:
-    """The routes of what the page loads."""
-    return [Route(f"/assets/{name}", _serve, name=name) for name in MEDIA_TYPES]
+def account(password_min_length: int) -> Route:
+    """The route of the account page, which tells how long a password has to be before anybody types one."""
+    js, css, icon = (_asset(f"account.{kind}").address for kind in ("js", "css", "svg"))
+    page = (STATIC / "account.html").read_text(encoding="utf-8")
+    page = page.format(js=js, css=css, icon=icon, password_min_length=password_min_length)
+
+    async def answer(_: Request) -> Response:
+        return HTMLResponse(page, headers=ACCOUNT_HEADERS)
+
+    return Route("/account", answer)
+
+
+def assets(*, without: tuple[str, ...] = ()) -> list[BaseRoute]:
+    """The routes of what pages load, but for pages that are not there, such as `graphiql`."""
+    names = [name for name in MEDIA_TYPES if name.partition(".")[0] not in without]
+    return [Route(f"/assets/{name}", _serve, name=name) for name in names]
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,14 @@ class User(Node):
         return cls(id=strawberry.ID(str(user.id)), username=user.username, email=user.email, created_at=user.created_at)
 
 
+@strawberry.type(description="What a password is worth.")
+class PasswordCheck:
+    strength: int = strawberry.field(description="0 to 4. `changePassword` takes what has 2 or more.")
+    weakness: str | None = strawberry.field(
+        description="Why it would not do, as a sentence for a person; null if it would."
+    )
+
+
 @strawberry.type(description="A refresh token that was issued in a session. Never the token itself.")
 class IssuedToken:
     generation: int = strawberry.field(description="1 for the sign-in's own token, one more for each rotation.")
@@ -167,9 +175,14 @@ class SecurityEvent(Node):
     occurred_at: datetime = strawberry.field(description="When it happened.")
     ip_address: str | None = strawberry.field(description="Where the request came from. Null if not recorded.")
     user_agent: str | None = strawberry.field(description="Cut at 512 characters. Null if none was sent.")
+    generation: int | None = strawberry.field(
+        description="Of a replay: which generation of the session's tokens came again, so that two parties held it. "
+        "Null for all else."
+    )
 
     @classmethod
     def of(cls, stored: StoredEvent) -> Self:
+        replay = stored.kind == SecurityEventKind.REFRESH_TOKEN_REPLAYED
         return cls(
             id=strawberry.ID(str(stored.id)),
             stored=stored,
@@ -177,6 +190,7 @@ class SecurityEvent(Node):
             occurred_at=stored.occurred_at,
             ip_address=stored.ip,
             user_agent=stored.user_agent,
+            generation=int(stored.detail) if replay and stored.detail else None,
         )
 
     @strawberry.field(

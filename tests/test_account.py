@@ -43,6 +43,9 @@ def watch() -> Iterator[Watch]:
         yield watch
 
 
+CHECK = "mutation ($input: CheckPasswordInput!) { checkPassword(input: $input) { strength weakness } }"
+
+
 def passwords(current: str, new: str) -> dict[str, Any]:
     return {"input": {"currentPassword": current, "newPassword": new}}
 
@@ -122,6 +125,28 @@ async def test_a_weak_new_password_is_refused_with_a_reason_and_nothing_ends(api
 async def test_whether_a_new_password_is_weak_is_told_only_to_who_knows_the_old_one(api: Api) -> None:
     current = await api.login()
     assert (await change(api, current.access, "wrong", "x"))["__typename"] == "InvalidCredentialsError"
+
+
+@pytest.mark.parametrize(
+    "password", ["", "short1!", "password1", "alicealice", "correcthorse", "x" * 1025, "7Q!xk2Vp", NEW_PASSWORD]
+)
+async def test_advice_on_a_password_is_what_changing_it_would_say(api: Api, password: str) -> None:
+    current = await api.login()
+    checked = (await api.data(CHECK, {"input": {"newPassword": password}}, current.access))["checkPassword"]
+    assert await works(api, PASSWORD)
+    answer = await change(api, current.access, PASSWORD, password)
+    assert checked["weakness"] == answer.get("message")
+    assert (checked["strength"] >= 2) == (answer["__typename"] == "ChangePasswordSuccess")
+
+
+async def test_advice_is_for_who_is_signed_in_and_for_one_at_a_time(api: Api, kindred: Kindred) -> None:
+    """Of some passwords the judgement takes two seconds: nobody may keep the service busy with many."""
+    question = {"input": {"newPassword": "correcthorse"}}
+    assert await api.codes(CHECK, question) == ["UNAUTHENTICATED"]
+    current = await api.login()
+    with kindred.accounts.hasher.only_check():
+        assert await api.codes(CHECK, question, current.access) == ["UNAVAILABLE"]
+    assert (await api.data(CHECK, question, current.access))["checkPassword"]["strength"] == 1
 
 
 async def disable(kindred: Kindred, user: User, _pair: Pair, clock: FakeClock) -> None:

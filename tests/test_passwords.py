@@ -11,11 +11,11 @@ import pytest
 from passlib.hash import argon2, bcrypt, sha512_crypt
 
 from auth import passwords
-from auth.passwords import Hasher, HashingBusy, Verified, hash_password, normalize_password, verify_password, weakness
+from auth.passwords import Hasher, HashingBusy, Verified, hash_password, judge, normalize_password, verify_password
 
 
 def reason(password: str, *, at_least: int = 8, known: tuple[str, ...] = ("alice",)) -> str | None:
-    return weakness(password, at_least=at_least, known=known)
+    return judge(password, at_least=at_least, known=known).weakness
 
 
 @pytest.mark.parametrize("at_least", [8, 15, 64])

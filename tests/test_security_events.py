@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("alice")
 EVENTS = """
 query Events($first: Int! = 20, $after: String) {
   securityEvents(first: $first, after: $after) {
-    edges { cursor node { id kind occurredAt ipAddress userAgent session { id state isCurrent } } }
+    edges { cursor node { id kind occurredAt ipAddress userAgent generation session { id state isCurrent } } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
   }
 }
@@ -65,6 +65,7 @@ async def test_an_account_s_owner_sees_everything_that_happened_newest_first(
     ]
     assert [event["session"]["state"] for event in events[:5]] == ["ACTIVE"] + ["REVOKED"] * 4
     assert events[0]["session"]["isCurrent"]
+    assert [event["generation"] for event in events] == [None, None, None, 1, None, None]
     assert events[0]["occurredAt"] == clock.now().isoformat()
     assert {event["ipAddress"] for event in events} == {"127.0.0.1"}
     assert (info["hasNextPage"], info["hasPreviousPage"]) == (False, False)

@@ -1,11 +1,18 @@
 """A real browser, and the service as an operator runs it."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
+
+from auth.clock import SystemClock
+from tests.support.relay import relaying
+from tests.support.servers import backstage
+from tests.web.front_end import DELIVERIES, FrontEnd, Servers, servers_in
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # As root there is no sandbox to be had. The others keep it from calling home.
@@ -41,3 +48,33 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("there is no Chromium here; Debian's package is `chromium`")
     async with started() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The service, for all tests of front ends; each has a user of its own."""
+    with servers_in(tmp_path_factory.mktemp("front-ends")) as servers:
+        yield servers
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def one_browser() -> AsyncIterator[Browser]:
+    """A browser for many tests, each with profiles of its own."""
+    if chromium() is None:
+        pytest.skip("there is no Chromium here; Debian's package is `chromium`")
+    async with started() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(params=DELIVERIES, loop_scope="session")
+async def site(
+    request: pytest.FixtureRequest, one_browser: Browser, servers: Servers, password_hash: str
+) -> AsyncIterator[FrontEnd]:
+    """A front end with a user: a test that asks for it runs with either way to deliver refresh tokens."""
+    name = f"alice-{uuid4().hex}"
+    async with backstage(servers.database_url, password_hash) as behind:
+        await behind.kindred.accounts._add(name, name, None, password_hash, SystemClock().now())
+    async with relaying(servers.lasting.port) as relay:
+        yield FrontEnd(one_browser, servers, relay, name, request.param)
+    for profile in one_browser.contexts:
+        await profile.close()

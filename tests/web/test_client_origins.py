@@ -1,0 +1,53 @@
+"""A front end on an origin of its own: what the service has to be told, and what then works."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.relay import relaying
+from tests.support.servers import serving
+from tests.web.front_end import FrontEnd
+
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def elsewhere(site: FrontEnd, tmp_path: Path) -> AsyncIterator[FrontEnd]:
+    """The front end, of a service on another origin of the same site."""
+    async with relaying(0) as relay:
+        settings: dict[str, Any] = {"KINDRED_ENVIRONMENT": "development", "KINDRED_ALLOWED_ORIGINS": relay.url}
+        async with serving(site.servers.database_url, tmp_path, **settings) as server:
+            relay.to = server.port
+            yield replace(site, relay=relay, url=server.url)
+
+
+async def test_a_front_end_on_an_allowed_origin_works(elsewhere: FrontEnd) -> None:
+    """It signs in, is refreshed after a reload, and signs out."""
+    profile = await elsewhere.profile(bypass_csp=True)  # the page's own, which allows its origin alone
+    tab = await elsewhere.tab(profile)
+    await elsewhere.sign_in(tab)
+    assert await elsewhere.is_signed_in(tab)
+    await elsewhere.load(tab)
+    assert await elsewhere.is_signed_in(tab)
+    assert await tab.evaluate("kindred.graphql('{ viewer { username } }')") == {
+        "viewer": {"username": elsewhere.username}
+    }
+    await tab.evaluate("kindred.logout()")
+    assert await tab.evaluate("kindred.getAccessToken()") is None
+    assert await profile.cookies() == []
+    assert {asked.path for asked in elsewhere.relay.seen} == {"/page", "/assets/kindred-client.js"}
+
+
+async def test_a_front_end_on_another_origin_cannot_sign_in(site: FrontEnd) -> None:
+    """The browser keeps the answer from it, and with cookies the service keeps it to itself."""
+    async with relaying(site.servers.lasting.port) as relay:
+        other = replace(site, relay=relay, url=site.servers.lasting.url)
+        tab = await other.tab(await other.profile(bypass_csp=True))
+        with pytest.raises(Exception, match="Failed to fetch"):
+            await other.sign_in(tab)
+        assert await tab.context.cookies() == []

@@ -1,0 +1,145 @@
+"""Failures that are not the session's: nothing ends, nothing loops, and the same attempt goes on afterwards."""
+
+import json
+from functools import partial
+
+import pytest
+
+from tests.support.relay import Answer, Asked, answer
+from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, FrontEnd, eventually, page_of_ours, stored
+
+# The browser is shared, and so is the loop that it is driven from.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SLOW_DOWN = {"__typename": "TooManyAttemptsError", "message": "Too many attempts.", "retryAfter": 60}
+JSON = {"Content_Type": "application/json"}
+
+FAILURES = {
+    "no-answer": b"",
+    "503": answer(503, '{"errors": [{"message": "Away.", "extensions": {"code": "UNAVAILABLE"}}]}', **JSON),
+    "500": answer(500, "Oops"),
+    "403": answer(403, '{"errors": [{"message": "No.", "extensions": {"code": "FORBIDDEN"}}]}', **JSON),
+    "401-of-a-proxy": answer(401, "Sign in to the hotel's network"),
+    "a-portal": answer(200, "<html>Sign in to the hotel's network</html>", Content_Type="text/html"),
+    "half-of-json": answer(200, '{"data": {"refreshToken":', **JSON),
+    "unknown-refusal": answer(200, '{"data": {"refreshToken": {"__typename": "NewError", "message": "?"}}}', **JSON),
+}
+
+
+def failing(asked: Asked, failure: Answer) -> Answer | None:
+    """That failure, for each refresh."""
+    return failure if asked.calls("refreshToken") else page_of_ours(asked)
+
+
+def refusing(refusal: Answer, asked: Asked) -> Answer | None:
+    """That refusal, for each access token."""
+    return refusal if "authorization" in asked.headers else page_of_ours(asked)
+
+
+@ANY_DELIVERY
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_failure_ends_nothing_and_is_not_asked_for_in_a_loop(site: FrontEnd, failure: str) -> None:
+    _, tab = await site.signed_in(HIDDEN, HURRY)
+    await site.load(tab)
+    site.relay.before = lambda asked: failing(asked, FAILURES[failure])
+    # Two hundred callers, half of whom come later.
+    for _ in range(2):
+        rejected = await tab.evaluate(
+            """Promise.all(Array.from({length: 100}, () =>
+                kindred.fetch("/graphql").then(() => false, (error) => error instanceof Error)))"""
+        )
+        assert rejected == [True] * 100
+    assert 1 <= site.relay.count("refreshToken") <= 6
+    names = {
+        asked.posted["variables"]["input"]["idempotencyKey"] for asked in site.relay.seen if asked.calls("refreshToken")
+    }
+    assert names == {(await stored(tab))["key"]}
+    assert await tab.evaluate("ended") == []
+
+    site.pass_on()
+    await site.load(tab)
+    assert await site.is_signed_in(tab)
+
+
+@ANY_DELIVERY
+@pytest.mark.parametrize(
+    "failure",
+    [answer(503, Retry_After="60"), answer(200, json.dumps({"data": {"refreshToken": SLOW_DOWN}}), **JSON)],
+    ids=["503", "too-many"],
+)
+async def test_what_the_service_asks_to_wait_is_waited_in_every_tab(site: FrontEnd, failure: Answer) -> None:
+    profile, tab = await site.signed_in()
+    await site.load(tab)
+    other = await site.tab(profile)
+    site.relay.before = lambda asked: failing(asked, failure)
+    for each in (tab, other) * 10:
+        assert await each.evaluate("kindred.getAccessToken().catch((error) => error instanceof Error)") is True
+    assert site.relay.count("refreshToken") == 1
+    assert await tab.evaluate("ended") == []
+
+
+@ANY_DELIVERY
+async def test_a_page_that_is_looked_at_comes_back_by_itself(site: FrontEnd) -> None:
+    """Once the service does."""
+    _, tab = await site.signed_in(HURRY)
+    await site.load(tab)
+    site.relay.before = lambda asked: failing(asked, answer(503))
+    assert await tab.evaluate("kindred.getAccessToken().catch((error) => error.status)") == 503
+    site.pass_on()
+    tried = site.relay.count("refreshToken")
+    await eventually(lambda: site.relay.count("refreshToken") > tried)
+    assert await site.is_signed_in(tab)
+    assert site.relay.count("refreshToken") == tried + 1
+
+
+@ANY_DELIVERY
+async def test_an_access_token_serves_while_it_lasts_and_the_service_is_away(site: FrontEnd) -> None:
+    """Refreshing ahead of expiry is no reason to fail before it."""
+    _, tab = await site.signed_in(HIDDEN, HURRY, "window.ahead = 0", AHEAD)
+    site.relay.before = lambda asked: failing(asked, answer(503))
+    await tab.evaluate("window.ahead = 14 * 60_000")
+    assert await site.is_signed_in(tab)
+    await eventually(lambda: site.relay.count("refreshToken") > 0)
+    await tab.evaluate("window.ahead = 16 * 60_000")
+    assert await tab.evaluate("kindred.getAccessToken().catch((error) => error instanceof Error)") is True
+
+
+AHEAD = "const today = Date.now; Date.now = () => today() + window.ahead"
+HOURS = 3_600_000
+
+
+@ANY_DELIVERY
+@pytest.mark.parametrize("wrong", [-5 * HOURS, 5 * HOURS], ids=["slow", "fast"])
+async def test_a_clock_that_is_wrong_by_hours_breaks_nothing(site: FrontEnd, wrong: int) -> None:
+    """The service judges what has expired."""
+    _, tab = await site.signed_in(f"window.ahead = {wrong}", AHEAD)
+    assert await site.is_signed_in(tab)
+    assert site.relay.count("refreshToken") == 0
+    await site.load(tab)
+    assert await site.is_signed_in(tab)
+    assert site.relay.count("refreshToken") == 1
+
+
+@ANY_DELIVERY
+@pytest.mark.parametrize("jump", [-5 * HOURS, 5 * HOURS], ids=["back", "forth"])
+async def test_a_clock_that_is_put_right_costs_one_refresh_at_most(site: FrontEnd, jump: int) -> None:
+    _, tab = await site.signed_in("window.ahead = 0", AHEAD)
+    await tab.evaluate(f"window.ahead = {jump}")
+    assert await site.ask(tab, 20) == [site.username] * 20
+    assert await site.is_signed_in(tab)
+    assert site.relay.count("refreshToken") == (1 if jump > 0 else 0)
+
+
+@ANY_DELIVERY
+async def test_a_request_that_stays_refused_is_repeated_once(site: FrontEnd) -> None:
+    """Whatever the reason, one refresh and one repetition is all that a refusal costs."""
+    _, tab = await site.signed_in()
+    for refused in (
+        answer(401, "{}", **JSON),
+        answer(200, '{"errors": [{"message": "Who?", "extensions": {"code": "UNAUTHENTICATED"}}]}', **JSON),
+    ):
+        site.relay.seen.clear()
+        site.relay.before = partial(refusing, refused)
+        assert await site.ask(tab) in ([401], [200])
+        assert [asked.calls("refreshToken") for asked in site.relay.seen] == [False, True, False]
+        assert await tab.evaluate("ended") == []
