@@ -16,8 +16,6 @@ from tests.support.doors import PASSWORD
 from tests.support.relay import Answer, Asked, Relay, answer
 from tests.support.servers import Process, backstage, serving
 
-SCHEMA = Path(__file__).parents[2] / "schema.graphql"
-
 # The page is strict about scripts, as the service's own are.
 _PAGE = answer(
     200,
@@ -43,7 +41,7 @@ _ASK = """([url, times]) => Promise.all(Array.from({length: times}, async () => 
 }))"""
 _STORED = """JSON.parse(Object.entries(localStorage).find(([name]) => name.startsWith("kindred "))?.[1] ?? "null")"""
 
-DELIVERIES = ["body", "cookie"] if "enum TokenDelivery" in SCHEMA.read_text() else ["body"]
+DELIVERIES = ["body", "cookie"]
 """How refresh tokens may be delivered; the last is the default in browsers."""
 ANY_DELIVERY = pytest.mark.parametrize("site", DELIVERIES[-1:], indirect=True)
 """For tests in which it makes no difference how refresh tokens are delivered: they run with the default."""

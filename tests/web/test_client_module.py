@@ -50,7 +50,7 @@ def test_secrets_come_from_the_platform_s_generator() -> None:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_no_access_token_is_ever_stored(site: FrontEnd) -> None:
+async def test_web_07_no_access_token_is_ever_stored(site: FrontEnd) -> None:
     """Nor, with cookies, anything else that is secret."""
     _, tab = await site.signed_in()
     token = await tab.evaluate("kindred.getAccessToken()")

@@ -27,7 +27,7 @@ def longer(asked: Asked, answered: Answer) -> Answer:
 
 
 @pytest.mark.parametrize("locks", [True, False], ids=["locks", "no-locks"])
-async def test_ten_tabs_refresh_once(site: FrontEnd, locks: bool) -> None:
+async def test_web_08_ten_tabs_refresh_once(site: FrontEnd, locks: bool) -> None:
     """Of an access token that has expired, whether its holders know that or are told so by 401."""
     known = (site.delivery == "cookie") == locks
     profile = await site.profile(HIDDEN, *([] if locks else [NO_LOCKS]))
