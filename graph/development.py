@@ -4,6 +4,7 @@ import asyncio
 
 import typer
 
+from auth.accounts import UsernameTaken
 from auth.clock import SystemClock
 from auth.entropy import Entropy
 from auth.outcomes import WeakPassword
@@ -19,7 +20,7 @@ DEMO = "demo"
 def prepare(settings: Settings, address: str) -> None:
     """Bring the database up to date, and give one without users a user to try things with."""
     upgrade(url_of(settings.database_url.get_secret_value()))
-    password = asyncio.run(_make_demo(settings))
+    password = asyncio.run(make_demo(settings))
     typer.echo(f"Kindred is starting at {address}")
     if settings.account_page:
         typer.echo(f"The account page: {address}/account")
@@ -29,7 +30,8 @@ def prepare(settings: Settings, address: str) -> None:
         typer.echo(f"\nMade a user to try it with; the password is shown this once:\n  {DEMO}  {password}\n")
 
 
-async def _make_demo(settings: Settings) -> str | None:
+async def make_demo(settings: Settings) -> str | None:
+    """Its password; None where there are users already, or another process was faster."""
     entropy = Entropy()
     kindred = Kindred.build(settings, load_secret(settings, entropy), entropy)
     try:
@@ -39,5 +41,7 @@ async def _make_demo(settings: Settings) -> str | None:
         password = entropy.password()
         made = await kindred.accounts.add(DEMO, None, password, SystemClock().now())
         return None if isinstance(made, WeakPassword) else password
+    except UsernameTaken:
+        return None
     finally:
         await kindred.stop()

@@ -1,5 +1,6 @@
 """A fresh installation: nobody can sign in, no secret comes with it, and none that is unfit gets past any entrance."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from auth.settings import Settings
+from graph.development import make_demo
 from tests.support.doors import LOGIN
 from tests.support.servers import SECRET, environment, serving
 
@@ -65,3 +68,9 @@ def test_check_is_content_with_a_database_on_which_nothing_has_run_yet(database_
     )
     assert (answer.returncode, answer.stderr) == (0, "")
     assert [line[:4] for line in answer.stdout.splitlines()] == ["ok  "] * 7
+
+
+async def test_of_two_first_starts_at_once_one_makes_the_user_to_try_it_with(sqlite_url: str) -> None:
+    settings = Settings(database_url=sqlite_url, secret=SECRET)
+    made = await asyncio.gather(*(make_demo(settings) for _ in range(3)))
+    assert len([password for password in made if password]) == 1
