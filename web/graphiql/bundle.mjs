@@ -21,12 +21,15 @@ export const options = {
   entryPoints: { graphiql: "graphiql/main.jsx" },
   format: "iife",
   jsx: "automatic",
-  define: { "process.env.NODE_ENV": '"production"' },
+  define: { "process.env.NODE_ENV": '"production"', "import.meta.url": '""' },
   loader: { ".graphql": "text" },
   alias: { "react-style-singleton": "./graphiql/no-style-tags.js" },
   banner: { js: BANNER, css: BANNER },
   plugins: [withoutFonts],
 };
+
+/** The folders it takes code from, beside its own. */
+export const uses = ["client"];
 
 /** Further files, by their names. */
 export const beside = async (web, metafile) => ({ "graphiql.licences.txt": await licences(web, metafile) });

@@ -1,5 +1,6 @@
 // How the page talks to the API: one POST for each operation, with the access token that it remembers.
 
+import { fetchSignedIn } from "./account.js";
 import { bearer } from "./bearer.js";
 
 // Relative, so that the page also works behind a proxy that serves Kindred under a prefix.
@@ -14,7 +15,8 @@ export async function fetcher(operation, fetcherOptions) {
 
   let response;
   try {
-    response = await fetch(ENDPOINT, { method: "POST", headers, body: JSON.stringify(operation) });
+    const send = headers.has("authorization") ? fetch : fetchSignedIn;
+    response = await send(ENDPOINT, { method: "POST", headers, body: JSON.stringify(operation) });
   } catch {
     return failure("No answer came. Is the service running?");
   }

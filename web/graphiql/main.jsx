@@ -4,6 +4,7 @@
 import { GraphiQL } from "graphiql";
 import "graphiql/style.css";
 import { createRoot } from "react-dom/client";
+import { useSignedIn } from "./account.js";
 import { bearer, useBearer } from "./bearer.js";
 import { fetcher } from "./fetcher.js";
 import "./page.css";
@@ -12,6 +13,7 @@ import { tabs } from "./tabs.js";
 
 function Brand() {
   const token = useBearer();
+  const signedIn = useSignedIn();
   return (
     <div className="kindred-brand">
       {token ? (
@@ -24,7 +26,9 @@ function Brand() {
           </button>
         </>
       ) : (
-        <span className="kindred-bearer">Access token: none</span>
+        <span className="kindred-bearer" title={signedIn ? "Who signed in on the account page is asking" : undefined}>
+          Access token: {signedIn ? "of the account page" : "none"}
+        </span>
       )}
       <strong>Kindred</strong>
     </div>
