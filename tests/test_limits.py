@@ -382,6 +382,7 @@ ASKED_BY_SOMEBODY = {
     "revokeOtherSessions": "mutation { revokeOtherSessions { revokedCount } }",
     "revokeAllSessions": "mutation { revokeAllSessions { revokedCount } }",
     "changePassword": 'mutation { changePassword(input: {currentPassword: "a", newPassword: "b"}) { __typename } }',
+    "checkPassword": 'mutation { checkPassword(input: {newPassword: "b"}) { strength } }',
     "renameSession": 'mutation { renameSession(input: {id: "%s", deviceName: "b"}) { __typename } }',
 }
 
