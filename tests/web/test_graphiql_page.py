@@ -1,27 +1,81 @@
 """GraphiQL in a real browser: what it shows, and where its requests go."""
 
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from auth.clock import SystemClock
 from tests.support.doors import PASSWORD
 from tests.support.servers import backstage, serving
 
 
-async def test_web_05_graphiql_loads_from_the_service_alone(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
-    async with serving(sqlite_url, tmp_path, KINDRED_ENVIRONMENT="development") as server:
-        page = await browser.new_page()
-        asked: list[str] = []
-        wrong: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        await page.goto(f"{server.url}/graphql")
+@asynccontextmanager
+async def graphiql(browser: Browser, url: str) -> AsyncIterator[Page]:
+    """GraphiQL in a tab, which asks nobody but the service until the block ends, and finds nothing wrong."""
+    page = await browser.new_page()
+    asked: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    await page.goto(f"{url}/graphql")
+    yield page
+    assert [address for address in asked if not address.startswith((url, "data:"))] == []
+    # Of the operation before, which the tab does not have: see `executed`.
+    assert [text for text in wrong if "400 (Bad Request)" not in text] == []
+
+
+async def executed(page: Page, sign: str) -> None:
+    """Execute what the tab holds, until the answer has that in it.
+
+    GraphiQL takes a moment to see which operation a tab has, and asks for the one before until then.
+    """
+    answer = page.locator(".result-window")
+    for _ in range(20):
+        await page.get_by_role("button", name="Execute query").click()
+        await page.wait_for_timeout(250)
+        if sign in await answer.inner_text():
+            break
+    await expect(answer).to_contain_text(sign)
+
+
+async def typed(page: Page, editor: str, text: str) -> None:
+    """Put that in place of what an editor holds, by the keyboard."""
+    await page.get_by_role("region", name=editor).locator(".CodeMirror").first.click()
+    await page.keyboard.press("Control+A")
+    await page.keyboard.insert_text(text)
+
+
+async def test_web_05_graphiql_documents_completes_signs_in_and_lists_sessions_by_the_service_alone(
+    browser: Browser, sqlite_url: str, tmp_path: Path, password_hash: str
+) -> None:
+    async with backstage(sqlite_url, password_hash) as behind:
+        await behind.kindred.accounts._add("alice", "alice", None, password_hash, SystemClock().now())
+    async with (
+        serving(sqlite_url, tmp_path, KINDRED_ENVIRONMENT="development") as server,
+        graphiql(browser, server.url) as page,
+    ):
         await expect(page.get_by_text("Access token: none")).to_be_visible()
-        await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
-    assert [url for url in asked if not url.startswith((server.url, "data:"))] == []
-    assert wrong == []
+
+        await page.get_by_role("button", name="Show Documentation Explorer").click()
+        await page.get_by_role("link", name="Mutation", exact=True).click()
+        await expect(page.get_by_text("Exchange a refresh token for its successor")).to_be_visible()
+        await page.get_by_role("button", name="Hide Documentation Explorer").click()
+
+        who = {"input": {"username": "alice", "password": PASSWORD, "deviceName": "GraphiQL"}}
+        await typed(page, "Variables", json.dumps(who))
+        await executed(page, '"LoginSuccess"')
+        await expect(page.get_by_text("Access token: sent")).to_be_visible()
+
+        await page.get_by_role("tab").nth(1).click()
+        await executed(page, '"isCurrent": true')
+
+        await typed(page, "Query Editor", "{ sess")
+        await page.keyboard.press("Control+Space")
+        await expect(page.locator(".CodeMirror-hints")).to_contain_text("sessions")
 
 
 async def test_web_05_who_signed_in_on_the_account_page_asks_in_graphiql_without_copying_tokens(
@@ -39,13 +93,6 @@ async def test_web_05_who_signed_in_on_the_account_page_asks_in_graphiql_without
         await page.goto(f"{server.url}/graphql")
         await expect(page.get_by_text("Access token: of the account page")).to_be_visible(timeout=15_000)
         await page.get_by_role("tab").nth(1).click()
-        # GraphiQL takes a moment to see which operation a tab has, and asks for the one before until then.
-        answer = page.locator(".result-window")
-        for _ in range(20):
-            await page.get_by_role("button", name="Execute query").click()
-            await page.wait_for_timeout(250)
-            if "isCurrent" in await answer.inner_text():
-                break
-        await expect(answer).to_contain_text('"isCurrent": true')
+        await executed(page, '"isCurrent": true')
         kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])")
         assert "eyJ" not in kept
