@@ -8,7 +8,10 @@ from contextlib import ExitStack
 from hashlib import sha512
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from passlib.hash import argon2, bcrypt, sha512_crypt
+from zxcvbn.matching import L33T_TABLE, enumerate_l33t_subs, relevant_l33t_subtable
 
 from auth import passwords
 from auth.passwords import Hasher, HashingBusy, Verified, hash_password, judge, normalize_password, verify_password
@@ -61,6 +64,15 @@ def test_cred_07_what_everybody_tries_first_will_not_do(guessable: str) -> None:
 )  # fmt: skip
 def test_cred_05_any_composition_will_do_that_is_hard_to_guess(fine: str) -> None:
     assert reason(fine) is None
+
+
+@given(st.text(st.sampled_from("4@8({[<3691!|70$5+%2ab "), min_size=8, max_size=90))
+@settings(max_examples=30, deadline=None)
+def test_signs_that_look_like_letters_are_not_judged_in_all_their_combinations(password: str) -> None:
+    """zxcvbn's time grows with their product; twenty of them took it seconds."""
+    judged = passwords._beginning(password)
+    assert password.startswith(judged)
+    assert len(enumerate_l33t_subs(relevant_l33t_subtable(judged, L33T_TABLE))) <= 128
 
 
 def test_a_long_password_is_judged_in_no_time() -> None:
