@@ -3,6 +3,7 @@
 A browser sends a cookie whoever made it send the request, so the cookie alone proves nothing (WEB-02).
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,8 +27,16 @@ class RefreshCookie:
 
     @property
     def name(self) -> str:
-        """What it is called. With the prefix, browsers take it from the service alone, and from no sibling domain."""
-        return "__Host-kindred-refresh" if self._secure else "kindred-refresh"
+        """What it is called. With the prefix, browsers take it from the service alone, and from no sibling domain.
+
+        Front ends on other origins have cookies of their own. With one for all, two of them would refresh without
+        knowing of each other, and be a replay.
+        """
+        name = "__Host-kindred-refresh" if self._secure else "kindred-refresh"
+        origin = self.request.headers.get("origin")
+        if origin is None or origin in self._own:
+            return name
+        return f"{name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
 
     @property
     def _secure(self) -> bool:
@@ -43,14 +52,14 @@ class RefreshCookie:
         """Raises `Forbidden` unless a page of ours, or of an allowed origin, meant to send this request."""
         if self.request.headers.get(HEADER) != COOKIE:
             raise Forbidden("The refresh token in the cookie counts only with the header `Kindred-Delivery: cookie`.")
-        if self.request.headers.get("origin") not in self._origins:
+        if self.request.headers.get("origin") not in {*self._own, *self.settings.allowed_origins}:
             raise Forbidden("Cookies count only for the service's own pages, and those of KINDRED_ALLOWED_ORIGINS.")
 
     @property
-    def _origins(self) -> set[str]:
+    def _own(self) -> set[str]:
         host = self.request.headers.get("host", "").lower()
         # The second where TLS ends at a proxy whose word is not believed.
-        return {f"{self.request.url.scheme}://{host}", f"https://{host}", *self.settings.allowed_origins}
+        return {f"{self.request.url.scheme}://{host}", f"https://{host}"}
 
     def token(self) -> str:
         """The refresh token in it; the empty string, which is none, where there is no cookie.

@@ -13,6 +13,7 @@ from tests.support.doors import LOGIN, PASSWORD, REFRESH, Api
 NAME = "__Host-kindred-refresh"
 OURS = "https://kindred.test"
 APP = "https://app.kindred.test"
+OTHER_APP = "https://shop.kindred.test"
 MEANT = {"kindred-delivery": "cookie", "origin": OURS}
 LOGOUT = "mutation { revokeSession { __typename ... on RevokeSessionSuccess { session { id } } } }"
 REVOKE_ALL = "mutation { revokeAllSessions { revokedCount } }"
@@ -20,7 +21,9 @@ DOORS = ["graphql", "rest"]
 
 pytestmark = [
     pytest.mark.usefixtures("alice"),
-    pytest.mark.parametrize("more_settings", [{"environment": "production", "allowed_origins": APP}], ids=[""]),
+    pytest.mark.parametrize(
+        "more_settings", [{"environment": "production", "allowed_origins": f"{APP},{OTHER_APP}"}], ids=[""]
+    ),
 ]
 
 
@@ -38,7 +41,13 @@ async def sign_in(http: AsyncClient, headers: dict[str, str] = MEANT) -> Respons
 
 async def refresh(http: AsyncClient, door: str, token: str | None, headers: dict[str, str] = MEANT) -> Response:
     """A refresh by the cookie, through either door."""
-    sent = headers | ({"cookie": f"{NAME}={token}"} if token is not None else {})
+    return await send_cookies(http, door, {} if token is None else {NAME: token}, headers)
+
+
+async def send_cookies(http: AsyncClient, door: str, cookies: dict[str, str], headers: dict[str, str]) -> Response:
+    """A refresh with all that a browser's jar has."""
+    jar = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    sent = headers | ({"cookie": jar} if jar else {})
     if door == "rest":
         return await http.post("/auth/token/refresh", json={}, headers=sent)
     return await http.post("/graphql", json={"query": REFRESH, "variables": {"input": {}}}, headers=sent)
@@ -124,13 +133,23 @@ async def test_web_02_a_form_cannot_ask(http: AsyncClient, content_type: str) ->
 
 
 @pytest.mark.parametrize("door", DOORS)
-async def test_an_allowed_origin_may_use_its_cookie(http: AsyncClient, door: str) -> None:
-    headers = MEANT | {"origin": APP}
-    token = cookie_of(await sign_in(http, headers)).value
-    answer = await refresh(http, door, token, headers)
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == APP
-    assert answer.headers["access-control-allow-credentials"] == "true"
+async def test_front_ends_on_other_origins_have_cookies_and_sessions_of_their_own(http: AsyncClient, door: str) -> None:
+    """With one cookie for two that know nothing of each other, they would refresh under two names: a replay."""
+    origins = [OURS, APP, OTHER_APP]
+    cookies = [cookie_of(await sign_in(http, MEANT | {"origin": origin})) for origin in origins]
+    names = [cookie.key for cookie in cookies]
+    assert (names[0], len(set(names)), {name.startswith(NAME) for name in names}) == (NAME, 3, {True})
+    jar = {cookie.key: cookie.value for cookie in cookies}
+    for name, origin in zip(names, origins, strict=True):
+        answer = await send_cookies(http, door, jar, MEANT | {"origin": origin})
+        assert outcome(answer) in ("RefreshTokenSuccess", "bearer")
+        assert cookie_of(answer).key == name
+        if origin != OURS:
+            assert answer.headers["access-control-allow-origin"] == origin
+            assert answer.headers["access-control-allow-credentials"] == "true"
+    # Nor does one of them spend, or sign out, what is another's.
+    stale = await send_cookies(http, door, {names[0]: jar[names[0]]}, MEANT | {"origin": APP})
+    assert outcome(stale) in ("InvalidRefreshTokenError", "Invalid token")
 
 
 @pytest.mark.parametrize("door", DOORS)

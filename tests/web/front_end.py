@@ -24,13 +24,14 @@ _PAGE = answer(
     Content_Security_Policy=POLICY,
 )
 
-_START = """async ({delivery, ...options}) => {
+START = """async ({delivery, ...options}) => {
     const {createClient} = await import("/assets/kindred-client.js");
     if (delivery === "body") options.storage = localStorage;
     window.ended = [];
     window.kindred = createClient({delivery, ...options});
     kindred.onSessionEnded((reason) => ended.push(reason));
 }"""
+"""What makes a page one of a front end."""
 _ASK = """([url, times]) => Promise.all(Array.from({length: times}, async () => {
     const response = await kindred.fetch(`${url}/graphql`, {
         method: "POST",
@@ -132,7 +133,7 @@ class FrontEnd:
         """Load the front end there; what was in memory is gone then."""
         await page.goto(f"{self.relay.url}/page")
         service = {"url": self.url} if self.url else {}
-        await page.evaluate(_START, {"delivery": self.delivery} | service | options)
+        await page.evaluate(START, {"delivery": self.delivery} | service | options)
 
     async def sign_in(self, page: Page) -> None:
         """Sign in there."""

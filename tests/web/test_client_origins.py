@@ -1,16 +1,19 @@
 """A front end on an origin of its own: what the service has to be told, and what then works."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import pytest_asyncio
+from playwright.async_api import Page
 
 from tests.support.relay import relaying
 from tests.support.servers import serving
-from tests.web.front_end import FrontEnd
+from tests.web.front_end import START, FrontEnd
 
 # The browser is shared, and so is the loop that it is driven from.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -41,6 +44,32 @@ async def test_a_front_end_on_an_allowed_origin_works(elsewhere: FrontEnd) -> No
     assert await tab.evaluate("kindred.getAccessToken()") is None
     assert await profile.cookies() == []
     assert {asked.path for asked in elsewhere.relay.seen} == {"/page", "/assets/kindred-client.js"}
+
+
+async def test_a_front_end_and_the_service_s_own_pages_sign_nobody_out_of_each_other(elsewhere: FrontEnd) -> None:
+    """One browser, two origins, a session for each; they refresh at the same time."""
+    profile = await elsewhere.profile(bypass_csp=True)
+    there = await elsewhere.tab(profile)
+    here = await profile.new_page()
+    await here.goto(f"{elsewhere.url}/account")
+    start = {"delivery": elsewhere.delivery}
+    await here.evaluate(START, start)
+    for tab in (there, here):
+        await elsewhere.sign_in(tab)
+    sessions = [await session_of(tab) for tab in (there, here)]
+    assert sessions[0] != sessions[1]
+    for _ in range(3):
+        await elsewhere.load(there)
+        await here.reload()
+        await here.evaluate(START, start)
+        assert list(await asyncio.gather(session_of(there), session_of(here))) == sessions
+        assert [await elsewhere.is_signed_in(tab) for tab in (there, here)] == [True, True]
+
+
+async def session_of(tab: Page) -> str:
+    """Whose tokens it has."""
+    claims = jwt.decode(await tab.evaluate("kindred.getAccessToken()"), options={"verify_signature": False})
+    return str(claims["sid"])
 
 
 async def test_a_front_end_on_another_origin_cannot_sign_in(site: FrontEnd) -> None:
