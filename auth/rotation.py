@@ -22,12 +22,14 @@ from auth.events import Recorder, event
 from auth.minting import Minting
 from auth.outcomes import Expired, Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, TooManyAttempts
 from auth.tokens import Claims, InvalidToken, TokenKind, decode_token, derive_successor, digest
-from db import families, lineage
+from db import families
 from db.base import RevocationReason, SecurityEventKind
+from db.claims import Claim
 from db.engine import Connection, Database
 from db.families import TokenFamily
 from db.pace import Pace
 from db.retries import retried
+from db.rotations import Rotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Rotation:
     recorder: Recorder
     idle_limit: timedelta
     leeway: timedelta
-    lineage_depth: int
     pace: Pace
+    rotations: Rotations
 
     async def refresh(self, token: str, idempotency_key: str | None, origin: Origin, now: datetime) -> RefreshOutcome:
         """Exchange a refresh token for its successor. Raises `DatabaseUnavailable`, which is never a replay."""
@@ -63,20 +65,17 @@ class Rotation:
         self, presented: Claims, successor: str, keyless: bool, origin: Origin, now: datetime
     ) -> RefreshOutcome:
         user_id, family_id = presented.user_id, presented.session_id
-        async with self.db.one_statement() as conn:  # claim first
-            family = await lineage.rotate(
-                conn,
-                user_id,
-                family_id,
-                presented=digest(presented.jti),
-                successor=digest(successor),
-                now=now,
-                idle_limit=now + self.idle_limit,
-                ip=origin.ip,
-                user_agent=origin.user_agent,
-                slots=self.lineage_depth,
-                pace=self.pace,
-            )
+        claim = Claim(
+            user_id,
+            family_id,
+            presented=digest(presented.jti),
+            successor=digest(successor),
+            now=now,
+            idle_limit=now + self.idle_limit,
+            ip=origin.ip,
+            user_agent=origin.user_agent,
+        )
+        family = await self.rotations.rotate(claim)  # claim first
         if family is not None:
             return Rotated(self.minting.pair(family, successor, now), family)
 

@@ -21,6 +21,7 @@ from auth.throttle import REFRESHES, UNLIMITED, Throttle
 from auth.tokens import Issuer
 from auth.upkeep import Upkeep
 from db.engine import Database, create_engine, url_of
+from db.rotations import Rotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,16 @@ class Kindred:
                 depth,
                 settings.sessions_per_user,
             ),
-            rotation=Rotation(db, minting, entropy, recorder, idle, settings.replay_leeway, depth, pace),
+            rotation=Rotation(
+                db,
+                minting,
+                entropy,
+                recorder,
+                idle,
+                settings.replay_leeway,
+                pace,
+                Rotations(db, slots=depth, pace=pace, together=settings.batch_rotations),
+            ),
             sessions=Sessions(db, issuer, entropy, depth),
             accounts=Accounts(db, entropy, recorder, hasher, throttle, settings.password_min_length),
             pruning=pruning,

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         5, description="Seconds that a request may wait for the database before it is answered with 503."
     )
     database_pool_size: int = Field(10, ge=2, le=1000, description="PostgreSQL connections of each worker.")
+    batch_rotations: bool = Field(
+        True,
+        description="Whether refreshes that wait at the same moment are sent to the database together. Off for one "
+        "that is sharded by user, where a statement must stay on its shard.",
+    )
     secret: SecretStr | None = Field(
         None,
         description="The server secret, at least 32 random characters. Whoever has it and the database can sign "

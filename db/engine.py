@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import event
@@ -13,6 +14,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.faults import raise_meaning
+from db.sqlite_writer import SQLiteWriter
+
+T = TypeVar("T")
 
 Connection = AsyncConnection
 
@@ -69,18 +73,7 @@ def _create_sqlite_engine(url: URL, timeout: float) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
-        # The driver must not begin transactions on its own: it would begin them as readers, and a reader that
-        # turns writer while another one writes gets "database is locked" at once, whatever the timeout.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        # A fifth of what the whole request may take: while SQLite waits it cannot be interrupted, and a request that
-        # is cut off meanwhile waits with it.
-        cursor.execute(f"PRAGMA busy_timeout = {int(timeout * 200)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        # NORMAL may lose the last commits at a power cut, and with them the revocation of a replayed family.
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
+        _prepare_sqlite(connection, timeout)
 
     @event.listens_for(engine.sync_engine, "close")
     def roll_back(connection: Any, _record: object) -> None:
@@ -96,8 +89,23 @@ def _create_sqlite_engine(url: URL, timeout: float) -> AsyncEngine:
     return engine
 
 
+def _prepare_sqlite(connection: Any, timeout: float) -> None:
+    # The driver must not begin transactions on its own: it would begin them as readers, and a reader that turns
+    # writer while another one writes gets "database is locked" at once, whatever the timeout.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # A fifth of what the whole request may take: while SQLite waits it cannot be interrupted, and a request that is
+    # cut off meanwhile waits with it.
+    cursor.execute(f"PRAGMA busy_timeout = {int(timeout * 200)}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # NORMAL may lose the last commits at a power cut, and with them the revocation of a replayed family.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
 class Database:
-    """An engine, and the three ways to use it."""
+    """An engine, and the ways to use it."""
 
     def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
         self.engine = engine
@@ -112,6 +120,19 @@ class Database:
         # again costs twice what the driver takes for the statement itself.
         self._places = asyncio.Semaphore(engine.pool.size() // 2)  # type: ignore[attr-defined]
         self._kept: list[Connection] = []
+        # None on PostgreSQL, and for a database in memory, which only the connection that made it can see.
+        self.writer: SQLiteWriter | None = None
+        path = engine.url.database
+        if engine.dialect.name == "sqlite" and path and path != ":memory:":
+            # Less patient than the others: whoever gives up waits until it has.
+            self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / 5))
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """SQLite: one transaction, done by one function in the writer's thread."""
+        if self.writer is None:
+            raise TypeError("there is a writer on SQLite alone")
+        async with self._turn:
+            return await self.writer.transaction(work)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -184,6 +205,8 @@ class Database:
         """Give back every connection; one that does not answer any more does not keep us from stopping."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.timeout):
+                if self.writer:
+                    await self.writer.close()
                 while self._kept:
                     await self._kept.pop().close()
                 await self.engine.dispose()

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Index,
     and_,
     bindparam,
-    case,
     delete,
     insert,
     or_,
@@ -79,39 +78,6 @@ families = table_of(TokenFamily)
 
 _IS_IT = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindparam("of_family"))
 _BY_ID = Compiled(select(families).where(_IS_IT))
-
-# The one statement that decides a rotation: it claims first, and whoever finds no row left to change judges after.
-ROTATE = (
-    update(families)
-    .where(
-        _IS_IT,
-        families.c.token_digest == bindparam("presented"),
-        families.c.revoked_at.is_(None),
-        families.c.expires_at > bindparam("now"),
-        families.c.absolute_expires_at > bindparam("now"),
-        ~families.c.busy_until.between(bindparam("too_busy_from"), bindparam("too_busy_to")),
-    )
-    .values(
-        token_digest=bindparam("successor"),
-        generation=families.c.generation + 1,
-        last_used_at=bindparam("now"),
-        # least(), which SQLite spells min(): no token of a family outlives the family.
-        expires_at=case(
-            (families.c.absolute_expires_at < bindparam("idle_limit"), families.c.absolute_expires_at),
-            else_=bindparam("idle_limit", type_=families.c.expires_at.type),
-        ),
-        ip=bindparam("from_ip"),
-        busy_until=case(
-            (
-                families.c.busy_until.between(bindparam("now_in_seconds"), bindparam("too_busy_to")),
-                families.c.busy_until,
-            ),
-            else_=bindparam("now_in_seconds", type_=families.c.busy_until.type),
-        )
-        + bindparam("busy_for"),
-    )
-    .returning(*families.c)
-)
 
 
 def in_state(state: SessionState, now: datetime) -> ColumnElement[bool]:

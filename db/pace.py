@@ -28,7 +28,6 @@ class Pace:
             "now_in_seconds": seconds,
             "too_busy_from": seconds + patience + 1,
             "too_busy_to": seconds + patience + self.interval + _CLOCKS_DIFFER,
-            "busy_for": self.interval,
         }
 
     def wait(self, busy_until: int, now: datetime) -> int:

@@ -16,6 +16,7 @@ from auth.settings import Settings
 from auth.throttle import REFRESHES
 from auth.tokens import TokenKind, decode_token, derive_successor, digest
 from db import lineage
+from db.claims import Claim
 from db.users import User
 from graph.app import create_app
 from tests.support import databases
@@ -118,14 +119,16 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
     async with kindred.db.transaction() as paused:
         family = await lineage.rotate(
             paused,
-            presented.user_id,
-            presented.session_id,
-            presented=digest(presented.jti),
-            successor=digest(jti),
-            now=clock.now(),
-            idle_limit=clock.now() + timedelta(days=30),
-            ip=None,
-            user_agent=None,
+            Claim(
+                presented.user_id,
+                presented.session_id,
+                presented=digest(presented.jti),
+                successor=digest(jti),
+                now=clock.now(),
+                idle_limit=clock.now() + timedelta(days=30),
+                ip=None,
+                user_agent=None,
+            ),
             slots=16,
             pace=kindred.rotation.pace,
         )

@@ -177,17 +177,22 @@ async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_s
         cursor.execute(f"PRAGMA max_page_count = {limit or 1_000_000}")
         cursor.close()
 
+    async def limit_to(pages: str) -> None:
+        nonlocal limit
+        limit = pages
+        await kindred.db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}"))
+
     event.listen(kindred.db.engine.sync_engine, "checkout", apply)
     token = (await api.login()).refresh
     async with kindred.db.read() as conn:
-        limit = str((await conn.exec_driver_sql("PRAGMA page_count")).scalar())
+        await limit_to(str((await conn.exec_driver_sql("PRAGMA page_count")).scalar()))
     generation = 1
     while (answer := await door.refresh(token)).outcome == ROTATED:
         token, generation = answer.tokens.refresh, generation + 1
         assert generation < 20, "the disk was never full"
     assert answer.outcome == UNAVAILABLE
     assert (await family_of(kindred, alice)).generation == generation
-    limit = ""
+    await limit_to("")
     assert (await door.refresh(token)).outcome == ROTATED
     assert await replays(kindred, alice) == 0
 

@@ -15,6 +15,7 @@ from auth.settings import Settings
 from auth.throttle import REFRESHES
 from auth.tokens import TokenKind, decode_token, derive_successor, digest
 from db import lineage
+from db.claims import Claim
 from db.engine import url_of
 from db.families import families
 from db.lineage import SLOTS, refresh_tokens
@@ -96,15 +97,17 @@ async def rotate_in_one_transaction(service: Kindred, token: str, clock: FakeClo
             successor = derive_successor(presented, f"attempt {number}")
             family = await lineage.rotate(
                 conn,
-                presented.user_id,
-                presented.session_id,
-                presented=digest(presented.jti),
-                successor=digest(successor),
-                now=now,
-                idle_limit=now + service.rotation.idle_limit,
-                ip=ORIGIN.ip,
-                user_agent=ORIGIN.user_agent,
-                slots=service.rotation.lineage_depth,
+                Claim(
+                    presented.user_id,
+                    presented.session_id,
+                    presented=digest(presented.jti),
+                    successor=digest(successor),
+                    now=now,
+                    idle_limit=now + service.rotation.idle_limit,
+                    ip=ORIGIN.ip,
+                    user_agent=ORIGIN.user_agent,
+                ),
+                slots=service.settings.lineage_depth,
                 pace=service.rotation.pace,
             )
             assert family is not None

@@ -61,7 +61,8 @@ def parts_of(token: str) -> tuple[Row, Row]:
 
 
 def signed(header: Row, claims: Row, sign: Callable[[bytes], bytes]) -> str:
-    text = f"{encode(json.dumps(header).encode())}.{encode(json.dumps(claims).encode())}"
+    compact = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]
+    text = ".".join(map(encode, compact))
     return f"{text}.{encode(sign(text.encode()))}"
 
 

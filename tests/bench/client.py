@@ -30,9 +30,9 @@ class Connection:
         length = int(head.split("content-length:")[1].split("\r\n")[0])
         return int(head.split(" ", 2)[1]), orjson.loads(await self._reader.readexactly(length))
 
-    async def graphql(self, query: str, variables: dict[str, Any]) -> Any:
+    async def graphql(self, query: str, variables: dict[str, Any], **headers: str) -> Any:
         """The data of one request; raises RuntimeError for any other answer than data without errors."""
-        status, answer = await self.post(query, variables)
+        status, answer = await self.post(query, variables, **headers)
         if status != 200 or "errors" in answer:
             raise RuntimeError(f"HTTP {status}: {answer.get('errors')}")
         return answer["data"]

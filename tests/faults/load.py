@@ -13,7 +13,7 @@ from tests.support.doors import DOORS, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, 
 
 SESSIONS = 24
 # Between two attempts of a session, and before an attempt is repeated: seconds.
-THINKING, BACKING_OFF = 0.3, 0.1
+THINKING, BACKING_OFF = 0.4, 0.1
 
 
 class Client:

@@ -1,0 +1,82 @@
+"""Users and sessions, written straight into the tables: as sign-ins leave them, without what sign-ins take."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert
+
+from auth.clock import SystemClock
+from auth.entropy import Entropy
+from auth.service import Kindred
+from auth.settings import Settings
+from auth.tokens import digest
+from db.families import families
+from db.lineage import refresh_tokens
+from db.usernames import usernames
+from db.users import users
+from tests.support.servers import SECRET
+
+AT_ONCE = 5_000
+
+
+@dataclass(slots=True)
+class Seeded:
+    """A session, and whose it is."""
+
+    user_id: UUID
+    id: UUID
+    username: str
+    access_token: str
+    refresh_token: str
+
+
+async def seed(url: str, *, people: int, sessions_each: int, password_hash: str = "nobody's") -> list[Seeded]:
+    """So many users with so many live sessions each; those of one user are as far apart in the list as can be."""
+    settings = Settings(database_url=url, secret=SECRET)
+    kindred = Kindred.build(settings, SECRET.encode(), Entropy())
+    now, entropy = SystemClock().now(), kindred.entropy
+    owners: list[dict[str, Any]] = []
+    for number in range(people):
+        name = f"user-{number}-{entropy.token()[:8].lower()}"
+        owner: dict[str, Any] = {
+            "id": entropy.id(now),
+            "username": name,
+            "email": None,
+            "hashed_password": password_hash,
+        }
+        owners.append(owner | {"is_active": True, "created_at": now, "password_changed_at": now})
+    names = [{"username_key": owner["username"], "user_id": owner["id"]} for owner in owners]
+    rows: list[dict[str, Any]] = []
+    lineage: list[dict[str, Any]] = []
+    seeded: list[Seeded] = []
+    try:
+        await kindred.start(now)
+        for owner in owners * sessions_each:
+            jti = entropy.token()
+            row: dict[str, Any] = {
+                "user_id": owner["id"],
+                "id": entropy.id(now),
+                "token_digest": digest(jti),
+                "generation": 1,
+                "user_agent": "kindred-bench",
+                "ip": "127.0.0.1",
+                "created_at": now,
+                "last_used_at": now,
+                "expires_at": now + settings.refresh_token_ttl,
+                "absolute_expires_at": now + settings.session_ttl,
+            }
+            rows.append(row)
+            slot = {"family_id": row["id"], "slot": 1, "generation": 1, "issued_at": now}
+            lineage.append({name: row[name] for name in ("user_id", "expires_at", "ip", "user_agent")} | slot)
+            family: Any = SimpleNamespace(**row)
+            pair = kindred.rotation.minting.pair(family, jti, now)
+            seeded.append(Seeded(owner["id"], row["id"], owner["username"], pair.access_token, pair.refresh_token))
+        for table, filled in ((users, owners), (usernames, names), (families, rows), (refresh_tokens, lineage)):
+            for start in range(0, len(filled), AT_ONCE):
+                async with kindred.db.transaction() as conn:
+                    await conn.execute(insert(table), filled[start : start + AT_ONCE])
+    finally:
+        await kindred.stop()
+    return seeded

@@ -1,0 +1,161 @@
+"""What each operation costs: `make bench`, or `python -m tests.bench.service`.
+
+Starts a PostgreSQL of its own (with fsync, as in production) and the service as in production, with everything on:
+throttle, limits, events, metrics, logs. Every operation is a GraphQL document over HTTP, asked by 32 clients that each
+wait for their answer. Service, database and clients share the machine's cores, so a rate says as much of the machine as
+of the service: CPU for each operation is what to compare, taken from the processes' own times.
+"""
+
+import argparse
+import asyncio
+import itertools
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import uvloop
+
+from auth.passwords import hash_password
+from db.engine import url_of
+from db.migrate import upgrade
+from tests.bench.client import Connection
+from tests.bench.measuring import HEADING, Watched, Work, line, measure
+from tests.bench.seeding import Seeded, seed
+from tests.support.databases import Server, create_database, migrated_sqlite
+from tests.support.doors import LOGIN, PASSWORD, REVOKE
+from tests.support.servers import serving
+
+REFRESH = """
+mutation Refresh($input: RefreshTokenInput!) {
+  refreshToken(input: $input) {
+    __typename
+    ... on RefreshTokenSuccess { tokens { accessToken refreshToken expiresIn } }
+    ... on UserError { message }
+  }
+}
+"""
+SESSIONS = """
+query Sessions {
+  sessions(first: 20) {
+    edges { cursor node { id deviceName ipAddress createdAt lastUsedAt expiresAt isCurrent state } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+# A session may be refreshed twenty times at once, and is here no more than half as often.
+MOST_ROTATIONS = 10
+PEOPLE, SESSIONS_EACH = 100, 40
+
+
+def rotations(sessions: Sequence[Seeded]) -> Work:
+    """Refreshes, which follow the sessions' token chains in turn."""
+    chains = deque((session.refresh_token, 0) for session in sessions)
+    keys = itertools.count()
+
+    async def rotate(connection: Connection) -> None:
+        token, times = chains.popleft()
+        if times == MOST_ROTATIONS:
+            raise StopAsyncIteration
+        given = {"refreshToken": token, "idempotencyKey": f"bench-attempt-{next(keys):012d}"}
+        result = (await connection.graphql(REFRESH, {"input": given}))["refreshToken"]
+        if result["__typename"] != "RefreshTokenSuccess":
+            raise RuntimeError(f"a rotation was refused: {result}")
+        chains.append((result["tokens"]["refreshToken"], times + 1))
+
+    return rotate
+
+
+def listings(sessions: Sequence[Seeded]) -> Work:
+    """Lists of twenty sessions."""
+    tokens = itertools.cycle([session.access_token for session in sessions])
+
+    async def sessions_of_one(connection: Connection) -> None:
+        data = await connection.graphql(SESSIONS, {}, authorization=f"Bearer {next(tokens)}")
+        if len(data["sessions"]["edges"]) != 20:
+            raise RuntimeError(f"not twenty sessions: {data}")
+
+    return sessions_of_one
+
+
+def sign_ins(sessions: Sequence[Seeded]) -> Work:
+    """Sign-ins, with the right password."""
+    names = itertools.cycle(dict.fromkeys(session.username for session in sessions))
+
+    async def sign_in(connection: Connection) -> None:
+        data = await connection.graphql(LOGIN, {"input": {"username": next(names), "password": PASSWORD}})
+        if data["login"]["__typename"] != "LoginSuccess":
+            raise RuntimeError(f"a sign-in was refused: {data}")
+
+    return sign_in
+
+
+def endings(sessions: Sequence[Seeded]) -> Work:
+    """Sessions ended by their owners."""
+    left = iter(sessions)
+
+    async def end(connection: Connection) -> None:
+        if (session := next(left, None)) is None:
+            raise StopAsyncIteration
+        given = {"id": str(session.id)}
+        data = await connection.graphql(REVOKE, {"input": given}, authorization=f"Bearer {session.access_token}")
+        if data["revokeSession"]["__typename"] != "RevokeSessionSuccess":
+            raise RuntimeError(f"a session was not ended: {data}")
+
+    return end
+
+
+async def measure_all(
+    url: str, name: str, folder: Path, database: psutil.Process | None, options: argparse.Namespace
+) -> None:
+    """Start the service over one database, and measure each operation."""
+    sessions = await seed(
+        url, people=PEOPLE, sessions_each=SESSIONS_EACH, password_hash=await asyncio.to_thread(hash_password, PASSWORD)
+    )
+    half = len(sessions) // 2
+    works = {
+        "rotation": rotations(sessions),
+        "sessions(first: 20)": listings(sessions),
+        "sign-in": sign_ins(sessions),
+        "revokeSession": endings(sessions[half:]),
+    }
+    async with serving(url, folder, workers=options.workers, KINDRED_METRICS="on") as server:
+        watched = Watched(psutil.Process(server.process.pid), database)
+        for operation in options.operations or works:
+            # Caches, the pool, prepared statements.
+            await measure(server.port, watched, works[operation], clients=options.clients, seconds=options.seconds / 5)
+            measured = await measure(
+                server.port, watched, works[operation], clients=options.clients, seconds=options.seconds
+            )
+            print(line(f"{operation}, {name}", measured), flush=True)
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Measure over each database that was asked for."""
+    print(f"{options.clients} clients, {options.seconds:g} s each, {options.workers} worker(s), GraphQL over HTTP")
+    print(HEADING)
+    with tempfile.TemporaryDirectory(prefix="kindred-bench-") as name:
+        folder = Path(name)
+        if "postgresql" in options.databases:
+            server = Server(fsync=True)
+            try:
+                url = await create_database(server.url)
+                await asyncio.to_thread(upgrade, url_of(url))
+                await measure_all(url, "PostgreSQL", folder, server.process(), options)
+            finally:
+                server.stop()
+        if "sqlite" in options.databases:
+            url = await asyncio.to_thread(migrated_sqlite, folder / "kindred.db")
+            await measure_all(url, "SQLite", folder, None, options)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clients", type=int, default=32, help="requests under way at once (32)")
+    parser.add_argument("--seconds", type=float, default=10, help="how long each is measured (10)")
+    parser.add_argument("--workers", type=int, default=1, help="of the service (1)")
+    parser.add_argument("--operations", nargs="*", help="rotation, sign-in and so on; all where none is named")
+    parser.add_argument("databases", nargs="*", default=["postgresql", "sqlite"], help="postgresql, sqlite, or both")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(parser.parse_args()))
