@@ -1,23 +1,20 @@
-"""`POST /graphql`: Strawberry's ASGI view, with our bodies, our errors and our status codes."""
+"""`POST /graphql`: the schema over HTTP, with our bodies, our errors and our status codes."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import orjson
-from cross_web import HTTPException
+from graphql import ExecutionResult
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse
-from strawberry.types import ExecutionResult
 
 from auth.clock import Clock
 from auth.service import Kindred
 from graph.context import Context
 from graph.faults import RETRY_AFTER, STATUS, UNAVAILABLE, Code, describe_all, gravity
-from graph.schema import schema
+from graph.schema import NoOperation, schema
 
 # Nothing that this door says may be kept by whoever it passes (RFC 6749 section 5.1).
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -27,7 +24,7 @@ GraphiQL = Callable[[], Response]
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 
 
-class GraphQLView(GraphQL[Context, None]):
+class GraphQLView:
     """The API. `graphiql` makes the page that a browser gets; None where there shall be none.
 
     `timeout` in seconds bounds the answering of a request, which may need the database several times (GQL-22).
@@ -36,7 +33,6 @@ class GraphQLView(GraphQL[Context, None]):
     def __init__(
         self, kindred: Callable[[], Kindred], clock: Clock, graphiql: GraphiQL | None, *, timeout: float
     ) -> None:
-        super().__init__(schema, graphql_ide=None, allow_queries_via_get=False, subscription_protocols=())
         self._kindred = kindred
         self._clock = clock
         self._graphiql = graphiql
@@ -45,80 +41,85 @@ class GraphQLView(GraphQL[Context, None]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
-        request.state.media_type = _wanted(request.headers.get("accept", ""))
+        wanted = _wanted(request.headers.get("accept", ""))
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._answer(request)
-        except HTTPException as error:
-            # Strawberry repeats the name of an operation that the document lacks.
-            response = refusal(error.status_code, error.reason.partition(" named ")[0].rstrip(".") + ".")
+                response = await self._answer(request, wanted)
+        except Refused as refused:
+            response = refusal(400, str(refused))
         except TimeoutError:
             response = refusal(503, UNAVAILABLE, {"retry-after": str(RETRY_AFTER)}, code=Code.UNAVAILABLE)
-        if response.media_type == JSON and request.state.media_type == GRAPHQL_JSON:
+        if response.media_type == JSON and wanted == GRAPHQL_JSON:
             response.headers["content-type"] = f"{GRAPHQL_JSON}; charset=utf-8"
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, wanted: str | None) -> Response:
         if request.method == "GET" and self._graphiql and "text/html" in request.headers.get("accept", ""):
             return self._graphiql()
         if request.method != "POST":
             # No queries by GET: tokens would end up in URLs, and URLs in logs (GQL-12).
             return refusal(405, "GraphQL is spoken here by POST.", {"allow": "POST"})
-        if request.state.media_type is None:
+        if wanted is None:
             return refusal(406, f"An answer is `{GRAPHQL_JSON}` or `{JSON}`; the header `Accept` allows neither.")
         media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
         if media_type.strip() != JSON or parameters.strip().replace('"', "") not in ("", "charset=utf-8"):
             # Any other media type a browser sends across sites without asking first (GQL-14).
             return refusal(415, "The body must be JSON in UTF-8, with the header `Content-Type: application/json`.")
-        return await self.run(request)
-
-    async def get_context(self, request: Any, response: Any) -> Context:
-        """The request's context; the instant is read here and nowhere else."""
-        request.state.context = Context(self._kindred(), request, response, self._clock.now())
-        return request.state.context  # type: ignore[no-any-return]
-
-    def decode_json(self, data: str | bytes) -> object:
-        """A request body, checked down to the types of its parts; raises `HTTPException` 400."""
+        asked = _asked(await request.body())
+        response = Response(headers=NO_STORE, media_type=JSON)
+        # The instant is read here and nowhere else.
+        context = Context(self._kindred(), request, response, self._clock.now())
         try:
-            body = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            raise HTTPException(400, "The body is not JSON.") from None
-        if isinstance(body, list):
-            raise HTTPException(400, "One operation at a time: the body must be a JSON object.")
-        if not isinstance(body, dict) or not isinstance(body.get("query"), str) or not body["query"].strip():
-            raise HTTPException(400, "The body must be a JSON object with the document as `query`.")
-        for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
-            if body.get(name) is not None and not isinstance(body[name], kind):
-                raise HTTPException(400, f"`{name}` must be {'an object' if kind is dict else 'a string'} or null.")
-        return body
+            result = await schema.answer(asked["query"], asked.get("variables"), asked.get("operationName"), context)
+        except NoOperation as error:
+            raise Refused(str(error)) from None
+        response.body = orjson.dumps(_told(result, context, wanted))
+        response.headers["content-length"] = str(len(response.body))
+        return response
 
-    def encode_json(self, data: object) -> bytes:
-        """An answer's body."""
-        return orjson.dumps(data)
 
-    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        """An answer: errors described or masked, and the status code that the gravest of them asks for."""
-        context: Context = request.state.context
-        context.response.headers.update(NO_STORE)
-        answer: GraphQLHTTPResponse = {"data": result.data}
-        # Nothing was executed. (What was has an error with the path of a field.)
-        if request_error := result.data is None and not any(error.path for error in result.errors or ()):
-            del answer["data"]
-        if result.errors:
-            anonymous = context.is_anonymous
-            incident = context.kindred.entropy.id(context.now)
-            open_schema = context.kindred.settings.shows_schema
-            codes, answer["errors"] = describe_all(
-                result.errors, incident=incident, anonymous=anonymous, open_schema=open_schema
-            )
-            usual = 400 if request_error and request.state.media_type == GRAPHQL_JSON else 200
-            context.response.status_code = max((STATUS.get(code, usual) for code in codes), default=usual)
-            context.watched.failed(max(codes, key=gravity))
-            if Code.UNAUTHENTICATED in codes:
-                context.response.headers["www-authenticate"] = challenge(anonymous=anonymous)
-            if Code.UNAVAILABLE in codes:
-                context.response.headers["retry-after"] = str(RETRY_AFTER)
-        return answer
+class Refused(Exception):
+    """The body is not a request of GraphQL's. The message says why."""
+
+
+def _asked(body: bytes) -> dict[str, Any]:
+    """A request body, checked down to the types of its parts; raises `Refused`."""
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Refused("The body is not JSON.") from None
+    if isinstance(asked, list):
+        raise Refused("One operation at a time: the body must be a JSON object.")
+    if not isinstance(asked, dict) or not isinstance(asked.get("query"), str) or not asked["query"].strip():
+        raise Refused("The body must be a JSON object with the document as `query`.")
+    for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
+        if asked.get(name) is not None and not isinstance(asked[name], kind):
+            raise Refused(f"`{name}` must be {'an object' if kind is dict else 'a string'} or null.")
+    return asked
+
+
+def _told(result: ExecutionResult, context: Context, wanted: str) -> dict[str, Any]:
+    """An answer: errors described or masked, and the status code that the gravest of them asks for."""
+    if not result.errors:
+        return {"data": result.data}
+    answer: dict[str, Any] = {"data": result.data}
+    # Nothing was executed. (What was has an error with the path of a field.)
+    if request_error := result.data is None and not any(error.path for error in result.errors):
+        del answer["data"]
+    anonymous = context.is_anonymous
+    incident = context.kindred.entropy.id(context.now)
+    open_schema = context.kindred.settings.shows_schema
+    codes, answer["errors"] = describe_all(
+        result.errors, incident=incident, anonymous=anonymous, open_schema=open_schema
+    )
+    usual = 400 if request_error and wanted == GRAPHQL_JSON else 200
+    context.response.status_code = max((STATUS.get(code, usual) for code in codes), default=usual)
+    context.watched.failed(max(codes, key=gravity))
+    if Code.UNAUTHENTICATED in codes:
+        context.response.headers["www-authenticate"] = challenge(anonymous=anonymous)
+    if Code.UNAVAILABLE in codes:
+        context.response.headers["retry-after"] = str(RETRY_AFTER)
+    return answer
 
 
 def challenge(*, anonymous: bool) -> str:
