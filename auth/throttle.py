@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
@@ -144,6 +145,7 @@ class Throttle:
         await login_failures.forget(conn, [_name(name_key), *(_name(name_key, network) for network in networks)])
 
 
+@lru_cache(maxsize=4096)
 def normalize_address(text: str | None) -> str | None:
     """An IP address as it is stored and counted under; None for what is none (NET-04)."""
     address = _address(text)

@@ -26,7 +26,7 @@ from graph.delivery import delivering
 from graph.edge import guarded
 from graph.faults import Forbidden
 from graph.metrics import Metrics
-from graph.view import NO_STORE, GraphQLView
+from graph.view import NO_STORE, PATH, GraphQLView
 from graph.watch import Watch
 
 logger = logging.getLogger("kindred")
@@ -91,24 +91,17 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             HTTPException: rest.refused,
         },
     )
+    graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
     app.outermost = lambda inner: Watch(
-        guarded(inner, settings),
+        guarded(GraphQLView(inner, lambda: app.state.kindred, clock, graphiql, timeout=timeout), settings),
         # FastAPI tells which of its routes it took; of others we know that they have no parameters.
-        paths={route.path for route in app.routes if isinstance(route, Route)},
+        paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
         clock=clock,
         entropy=entropy,
         observer=metrics,
     )
     if metrics:
         app.router.routes.append(Route("/metrics", metrics.answer, include_in_schema=False))
-    graphiql = pages.graphiql if settings.shows_graphiql else None
-    app.router.routes.append(
-        Route(
-            "/graphql",
-            GraphQLView(lambda: app.state.kindred, clock, graphiql, timeout=4 * settings.database_timeout),
-            include_in_schema=False,
-        )
-    )
     if settings.account_page:
         app.router.routes.append(pages.account(settings.password_min_length))
     shown = {"graphiql": settings.shows_graphiql, "account": settings.account_page}

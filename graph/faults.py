@@ -17,6 +17,7 @@ from graph.limits import MOST_ERRORS, IntrospectionOff, LimitExceeded, OneMutati
 logger = logging.getLogger("kindred")
 
 RETRY_AFTER = 1  # seconds
+BROKEN = "Something went wrong here. It has been logged."
 
 
 class Code(StrEnum):

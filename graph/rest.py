@@ -12,7 +12,7 @@ from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, R
 from auth.service import Kindred
 from graph.context import origin_of
 from graph.cookie import RefreshCookie
-from graph.faults import RETRY_AFTER, UNAVAILABLE
+from graph.faults import BROKEN, RETRY_AFTER, UNAVAILABLE
 from graph.inputs import IDEMPOTENCY_KEY
 from graph.view import NO_STORE, challenge
 from graph.watch import Watched
@@ -142,4 +142,4 @@ async def unprocessable(_request: Request, error: Exception) -> JSONResponse:
 
 async def broken(_request: Request, _error: Exception) -> JSONResponse:
     """500: a bug. Nothing of it is told; the log has the traceback."""
-    return JSONResponse({"detail": "Something went wrong here. It has been logged."}, 500, NO_STORE)
+    return JSONResponse({"detail": BROKEN}, 500, NO_STORE)

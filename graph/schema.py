@@ -22,6 +22,8 @@ from graphql import (
 )
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema._graphql_core import execution_context_class_kwargs
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -112,6 +114,14 @@ def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> 
     return tuple(names)
 
 
+class _Names(NameConverter):
+    """Strawberry's, which turns every name of an input into camel case each time that it comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.apply_naming_config = lru_cache(maxsize=1024)(super().apply_naming_config)  # type: ignore[method-assign]
+
+
 class Schema(strawberry.Schema):
     """Strawberry's, with an execution of our own."""
 
@@ -144,7 +154,12 @@ class Schema(strawberry.Schema):
         return result if isinstance(result, ExecutionResult) else await result
 
 
-schema = Schema(query=Query, mutation=Mutation, types=[Node, User, Session, SecurityEvent])
+schema = Schema(
+    query=Query,
+    mutation=Mutation,
+    types=[Node, User, Session, SecurityEvent],
+    config=StrawberryConfig(name_converter=_Names()),
+)
 
 
 def sdl() -> str:

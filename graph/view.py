@@ -8,38 +8,50 @@ import orjson
 from graphql import ExecutionResult
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock
 from auth.service import Kindred
 from graph.context import Context
-from graph.faults import RETRY_AFTER, STATUS, UNAVAILABLE, Code, describe_all, gravity
+from graph.faults import BROKEN, RETRY_AFTER, STATUS, UNAVAILABLE, Code, describe_all, gravity
 from graph.schema import NoOperation, schema
 
 # Nothing that this door says may be kept by whoever it passes (RFC 6749 section 5.1).
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 GraphiQL = Callable[[], Response]
+PATH = "/graphql"
 
 # GraphQL over HTTP: the old media type, in which an error of the document is 200, and its own, in which it is 400.
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 
 
 class GraphQLView:
-    """The API. `graphiql` makes the page that a browser gets; None where there shall be none.
+    """The API. Stands before FastAPI, whose layers cost a refresh a twentieth; all other paths are `others`'.
+
+    `graphiql` makes the page that a browser gets; None where there shall be none.
 
     `timeout` in seconds bounds the answering of a request, which may need the database several times (GQL-22).
     """
 
     def __init__(
-        self, kindred: Callable[[], Kindred], clock: Clock, graphiql: GraphiQL | None, *, timeout: float
+        self,
+        others: ASGIApp,
+        kindred: Callable[[], Kindred],
+        clock: Clock,
+        graphiql: GraphiQL | None,
+        *,
+        timeout: float,
     ) -> None:
+        self._others = others
         self._kindred = kindred
         self._clock = clock
         self._graphiql = graphiql
         self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or pass it on."""
+        if scope["type"] != "http" or scope["path"] != PATH:
+            return await self._others(scope, receive, send)
         request = Request(scope, receive)
         wanted = _wanted(request.headers.get("accept", ""))
         try:
@@ -49,9 +61,12 @@ class GraphQLView:
             response = refusal(400, str(refused))
         except TimeoutError:
             response = refusal(503, UNAVAILABLE, {"retry-after": str(RETRY_AFTER)}, code=Code.UNAVAILABLE)
+        except Exception:
+            await refusal(500, BROKEN, code=Code.INTERNAL)(scope, receive, send)
+            raise  # for the log
         if response.media_type == JSON and wanted == GRAPHQL_JSON:
             response.headers["content-type"] = f"{GRAPHQL_JSON}; charset=utf-8"
-        await response(scope, receive, send)
+        return await response(scope, receive, send)
 
     async def _answer(self, request: Request, wanted: str | None) -> Response:
         if request.method == "GET" and self._graphiql and "text/html" in request.headers.get("accept", ""):
