@@ -22,6 +22,8 @@ _OURS = ("auth.", "db.", "graph.")
 
 def configure(settings: Settings) -> None:
     """Send every log line of this process to standard error, as the settings have it."""
+    # Looked up for each record otherwise, and nobody is told.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(as_json=settings.in_production))
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
