@@ -11,13 +11,15 @@ from sqlalchemy import event
 from auth.service import Kindred
 
 _FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
+_BESIDE = ("FROM signing_keys", "typeinfo_tree", "set_config('jit'")
 
 
 @contextmanager
 def statements(kindred: Kindred) -> Iterator[list[str]]:
     """The statements that the block sends, without those that begin and end transactions.
 
-    Nor those by which a worker takes up new signing keys, every other second.
+    Nor those by which a worker takes up new signing keys, every other second, nor those by which the driver learns of a
+    type, once on each connection.
 
     SQLAlchemy is listened to, and PostgreSQL's driver beside it for what goes there on the short way.
     """
@@ -25,7 +27,7 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
     listened_to: set[Connection] = set()
 
     def record(statement: str) -> None:
-        if not statement.startswith(_FRAME) and "FROM signing_keys" not in statement:
+        if not statement.startswith(_FRAME) and not any(one in statement for one in _BESIDE):
             sent.append(statement)
 
     def of_sqlalchemy(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
