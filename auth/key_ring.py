@@ -3,12 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
+from auth import jws
 from db.base import SigningAlgorithm
+
+# Each with its token takes some two kilobytes.
+KEPT_CLAIMS = 4096
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
@@ -41,6 +46,9 @@ class KeyRing:
 
     def __init__(self, keys: Sequence[AccessKey]) -> None:
         self._keys = {key.kid: key for key in keys}
+        # A client sends its access token with each request; to verify it takes longer than to ask the database whether
+        # its session lives. Only what was found good is kept, and whether it still counts is asked each time.
+        self.claims = lru_cache(maxsize=KEPT_CLAIMS)(self._claims)
 
     def __iter__(self) -> Iterator[AccessKey]:
         return iter(self._keys.values())
@@ -57,6 +65,13 @@ class KeyRing:
         """The key of that name, or None where there is none or it has been retired."""
         key = self._keys.get(kid) if isinstance(kid, str) else None
         return None if key is None or key.is_retired(now) else key
+
+    def _claims(self, token: str, kid: str) -> Any:
+        """What a token claims that the key of that name signed; raises `ValueError` where it did not."""
+        key = self._keys[kid]
+        if (claims := jws.verified(token, key.public, key.algorithm)) is None:
+            raise ValueError("not signed with this key")
+        return claims
 
     def jwks(self, now: datetime) -> dict[str, list[dict[str, Any]]]:
         """The public keys as a JWK set (RFC 7517 section 5): active ones, and the next one ahead of its use."""

@@ -124,12 +124,12 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
     if compact is None or not is_canonical(compact[2]):
         raise InvalidToken
     try:
-        keys, algorithm, audience, header = _verification(issuer, kind, compact[1], now)
-        # The header does not choose how it is verified, and asks for nothing: it is ours to the letter, or it is not
-        # looked at (RFC 8725 sections 3.1 and 3.11).
-        if compact[1] != header:
-            raise InvalidToken
-        claims, successors = _signed_by_one_of(keys, token, algorithm)
+        if kind is TokenKind.REFRESH:
+            audience = issuer.refresh_audience
+            claims, successors = _refresh_claims(issuer, token, compact[1])
+        else:
+            audience = issuer.audience
+            claims, successors = _access_claims(issuer, token, compact[1], now), b""
         # One audience, as a string: a token for several could be for another one as well (RFC 8725 section 3.9).
         if claims["iss"] != issuer.name or claims["aud"] != audience:
             raise InvalidToken
@@ -152,25 +152,25 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
     return genuine
 
 
-def _signed_by_one_of(keys: list[tuple[Any, bytes]], token: str, algorithm: str) -> tuple[dict[str, Any], bytes]:
-    """The claims, and what stands beside the key that signed them. Several keys only while the secret is replaced."""
-    for key, beside in keys:
-        if (claims := jws.verified(token, key, algorithm)) is not None:
-            return claims, beside
+# The header of a token does not choose how it is verified, and asks for nothing: it is ours to the letter, or what
+# follows it is not looked at (RFC 8725 sections 3.1 and 3.11).
+
+
+def _refresh_claims(issuer: Issuer, token: str, header: str) -> tuple[dict[str, Any], bytes]:
+    """What a refresh token claims, and what its successor is derived with. Raises `InvalidToken`."""
+    if header == jws.head("HS256", typ=TokenKind.REFRESH):
+        for secret in issuer.keys.secrets:  # newest first; several only while the secret is replaced
+            if (claims := jws.verified(token, secret.refresh_tokens, "HS256")) is not None:
+                return claims, secret.successors
     raise InvalidToken
 
 
-def _verification(
-    issuer: Issuer, kind: TokenKind, header: str, now: datetime
-) -> tuple[list[tuple[Any, bytes]], str, str, str]:
-    """The keys that may have signed it, newest first, each with what successors are derived with; and how it begins."""
-    if kind is TokenKind.REFRESH:
-        keys = [(secret.refresh_tokens, secret.successors) for secret in issuer.keys.secrets]
-        return keys, "HS256", issuer.refresh_audience, jws.head("HS256", typ=kind)
+def _access_claims(issuer: Issuer, token: str, header: str, now: datetime) -> Any:
+    """What an access token claims. Raises `InvalidToken`, and `ValueError` where its signature is wrong."""
     key = issuer.keys.ring.verifying(_kid(header), now)
-    if key is None:
+    if key is None or header != jws.head(key.algorithm, typ=TokenKind.ACCESS, kid=key.kid):
         raise InvalidToken
-    return [(key.public, b"")], key.algorithm, issuer.audience, jws.head(key.algorithm, typ=kind, kid=key.kid)
+    return issuer.keys.ring.claims(token, key.kid)
 
 
 @lru_cache(maxsize=64)

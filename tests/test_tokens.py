@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -20,8 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from auth.encoding import base64url
+from auth.key_ring import KEPT_CLAIMS
 from auth.sealing import SecretKeys
 from auth.service import Kindred
+from db.base import SigningAlgorithm
 from db.families import families
 from db.lineage import refresh_tokens
 from db.security_events import security_events
@@ -667,3 +671,52 @@ async def kinds(kindred: Kindred) -> set[str]:
     """The kinds of all security events there are."""
     async with kindred.db.read() as conn:
         return set((await conn.execute(select(security_events.c.kind))).scalars())
+
+
+async def test_tokens_are_what_pyjwt_reads(api: Api, kindred: Kindred, clock: FakeClock, alice: User) -> None:
+    """And so whatever else reads JSON Web Tokens."""
+    pair = await api.login()
+    key = kindred.keys.ring.signing(clock.now())
+    reading: Any = {"issuer": "kindred", "options": {"verify_exp": False, "verify_iat": False}}
+    access = jwt.decode_complete(pair.access, key.public, [key.algorithm], audience="kindred", **reading)
+    refresh = jwt.decode_complete(
+        pair.refresh, kindred.keys.secret.refresh_tokens, ["HS256"], audience="kindred#refresh", **reading
+    )
+    assert access["header"] == {"alg": "EdDSA", "typ": "at+jwt", "kid": key.kid}
+    assert refresh["header"] == {"alg": "HS256", "typ": "rt+jwt"}
+    assert access["payload"]["sub"] == refresh["payload"]["sub"] == str(alice.id)
+    assert access["payload"]["sid"] == refresh["payload"]["sid"] == pair.session_id
+
+
+async def test_an_access_token_that_was_found_good_is_asked_each_time_whether_it_still_is(
+    api: Api, kindred: Kindred, clock: FakeClock, alice: User
+) -> None:
+    """Its signature is not verified again; its time, its key and its session are."""
+    by_time, by_key, by_session = [await api.login() for _ in range(3)]
+    for pair in (by_time, by_key, by_session):
+        assert await api.is_live(pair.access)
+    start = clock.now()
+    clock.advance(kindred.settings.access_token_ttl)
+    assert not await api.is_live(by_time.access)
+    clock.instant = start
+    await api.data("mutation { revokeAllSessions { revokedCount } }", bearer=by_session.access)
+    assert not await api.is_live(by_session.access)
+    fresh = await api.login()
+    assert await api.is_live(fresh.access)
+    ttl = kindred.settings.access_token_ttl
+    await kindred.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ttl, at_once=True)
+    await kindred.keys.load()
+    assert not await api.is_live(fresh.access)
+    ring = kindred.keys.ring
+    assert ring.claims.cache_info().maxsize == KEPT_CLAIMS
+
+
+async def test_what_is_not_found_good_is_not_kept(api: Api, kindred: Kindred, alice: User) -> None:
+    """Or a flood of forged tokens would drive out those of everybody else."""
+    pair = await api.login()
+    assert await api.is_live(pair.access)
+    before = kindred.keys.ring.claims.cache_info().currsize
+    head, claims, _ = pair.access.split(".")
+    for number in range(5):
+        assert not await api.is_live(f"{head}.{claims}.{base64url(bytes([number]) * 64)}")
+    assert kindred.keys.ring.claims.cache_info().currsize == before

