@@ -47,6 +47,8 @@ query Sessions {
 # A session may be refreshed twenty times at once, and is here no more than half as often.
 MOST_ROTATIONS = 10
 PEOPLE, SESSIONS_EACH = 100, 40
+# More passwords than five for each core do not wait to be hashed; what comes then is answered 503 at once.
+CLIENTS = {"sign-in": 8}
 
 
 def rotations(sessions: Sequence[Seeded]) -> Work:
@@ -67,14 +69,14 @@ def rotations(sessions: Sequence[Seeded]) -> Work:
     return rotate
 
 
-def listings(sessions: Sequence[Seeded]) -> Work:
-    """Lists of twenty sessions."""
+def listings(sessions: Sequence[Seeded], *, expected: int = 20) -> Work:
+    """Lists of the first twenty sessions, or of as many as there are."""
     tokens = itertools.cycle([session.access_token for session in sessions])
 
     async def sessions_of_one(connection: Connection) -> None:
         data = await connection.graphql(SESSIONS, {}, authorization=f"Bearer {next(tokens)}")
-        if len(data["sessions"]["edges"]) != 20:
-            raise RuntimeError(f"not twenty sessions: {data}")
+        if len(data["sessions"]["edges"]) < expected:
+            raise RuntimeError(f"not {expected} sessions: {data}")
 
     return sessions_of_one
 
@@ -124,10 +126,9 @@ async def measure_all(
         watched = Watched(psutil.Process(server.process.pid), database)
         for operation in options.operations or works:
             # Caches, the pool, prepared statements.
-            await measure(server.port, watched, works[operation], clients=options.clients, seconds=options.seconds / 5)
-            measured = await measure(
-                server.port, watched, works[operation], clients=options.clients, seconds=options.seconds
-            )
+            work, clients = works[operation], CLIENTS.get(operation, options.clients)
+            await measure(server.port, watched, work, clients=clients, seconds=options.seconds / 5)
+            measured = await measure(server.port, watched, work, clients=clients, seconds=options.seconds)
             print(line(f"{operation}, {name}", measured), flush=True)
 
 
