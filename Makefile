@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 SBOM ?= sbom.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run install test fuzz check format bench bench-login-flood web schema sbom lock clean
+.PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema sbom lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +35,16 @@ format: .venv/installed-dev ## Format the code, and mend what can be mended
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/installed-dev ## Measure rotations on a PostgreSQL of its own
-	@$(BIN)/python -m tests.bench.rotation
+bench: .venv/installed-dev ## Measure each operation, and the limits to hold it against (docs/performance.md)
+	@$(BIN)/python -m tests.bench.limits
+	@$(BIN)/python -m tests.bench.service
+	@$(BIN)/python -m tests.bench.service --workers 2
+
+bench-growth: .venv/installed-dev ## Measure with 10,000, a million and ten million sessions; needs 10 GB and a quarter of an hour
+	@$(BIN)/python -m tests.bench.growth
+
+profile: .venv/installed-dev ## Write profile.svg, a flame graph of a rotation
+	@$(BIN)/python -m tests.bench.profile
 
 bench-login-flood: .venv/installed-dev ## Measure refreshes while a hundred wrong passwords a second arrive
 	@$(BIN)/python -m tests.bench.login_flood

@@ -25,7 +25,8 @@ import psutil
 from db.engine import url_of
 from db.migrate import upgrade
 from tests.bench.client import Connection
-from tests.bench.rotation import REFRESH, add_user, sign_in
+from tests.bench.seeding import seed
+from tests.bench.service import REFRESH
 from tests.support.databases import Server, create_database
 from tests.support.doors import LOGIN
 from tests.support.servers import serving
@@ -104,12 +105,12 @@ async def main(seconds: float) -> None:
     try:
         url = await create_database(server.url)
         await asyncio.to_thread(upgrade, url_of(url))
-        await add_user(url)
+        sessions = await seed(url, people=SESSIONS, sessions_each=1)
         with tempfile.TemporaryDirectory(prefix="kindred-bench-") as folder:
             async with serving(url, Path(folder), KINDRED_TRUSTED_PROXIES="127.0.0.1") as running:
                 port = int(running.url.rpartition(":")[2])
                 service = psutil.Process(running.process.pid)
-                chains = await sign_in(port, SESSIONS)
+                chains = deque(session.refresh_token for session in sessions)
                 for name, guessing in (("alone", False), ("with 100 guesses/s", True), ("alone again", False)):
                     refreshes, guesses = Flood(port), Flood(port)
                     await asyncio.gather(

@@ -156,7 +156,7 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=32, help="requests under way at once (32)")
     parser.add_argument("--seconds", type=float, default=10, help="how long each is measured (10)")
     parser.add_argument("--workers", type=int, default=1, help="of the service (1)")
-    parser.add_argument("--operations", nargs="*", help="rotation, sign-in and so on; all where none is named")
+    parser.add_argument("--operation", action="append", dest="operations", help="rotation, sign-in ...; else all")
     parser.add_argument("databases", nargs="*", default=["postgresql", "sqlite"], help="postgresql, sqlite, or both")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(parser.parse_args()))
