@@ -44,6 +44,8 @@ class Context:
     request: Request
     response: Response
     now: datetime
+    # Who is asking, once that was found out.
+    known_caller: TokenFamily | None = None
     # Whether the answer has new tokens in it. If it failed they would be lost, so what else it tells may be missing.
     issued_tokens: bool = False
 
@@ -87,6 +89,7 @@ class Context:
             raise Unauthenticated
         family = await self.kindred.sessions.authenticate(token.strip(" "), self.now)
         self.watched.user_id, self.watched.session_id = family.user_id, family.id
+        self.known_caller = family
         return family
 
     async def caller_if_any(self) -> TokenFamily | None:
