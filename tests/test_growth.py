@@ -1,6 +1,7 @@
 """What a session takes of the database, however often it is refreshed: no more than on its second day."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, inspect, select, text
 
+from auth.clock import SystemClock
 from auth.entropy import Entropy
 from auth.outcomes import Origin, Replayed, Revoked, Rotated, SignedIn
 from auth.service import Kindred
@@ -21,6 +23,7 @@ from db.families import families
 from db.lineage import SLOTS, refresh_tokens
 from db.migrate import upgrade
 from db.users import User
+from tests.bench.seeding import seed
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import UNCOUNTED
@@ -143,6 +146,43 @@ async def test_on_postgresql_every_rotation_is_a_hot_update(
     updates, hot = statistics["refresh_tokens"]
     assert updates == 1000
     assert hot / updates > 0.99
+
+
+@pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
+async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Kindred, own_url: str) -> None:
+    """Its share of the log that is flushed and sent to standbys, alone and together with others, and HOT either way."""
+    sessions, dice = await seed(own_url, people=50, sessions_each=40), random.Random(1)
+    tokens = dice.sample([session.refresh_token for session in sessions], len(sessions))
+    connection = await databases.connect(own_url)
+    await connection.execute("VACUUM ANALYZE")
+
+    async def written_by(at_once: int) -> float:
+        nonlocal tokens
+        before = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
+        renewed: list[str] = []
+        for start in range(0, len(tokens), at_once):
+            outcomes = await asyncio.gather(
+                *(
+                    service.rotation.refresh(token, None, ORIGIN, SystemClock().now())
+                    for token in tokens[start : start + at_once]
+                )
+            )
+            renewed += [outcome.tokens.refresh_token for outcome in outcomes if isinstance(outcome, Rotated)]
+        assert len(renewed) == len(tokens)
+        tokens = dice.sample(renewed, len(renewed))  # those who refresh at once are from all over the table
+        after = await connection.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1)", before)
+        return float(after) / len(tokens)
+
+    await written_by(1)  # and the pages as a whole, once after a checkpoint
+    alone, together = await written_by(1), await written_by(16)
+    await connection.close()
+    assert 300 < alone < 1100
+    assert together < alone * 1.25
+    await service.db.close()
+    updates, hot = (await statistics_of(own_url))["token_families"]
+    assert updates == 3 * len(tokens)
+    # With 25 families to a page some of a batch share one, and its old rows are there until the batch is in.
+    assert hot / updates > 0.93
 
 
 async def rows(service: Kindred) -> list[dict[str, Any]]:
