@@ -10,6 +10,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from auth.accounts import Accounts
 from auth.rotation import Rotation
+from graph.schema import schema
 from tests.support.doors import LOGIN, REFRESH, REVOKE, SESSIONS, Api
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -206,3 +207,22 @@ async def test_gql_18_what_fails_takes_nothing_along_that_does_not(api: Api, mon
     edges = response.json()["data"]["sessions"]["edges"]
     assert [edge["node"]["id"] for edge in edges] == [pair.session_id]
     assert [error["path"] for error in response.json()["errors"]] == [["viewer"]]
+
+
+async def test_gql_17_a_bug_around_the_schema_is_answered_in_graphql_s_form_and_told_to_the_log(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(type(schema), "answer", failing(RuntimeError("postgresql://kindred:hunter2@10.0.0.1/x failed")))
+    transport = ASGITransport(app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://kindred.test") as http:
+        with caplog.at_level(logging.INFO):
+            response = await http.post("/graphql", json={"query": "{ __typename }"})
+    assert (response.status_code, response.headers["cache-control"]) == (500, "no-store")
+    (error,) = response.json()["errors"]
+    assert error == {
+        "message": "Something went wrong here. It has been logged.",
+        "extensions": {"code": "INTERNAL"},
+    }
+    record = caplog.records[-1]
+    assert (record.line["outcome"], record.line["status"]) == ("failed", 500)  # type: ignore[attr-defined]
+    assert record.exc_info is not None
