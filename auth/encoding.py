@@ -11,6 +11,11 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def from_base64url(text: str) -> bytes:
+    """The bytes of base64url without padding; raises `ValueError`."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def is_canonical(text: str) -> bool:
     """Whether this is how these bytes would be encoded.
 
@@ -18,7 +23,7 @@ def is_canonical(text: str) -> bool:
     token would have several spellings (TOK-15).
     """
     try:
-        return base64url(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))) == text
+        return base64url(from_base64url(text)) == text
     except ValueError:
         return False
 

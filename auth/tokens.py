@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 
 from auth import jws
-from auth.encoding import base64url, is_canonical
+from auth.encoding import base64url, from_base64url, is_canonical
 from auth.keys import Keys
 
 # Ours are about 400 characters; what is longer is not worth a look.
@@ -176,7 +176,7 @@ def _access_claims(issuer: Issuer, token: str, header: str, now: datetime) -> An
 @lru_cache(maxsize=64)
 def _kid(header: str) -> Any:
     """Which key an access token names. Theirs are but a few headers, so each is read once."""
-    return orjson.loads(jws.decoded(header))["kid"]
+    return orjson.loads(from_base64url(header))["kid"]
 
 
 def _is_generation(claim: object) -> bool:

@@ -1,9 +1,9 @@
 """Rotations, sent together where several wait at the same moment.
 
-What a rotation costs on its own is mostly the way to the database and back, and the commit. Nobody waits for company:
-a claim leaves at once, unless as many batches are under way as may be, and whatever has come when one of them is back
-leaves together. Each claim has its own verdict. One that a batch did not rotate, for whatever reason, is sent again by
-itself, so what a claim comes to never depends on the others.
+On its own each rotation pays for a way to the database and back, and for a commit. Nobody waits for company: a claim
+leaves at once, unless as many batches are under way as may be, and whatever has come when one of them is back leaves
+together. Each claim has its own verdict. One that a batch did not rotate, for whatever reason, is sent again by itself,
+so what a claim comes to never depends on the others.
 """
 
 import asyncio

