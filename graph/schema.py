@@ -21,7 +21,6 @@ from graphql import (
     validate,
 )
 from strawberry.execution.is_awaitable import optimized_is_awaitable
-from strawberry.schema._graphql_core import execution_context_class_kwargs
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
@@ -31,6 +30,7 @@ from graph import limits
 from graph.context import Context
 from graph.limits import MOST_ERRORS, MOST_TOKENS, IntrospectionOff, LimitExceeded, OneMutationOnly
 from graph.mutations import Mutation
+from graph.plans import PlannedExecutor, Plans
 from graph.queries import Query
 from graph.types import Node, SecurityEvent, Session, User
 
@@ -52,6 +52,8 @@ class Understood:
     errors: list[GraphQLError]
     # By its name, the fields that each operation asks for first, as the schema calls them; none where it is not sound.
     operations: dict[str | None, tuple[str, ...]]
+    # None where there may be directives, by which the same document selects now this and now that.
+    plans: Plans | None
 
     def root_fields(self, operation_name: str | None) -> tuple[str, ...]:
         """Those of one operation. Raises `NoOperation`, and `GraphQLError` where one of several has to be named."""
@@ -91,7 +93,7 @@ def understand(query: str, *, open_schema: bool = True) -> Understood:
         for one in document.definitions
         if isinstance(one, OperationDefinitionNode)
     }
-    return Understood(document, errors, operations)
+    return Understood(document, errors, operations, None if "@" in query else {})
 
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
@@ -148,8 +150,8 @@ class Schema(strawberry.Schema):
             operation_name=operation_name,
             context_value=context,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-            operation_extensions=None,
-            **execution_context_class_kwargs(self.execution_context_class),
+            executor_class=PlannedExecutor,
+            plans=understood.plans,
         )
         return result if isinstance(result, ExecutionResult) else await result
 
