@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock, SystemClock
 from auth.entropy import Entropy
@@ -39,10 +39,14 @@ class NotMigrated(Exception):
 class _Application(FastAPI):
     """FastAPI's, with something around all of it, the answer to a bug included."""
 
-    outermost: Callable[[ASGIApp], ASGIApp]
+    outermost: ASGIApp
 
-    def build_middleware_stack(self) -> ASGIApp:
-        return self.outermost(super().build_middleware_stack())
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.outermost(scope, receive, send)
+
+    async def innermost(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is FastAPI's own."""
+        await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entropy | None = None) -> FastAPI:
@@ -92,8 +96,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         },
     )
     graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
-    app.outermost = lambda inner: Watch(
-        guarded(GraphQLView(inner, lambda: app.state.kindred, clock, graphiql, timeout=timeout), settings),
+    view = GraphQLView(app.innermost, lambda: app.state.kindred, clock, graphiql, timeout=timeout)
+    app.outermost = Watch(
+        guarded(view, settings),
         # FastAPI tells which of its routes it took; of others we know that they have no parameters.
         paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
         clock=clock,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -150,6 +151,7 @@ def refusal(
     return Response(orjson.dumps(body), status, NO_STORE | (headers or {}), JSON)
 
 
+@lru_cache(maxsize=64)  # clients send the same few
 def _wanted(accept: str) -> str | None:
     """The media type that an `Accept` header asks for (RFC 9110 section 12.5.1); None where we have none of them.
 
