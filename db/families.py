@@ -6,11 +6,13 @@ busy_until): on PostgreSQL any such index ends HOT updates, and every rotation w
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     CheckConstraint,
     ColumnElement,
     ForeignKeyConstraint,
@@ -80,7 +82,7 @@ _IS_IT = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindp
 _BY_ID = Compiled(select(families).where(_IS_IT))
 
 
-def in_state(state: SessionState, now: datetime) -> ColumnElement[bool]:
+def in_state(state: SessionState, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Families in that state. (`expires_at` is never past the absolute limit, so it stands for both.)"""
     match state:
         case SessionState.ACTIVE:
@@ -130,19 +132,27 @@ async def page(
     `after` is a last use and an id. All of a user's rows lie together under the primary key, so they are read and
     sorted: an index on last_used_at would make every rotation dearer to save a sort of some dozen rows.
     """
-    newest_first = (families.c.last_used_at.desc(), families.c.id.desc())
-    query = select(families).where(families.c.user_id == user_id).order_by(*newest_first).limit(limit)
-    if state is not None:
-        query = query.where(in_state(state, now))
+    values: dict[str, Any] = {"of_user": user_id, "now": now, "most": limit}
     if after is not None:
-        used_at, family_id = after
+        values |= {"before": after[0], "before_id": after[1]}
+    return cast(Sequence[TokenFamily], await _page(state, is_first=after is None).all(conn, values))
+
+
+@cache
+def _page(state: SessionState | None, *, is_first: bool) -> Compiled:
+    newest_first = (families.c.last_used_at.desc(), families.c.id.desc())
+    query = select(families).where(families.c.user_id == bindparam("of_user")).order_by(*newest_first)
+    if state is not None:
+        query = query.where(in_state(state, bindparam("now", type_=families.c.last_used_at.type)))
+    if not is_first:
+        before = bindparam("before", type_=families.c.last_used_at.type)
         query = query.where(
             or_(
-                families.c.last_used_at < used_at,
-                and_(families.c.last_used_at == used_at, families.c.id < family_id),
+                families.c.last_used_at < before,
+                and_(families.c.last_used_at == before, families.c.id < bindparam("before_id")),
             )
         )
-    return cast(Sequence[TokenFamily], (await conn.execute(query)).all())
+    return Compiled(query.limit(bindparam("most", type_=BigInteger())))
 
 
 async def revoke(
