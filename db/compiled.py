@@ -6,18 +6,19 @@ together. Within a transaction, which only SQLAlchemy knows of, a statement goes
 
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from asyncpg import PostgresError
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 
-from db.engine import AUTOCOMMIT, Connection
+from db.engine import AUTOCOMMIT, ONLY_READS, Connection
 
 
 class Compiled:
-    """A statement for PostgreSQL that by itself is a whole transaction."""
+    """A statement that by itself is a whole transaction on PostgreSQL, and on SQLite a read."""
 
     def __init__(self, statement: Any) -> None:
         self._statement = statement
@@ -35,9 +36,12 @@ class Compiled:
     async def all(self, conn: Connection, values: dict[str, Any]) -> Sequence[Any]:
         """The rows, which read like the model."""
         sync: Any = conn.sync_connection
-        if sync.get_execution_options().get("isolation_level") != AUTOCOMMIT:
+        options, driver = sync.get_execution_options(), sync.connection.driver_connection
+        if options.get(ONLY_READS):
+            # Through SQLAlchemy it would go to the driver's thread and back for the cursor, the statement, the rows.
+            return self._on_sqlite.rows(await driver.execute_fetchall(*self._on_sqlite.asked(values)))
+        if options.get("isolation_level") != AUTOCOMMIT:
             return (await conn.execute(self._statement, values)).all()
-        driver = sync.connection.driver_connection
         given = self._constants | values
         try:
             records = await driver.fetch(self._text, *[given[name] for name in self._positions])
@@ -53,6 +57,10 @@ class Compiled:
             raise
         return [self._row(*record) for record in records]
 
+    @cached_property
+    def _on_sqlite(self) -> "CompiledForSQLite":
+        return CompiledForSQLite(self._statement)
+
 
 class CompiledForSQLite:
     """A statement for a connection of SQLite's own driver, with values and rows as SQLAlchemy would convert them."""
@@ -67,12 +75,20 @@ class CompiledForSQLite:
 
     def one_or_none(self, conn: sqlite3.Connection, values: dict[str, Any]) -> Any:
         """The row, which reads like the model, or None."""
+        cursor = conn.execute(*self.asked(values))
+        found = self.rows(cursor.fetchall())  # to the end, or the statement stays open
+        return found[0] if found else None
+
+    def asked(self, values: dict[str, Any]) -> tuple[str, list[Any]]:
+        """The statement's text, and the values as the driver takes them."""
         given = self._constants | values
-        cursor = conn.execute(self._text, [convert(given[name]) for name, convert in self._values])
-        found = cursor.fetchall()  # to the end, or the statement stays open
-        if not found:
-            return None
-        return self._row(*[convert(value) for convert, value in zip(self._columns, found[0], strict=True)])
+        return self._text, [convert(given[name]) for name, convert in self._values]
+
+    def rows(self, found: Iterable[Sequence[Any]]) -> Sequence[Any]:
+        """The driver's rows, which then read like the model."""
+        return [
+            self._row(*[convert(value) for convert, value in zip(self._columns, row, strict=True)]) for row in found
+        ]
 
 
 _SQLITE: Any = sqlite_dialect()

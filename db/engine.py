@@ -21,7 +21,7 @@ T = TypeVar("T")
 Connection = AsyncConnection
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-AUTOCOMMIT = "AUTOCOMMIT"
+AUTOCOMMIT, ONLY_READS = "AUTOCOMMIT", "only_reads"
 _AFTER_COMMIT = "after_commit"
 
 
@@ -83,7 +83,7 @@ def _create_sqlite_engine(url: URL, timeout: float) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        if not connection.get_execution_options().get("only_reads"):
+        if not connection.get_execution_options().get(ONLY_READS):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
@@ -114,7 +114,7 @@ class Database:
         # among them. Within this process they queue instead.
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         self._commits_by_itself = engine.dialect.name == "postgresql"
-        autocommit = {"isolation_level": AUTOCOMMIT} if self._commits_by_itself else {"only_reads": True}
+        autocommit = {"isolation_level": AUTOCOMMIT} if self._commits_by_itself else {ONLY_READS: True}
         self._by_itself = engine.execution_options(**autocommit)
         # Half of the connections do single statements and are not handed back between them: to check one out and in
         # again costs twice what the driver takes for the statement itself.

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
+import aiosqlite
 from asyncpg import Connection
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
@@ -21,7 +23,7 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
     Nor those by which a worker takes up new signing keys, every other second, nor those by which the driver learns of a
     type, once on each connection.
 
-    SQLAlchemy is listened to, and PostgreSQL's driver beside it for what goes there on the short way.
+    SQLAlchemy is listened to, and the drivers beside it for what goes there on the short way.
     """
     sent: list[str] = []
     listened_to: set[Connection] = set()
@@ -42,6 +44,12 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
             driver.add_query_logger(of_driver)
             listened_to.add(driver)
 
+    usual = aiosqlite.Connection.execute_fetchall
+
+    def execute_fetchall(connection: aiosqlite.Connection, sql: str, values: Any = None) -> Any:
+        record(sql)
+        return usual(connection, sql, values)
+
     engine = kindred.db.engine.sync_engine
     listeners: dict[str, Any] = {"before_cursor_execute": of_sqlalchemy}
     if engine.dialect.name == "postgresql":
@@ -52,7 +60,8 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     try:
-        yield sent
+        with patch.object(aiosqlite.Connection, "execute_fetchall", execute_fetchall):
+            yield sent
     finally:
         for name, listener in listeners.items():
             event.remove(engine, name, listener)
