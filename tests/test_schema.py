@@ -15,6 +15,8 @@ from graphql import (
     GraphQLSchema,
     GraphQLUnionType,
     build_schema,
+    get_nullable_type,
+    is_leaf_type,
     is_specified_scalar_type,
     print_ast,
 )
@@ -164,3 +166,11 @@ def test_sess_07_no_part_of_the_schema_shows_a_digest_a_hash_or_a_secret() -> No
         if str(of_field.type).startswith("String") and re.search(r"password|token", field, re.I)
     }
     assert outward == {"TokenPair.accessToken", "TokenPair.refreshToken", "TokenPair.tokenType"}
+
+
+def test_every_input_is_flat_for_it_is_built_from_its_values_as_they_are() -> None:
+    inputs = [kind for kind in build_schema(WRITTEN_DOWN).type_map.values() if isinstance(kind, GraphQLInputObjectType)]
+    assert inputs
+    for kind in inputs:
+        for name, field in kind.fields.items():
+            assert is_leaf_type(get_nullable_type(field.type)), f"{kind.name}.{name}: see `flat` in graph/inputs.py"
