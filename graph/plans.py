@@ -7,12 +7,14 @@ schema has it to be, or a field has to be awaited, graphql-core completes the va
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from inspect import iscoroutine
 from typing import Any
 
 from graphql import (
     Executor,
     GraphQLID,
+    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -95,7 +97,7 @@ class PlannedExecutor(Executor[Any]):
         if is_list_type(kind):
             return _or_null(_each(self._plan(kind.of_type, asked)))
         if is_leaf_type(kind):
-            return _or_null(_text if kind in (GraphQLString, GraphQLID) else _leaf(kind.coerce_output_value))
+            return _leaf(kind)
         possible = self.schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
         return _or_null(_by_type(dict(self._of_objects(one, asked) for one in possible)))
 
@@ -144,14 +146,18 @@ def _text(value: Any, _info: OnlyContext) -> Any:
     return value
 
 
-def _leaf(coerce: Callable[[Any], Any]) -> Plan:
+@cache  # a schema has but a few
+def _leaf(kind: GraphQLLeafType) -> Plan:
+    if kind in (GraphQLString, GraphQLID):
+        return _or_null(_text)
+
     def complete(value: Any, _info: OnlyContext) -> Any:
-        coerced = coerce(value)
+        coerced = kind.coerce_output_value(value)
         if coerced is None:
             raise Unplanned
         return coerced
 
-    return complete
+    return _or_null(complete)
 
 
 def _by_type(plans: dict[type, Plan]) -> Plan:
@@ -170,8 +176,7 @@ def _constant(text: str) -> Plan:
 def _reader(field: StrawberryField) -> Plan:
     """How a field is read from its object. Raises `Unplanned` where that takes arguments or has to be awaited."""
     if field.is_basic_field:
-        name = field.python_name
-        return lambda value, _info: getattr(value, name)
+        return _attribute(field.python_name)
     resolve = field.base_resolver
     if resolve is None or field.extensions or field.arguments or field.is_async:
         raise Unplanned
@@ -186,3 +191,8 @@ def _reader(field: StrawberryField) -> Plan:
         return found
 
     return read
+
+
+@cache
+def _attribute(name: str) -> Plan:
+    return lambda value, _info: getattr(value, name)

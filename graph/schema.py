@@ -34,7 +34,7 @@ from graph.plans import PlannedExecutor, Plans
 from graph.queries import Query
 from graph.types import Node, SecurityEvent, Session, User
 
-# Of the largest documents, each takes almost half a megabyte.
+# Of the largest documents, each takes almost half a megabyte, and its plans no more than that.
 CACHED_DOCUMENTS = 128
 # Strawberry's own two beside the specification's.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
