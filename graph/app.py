@@ -95,16 +95,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             HTTPException: rest.refused,
         },
     )
-    graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
-    view = GraphQLView(app.innermost, lambda: app.state.kindred, clock, graphiql, timeout=timeout)
-    app.outermost = Watch(
-        guarded(view, settings),
-        # FastAPI tells which of its routes it took; of others we know that they have no parameters.
-        paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
-        clock=clock,
-        entropy=entropy,
-        observer=metrics,
-    )
     if metrics:
         app.router.routes.append(Route("/metrics", metrics.answer, include_in_schema=False))
     if settings.account_page:
@@ -135,6 +125,16 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
 
     newest = head()
+    graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
+    view = GraphQLView(app.innermost, lambda: app.state.kindred, clock, graphiql, timeout=timeout)
+    app.outermost = Watch(
+        guarded(view, settings),
+        # FastAPI tells which of its routes it took; of others we know that they have no parameters.
+        paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
+        clock=clock,
+        entropy=entropy,
+        observer=metrics,
+    )
     return app
 
 

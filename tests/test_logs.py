@@ -180,3 +180,14 @@ async def test_a_bug_is_in_the_log_under_its_id_with_the_traceback_and_without_i
     assert "in fail" in line["exception"]
     assert "hunter2" not in log.text
     assert (log.last()["level"], log.last()["outcome"]) == ("error", "failed")
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/auth/token/refresh", "/account", "/healthz", "/.well-known/jwks.json"])
+async def test_a_line_names_the_path_of_each_route_of_ours(http: AsyncClient, log: Lines, path: str) -> None:
+    await http.get(path)
+    assert log.last()["path"] == path
+
+
+async def test_a_line_does_not_repeat_a_path_that_is_none_of_ours(http: AsyncClient, log: Lines) -> None:
+    await http.get("/a-token-by-mistake")
+    assert log.last()["path"] == "unknown"
