@@ -152,6 +152,8 @@ def _leaf(kind: GraphQLLeafType) -> Plan:
         return _or_null(_text)
 
     def complete(value: Any, _info: OnlyContext) -> Any:
+        if isinstance(value, Exception):  # which graphql-core raises, whatever the type
+            raise Unplanned
         coerced = kind.coerce_output_value(value)
         if coerced is None:
             raise Unplanned

@@ -1,6 +1,7 @@
 """Plans: whatever is asked for, and whatever resolvers return, the answer is graphql-core's own."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, NewType
@@ -18,7 +19,7 @@ from graphql import (
     parse,
     validate,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
@@ -124,7 +125,7 @@ ROOTS = st.builds(
     error=odd(ERRORS),
     event=odd(EVENTS),
     words=odd(st.lists(TEXT, max_size=3)),
-    hollow=TEXT,
+    hollow=odd(TEXT),
 )
 
 
@@ -165,6 +166,7 @@ def told(document: Any, root: Root, *, knows: bool, **how: Any) -> Any:
     return repr(result.data), sorted(str(error.formatted) for error in result.errors or ())
 
 
+@settings(deadline=None)
 @given(text=selections(ROOT), roots=st.lists(ROOTS, min_size=2, max_size=3), knows=st.booleans())
 def test_an_answer_by_plan_is_what_graphql_core_would_have_answered(text: str, roots: list[Root], knows: bool) -> None:
     document = parse(text)
@@ -213,6 +215,13 @@ def test_a_page_of_sessions_is_answered_by_plan_alone(monkeypatch: pytest.Monkey
 
 def test_what_has_to_be_awaited_is_left_to_graphql_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert completed_by_graphql_core(LIST, monkeypatch, knows=False) > 0
+
+
+def test_an_exception_in_the_place_of_a_value_is_an_error_even_where_its_type_takes_anything() -> None:
+    failed: Any = ValueError("no")
+    root = replace(a_page(), hollow=failed)
+    data, errors = told(parse("{ hollow }"), root, knows=True, executor_class=PlannedExecutor, plans={})
+    assert (data, len(errors)) == ("{'hollow': None}", 1)
 
 
 def test_a_document_that_may_have_directives_has_no_plans() -> None:
