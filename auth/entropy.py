@@ -29,6 +29,6 @@ class Entropy:
 
         Identifiers are not secrets, and nothing is granted to whoever knows one.
         """
-        milliseconds = int(now.timestamp() * 1000)
+        milliseconds, drawn = int(now.timestamp() * 1000), secrets.randbits(74)
         version, variant = 0x7 << 76, 0x2 << 62
-        return UUID(int=milliseconds << 80 | version | secrets.randbits(12) << 64 | variant | secrets.randbits(62))
+        return UUID(int=milliseconds << 80 | version | drawn >> 62 << 64 | variant | drawn & (1 << 62) - 1)

@@ -45,6 +45,7 @@ class KeyRing:
     """The keys of access tokens, as this worker last read them."""
 
     def __init__(self, keys: Sequence[AccessKey]) -> None:
+        self._by_age = sorted(keys, key=lambda key: (key.active_from, key.kid))
         self._keys = {key.kid: key for key in keys}
         # A client sends its access token with each request; to verify it takes longer than to ask the database whether
         # its session lives. Only what was found good is kept, and whether it still counts is asked each time.
@@ -55,8 +56,7 @@ class KeyRing:
 
     def signing(self, now: datetime) -> AccessKey:
         """The key to sign with: of those that are active, the newest."""
-        by_age = sorted(self._keys.values(), key=lambda key: (key.active_from, key.kid))
-        unretired = [key for key in by_age if not key.is_retired(now)] or by_age[-1:]
+        unretired = [key for key in self._by_age if not key.is_retired(now)] or self._by_age[-1:]
         active = [key for key in unretired if key.active_from <= now]
         # Where the clock that made the only key is ahead of ours, it is active all the same.
         return active[-1] if active else unretired[0]

@@ -71,6 +71,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             # What start-up made lives as long as the process: later collections need not look at it again.
             gc.collect()
             gc.freeze()
+            # What requests make is in no cycles, and needs no collector. By default that looks at all that is under way
+            # whenever it is some hundred objects more: a twentieth of a refresh where many wait.
+            gc.set_threshold(20_000)
             async with delivering(kindred, clock, metrics):
                 yield
         finally:

@@ -43,7 +43,7 @@ Plan = Callable[[Any, OnlyContext], Any]
 Plans = dict[tuple[int, int], Plan | None]
 
 
-_DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
+DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
 class Unplanned(Exception):
@@ -86,23 +86,23 @@ class PlannedExecutor(Executor[Any]):
 
     def _plan_or_none(self, kind: Any, asked: FieldDetailsList) -> Plan | None:
         try:
-            return self._plan(kind, asked)
+            return self.plan(kind, asked)
         except Unplanned:
             return None
 
-    def _plan(self, kind: Any, asked: FieldDetailsList) -> Plan:
+    def plan(self, kind: Any, asked: FieldDetailsList) -> Plan:
         """How a value of this type is completed. Raises `Unplanned`."""
         if is_non_null_type(kind):
-            return _never_null(self._plan(kind.of_type, asked))
+            return _never_null(self.plan(kind.of_type, asked))
         if is_list_type(kind):
-            return _or_null(_each(self._plan(kind.of_type, asked)))
+            return _or_null(_each(self.plan(kind.of_type, asked)))
         if is_leaf_type(kind):
             return _leaf(kind)
         possible = self.schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
         return _or_null(_by_type(dict(self._of_objects(one, asked) for one in possible)))
 
     def _of_objects(self, kind: GraphQLObjectType, asked: FieldDetailsList) -> tuple[type, Plan]:
-        definition: StrawberryObjectDefinition | None = kind.extensions.get(_DEFINITION)
+        definition: StrawberryObjectDefinition | None = kind.extensions.get(DEFINITION)
         if definition is None:  # of introspection
             raise Unplanned
         fields = {field.python_name: field for field in definition.fields}
@@ -113,8 +113,8 @@ class PlannedExecutor(Executor[Any]):
                 parts.append((key, _constant(kind.name), _text))
             else:
                 of_schema = kind.fields[name]
-                field = fields[of_schema.extensions[_DEFINITION].python_name]
-                parts.append((key, _reader(field), self._plan(of_schema.type, details)))
+                field = fields[of_schema.extensions[DEFINITION].python_name]
+                parts.append((key, _reader(field), self.plan(of_schema.type, details)))
         return definition.origin, _object(parts)
 
 

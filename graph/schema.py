@@ -30,6 +30,7 @@ from graph import limits
 from graph.context import Context
 from graph.limits import MOST_ERRORS, MOST_TOKENS, IntrospectionOff, LimitExceeded, OneMutationOnly
 from graph.mutations import Mutation
+from graph.operations import Operation, plan_of
 from graph.plans import PlannedExecutor, Plans
 from graph.queries import Query
 from graph.types import Node, SecurityEvent, Session, User
@@ -50,13 +51,13 @@ class Understood:
 
     document: DocumentNode
     errors: list[GraphQLError]
-    # By its name, the fields that each operation asks for first, as the schema calls them; none where it is not sound.
-    operations: dict[str | None, tuple[str, ...]]
+    # By their names.
+    operations: dict[str | None, Operation]
     # None where there may be directives, by which the same document selects now this and now that.
     plans: Plans | None
 
-    def root_fields(self, operation_name: str | None) -> tuple[str, ...]:
-        """Those of one operation. Raises `NoOperation`, and `GraphQLError` where one of several has to be named."""
+    def operation(self, operation_name: str | None) -> Operation:
+        """One of them. Raises `NoOperation`, and `GraphQLError` where one of several has to be named."""
         if operation_name is not None and operation_name in self.operations:
             return self.operations[operation_name]
         if operation_name is not None or not self.operations:
@@ -88,12 +89,16 @@ def understand(query: str, *, open_schema: bool = True) -> Understood:
         errors = validate(schema._schema, document, _RULES, max_errors=MOST_ERRORS, hide_suggestions=not open_schema)
     except (LimitExceeded, OneMutationOnly, IntrospectionOff) as error:
         errors = [error]
+    plans: Plans | None = None if "@" in query or errors else {}
     operations = {
-        one.name.value if one.name else None: () if errors else _root_fields(document, one)
+        one.name.value if one.name else None: Operation(
+            () if errors else _root_fields(document, one),
+            None if plans is None else plan_of(schema._schema, document, one),
+        )
         for one in document.definitions
         if isinstance(one, OperationDefinitionNode)
     }
-    return Understood(document, errors, operations, None if "@" in query else {})
+    return Understood(document, errors, operations, plans)
 
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
@@ -138,11 +143,15 @@ class Schema(strawberry.Schema):
         """
         try:
             understood = understand(query, open_schema=context.kindred.settings.shows_schema)
-            context.watched.operation = understood.root_fields(operation_name)
+            operation = understood.operation(operation_name)
+            context.watched.operation = operation.root_fields
             if understood.errors:
                 return ExecutionResult(None, understood.errors)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
+        answer = await operation.plan.answer(variables or {}, context) if operation.plan else None
+        if isinstance(answer, ExecutionResult):
+            return answer
         result = execute(
             self._schema,
             understood.document,
@@ -150,6 +159,7 @@ class Schema(strawberry.Schema):
             operation_name=operation_name,
             context_value=context,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            middleware=answer,
             executor_class=PlannedExecutor,
             plans=understood.plans,
         )

@@ -1,0 +1,163 @@
+"""Operations by plan: one field at the root, from the variables as they came to the answer.
+
+What graphql-core does between the two (coercing variables, collecting fields, an executor, several coroutines around
+the resolver) comes to the same for every request with the same document. A plan knows it, and holds where nothing is
+unusual. Where it cannot be made, or the variables do not fit, graphql-core executes the operation as ever. Once the
+resolver was called it is not called again: where its result, or its exception, needs graphql-core to tell of it, that
+gets what the resolver came to in its place. So errors and where they stand stay graphql-core's own.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLArgument,
+    GraphQLInputType,
+    GraphQLSchema,
+    MiddlewareManager,
+    OperationDefinitionNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    coerce_input_literal,
+    coerce_input_value,
+    get_named_type,
+    is_input_object_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    type_from_ast,
+)
+from graphql.execution.collect_fields import collect_fields
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from graph.plans import DEFINITION, OnlyContext, Plan, PlannedExecutor, Unplanned
+
+Variables = Mapping[str, Any]
+Argument = Callable[[Variables], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a document."""
+
+    # The fields that it asks for first, as the schema calls them; none where the document is not sound.
+    root_fields: tuple[str, ...]
+    # None where graphql-core executes it.
+    plan: "RootPlan | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class RootPlan:
+    """An operation's one field."""
+
+    key: str
+    arguments: dict[str, Argument]
+    resolve: Callable[..., Awaitable[Any]]
+    complete: Plan
+
+    async def answer(self, variables: Variables, context: Any) -> ExecutionResult | MiddlewareManager | None:
+        """The answer; else what makes graphql-core tell of it, or None where nothing was done yet."""
+        try:
+            given = {name: of(variables) for name, of in self.arguments.items()}
+        except Exception:
+            return None  # graphql-core knows what is wrong, and says it
+        info = OnlyContext(context)
+        try:
+            found = await self.resolve(None, info=info, **given)
+        except Exception as error:
+            return MiddlewareManager(_raising(error))
+        try:
+            return ExecutionResult({self.key: self.complete(found, info)}, None)
+        except Exception:
+            return MiddlewareManager(_returning(found))
+
+
+def _returning(found: Any) -> Callable[..., Any]:
+    return lambda resolve, value, info, **given: found if info.path.prev is None else resolve(value, info, **given)
+
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def plan_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootPlan | None:
+    """The plan of an operation of a valid document without directives; None where it has none."""
+    try:
+        return _plan(schema, document, operation)
+    except Unplanned:
+        return None
+
+
+def _plan(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootPlan:
+    # Without directives, what is selected does not depend on the variables: none are needed to find it out.
+    nameless = OperationDefinitionNode(operation=operation.operation, selection_set=operation.selection_set)
+    fragments = [definition for definition in document.definitions if type(definition) is not OperationDefinitionNode]
+    executor = PlannedExecutor.build(schema, DocumentNode(definitions=(nameless, *fragments)), plans={})
+    root = schema.get_root_type(operation.operation)
+    if not isinstance(executor, PlannedExecutor) or root is None:
+        raise Unplanned
+    asked = collect_fields(schema, executor.fragments, executor.variable_values, root, nameless).grouped_field_set
+    if len(asked) != 1:
+        raise Unplanned
+    ((key, details),) = asked.items()
+    node = details[0].node
+    if len(details) != 1 or node.name.value not in root.fields:
+        raise Unplanned
+    of_schema = root.fields[node.name.value]
+    field: StrawberryField = of_schema.extensions[DEFINITION]
+    if field.base_resolver is None or not field.is_async or field.extensions:
+        raise Unplanned
+    kinds = {one.variable.name.value: type_from_ast(schema, one.type) for one in operation.variable_definitions or ()}
+    arguments = {}
+    for one in node.arguments or ():
+        argument = of_schema.args[one.name.value]
+        arguments[argument.extensions[DEFINITION].python_name] = _argument(argument, one.value, kinds)
+    # Of a variable within a value, or further below, nothing here knows.
+    if len({one.value.name.value for one in node.arguments or () if isinstance(one.value, VariableNode)}) != len(kinds):
+        raise Unplanned
+    return RootPlan(key, arguments, field.base_resolver, executor.plan(of_schema.type, details))
+
+
+def _argument(argument: GraphQLArgument, value: ValueNode, kinds: dict[str, Any]) -> Argument:
+    """How an argument is made of the variables. Raises `Unplanned`."""
+    kind = argument.type
+    convert = _converter(kind)
+    if not isinstance(value, VariableNode):
+        constant = coerce_input_literal(value, kind)  # Undefined where there are variables in it
+        if constant is Undefined:
+            raise Unplanned
+        return lambda _variables: convert(constant)
+    name, declared, required = value.name.value, kinds[value.name.value], is_non_null_type(kind)
+
+    def coerced(variables: Variables) -> Any:
+        # Where it is not given there may be defaults, of which graphql-core knows.
+        found = coerce_input_value(variables.get(name, Undefined), declared) if name in variables else Undefined
+        if found is Undefined or (found is None and required):
+            raise Unplanned
+        return convert(found)
+
+    return coerced
+
+
+def _converter(kind: GraphQLInputType) -> Callable[[Any], Any]:
+    """How a coerced value becomes what the resolver takes. Raises `Unplanned` for all but leaves and flat inputs."""
+    named = get_named_type(kind)
+    if is_list_type(kind) or is_list_type(getattr(kind, "of_type", None)):
+        raise Unplanned
+    if is_leaf_type(named):
+        return lambda value: value
+    if not is_input_object_type(named):
+        raise Unplanned
+    definition: StrawberryObjectDefinition = named.extensions[DEFINITION]
+    build, origin = definition.from_input, definition.origin
+    if build is None or not all(is_leaf_type(get_named_type(field.type)) for field in named.fields.values()):
+        raise Unplanned
+    return lambda value: None if value is None else build(origin, value, None)  # type: ignore[arg-type]
