@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.faults import raise_meaning
+from db.patience import Patience
 from db.sqlite_writer import SQLiteWriter
 
 T = TypeVar("T")
@@ -110,6 +111,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
         self.engine = engine
         self.timeout = timeout
+        self.patience = Patience(timeout)
         # SQLite has one writer at a time, and lets those who wait find out by trying again and again, with no order
         # among them. Within this process they queue instead.
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()

@@ -41,7 +41,7 @@ def retried(
             last: DatabaseUnavailable | None = None
             collisions = 0
             try:
-                async with asyncio.timeout(self.db.timeout):
+                async with self.db.patience():
                     while True:
                         try:
                             return await use_case(self, *args, **kwargs)

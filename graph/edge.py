@@ -1,6 +1,5 @@
 """The edge: what every request has to pass before anything reads it, and the headers that every answer bears."""
 
-import asyncio
 import re
 from typing import Any
 
@@ -10,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auth.settings import Settings
+from db.patience import Patience
 from graph.faults import Code
 
 LARGEST_BODY = 64 * 1024  # bytes; the largest request that has a meaning here is a fortieth of it
@@ -106,7 +106,7 @@ class WholeBody:
 
     def __init__(self, app: ASGIApp, timeout: float) -> None:
         self.app = app
-        self._timeout = timeout
+        self._patience = Patience(timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -122,7 +122,7 @@ class WholeBody:
 
         body, more = b"", True
         try:
-            async with asyncio.timeout(self._timeout):
+            async with self._patience():
                 while more:
                     message = await receive()
                     if message["type"] != "http.request":

@@ -24,6 +24,7 @@ from graphql import (
     VariableNode,
     coerce_input_literal,
     coerce_input_value,
+    execute,
     get_named_type,
     is_input_object_type,
     is_leaf_type,
@@ -32,10 +33,11 @@ from graphql import (
     type_from_ast,
 )
 from graphql.execution.collect_fields import collect_fields
+from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-from graph.plans import DEFINITION, OnlyContext, Plan, PlannedExecutor, Unplanned
+from graph.plans import DEFINITION, OnlyContext, Plan, PlannedExecutor, Plans, Unplanned
 
 Variables = Mapping[str, Any]
 Argument = Callable[[Variables], Any]
@@ -88,6 +90,33 @@ def _raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
+async def carry_out(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: Operation,
+    plans: Plans | None,
+    variables: dict[str, Any] | None,
+    operation_name: str | None,
+    context: Any,
+) -> ExecutionResult:
+    """What an operation of a valid document comes to: by its plan, or by graphql-core."""
+    answer = await operation.plan.answer(variables or {}, context) if operation.plan else None
+    if isinstance(answer, ExecutionResult):
+        return answer
+    result = execute(
+        schema,
+        document,
+        variable_values=variables,
+        operation_name=operation_name,
+        context_value=context,
+        is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+        middleware=answer,
+        executor_class=PlannedExecutor,
+        plans=plans,
+    )
+    return result if isinstance(result, ExecutionResult) else await result
+
+
 def plan_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootPlan | None:
     """The plan of an operation of a valid document without directives; None where it has none."""
     try:
@@ -131,7 +160,10 @@ def _argument(argument: GraphQLArgument, value: ValueNode, kinds: dict[str, Any]
     kind = argument.type
     convert = _converter(kind)
     if not isinstance(value, VariableNode):
-        constant = coerce_input_literal(value, kind)  # Undefined where there are variables in it
+        try:
+            constant = coerce_input_literal(value, kind)
+        except Exception:
+            raise Unplanned from None
         if constant is Undefined:
             raise Unplanned
         return lambda _variables: convert(constant)
@@ -139,7 +171,7 @@ def _argument(argument: GraphQLArgument, value: ValueNode, kinds: dict[str, Any]
 
     def coerced(variables: Variables) -> Any:
         # Where it is not given there may be defaults, of which graphql-core knows.
-        found = coerce_input_value(variables.get(name, Undefined), declared) if name in variables else Undefined
+        found = coerce_input_value(variables[name], declared) if name in variables else Undefined
         if found is Undefined or (found is None and required):
             raise Unplanned
         return convert(found)

@@ -15,12 +15,10 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     SelectionSetNode,
-    execute,
     parse,
     specified_rules,
     validate,
 )
-from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
@@ -30,8 +28,8 @@ from graph import limits
 from graph.context import Context
 from graph.limits import MOST_ERRORS, MOST_TOKENS, IntrospectionOff, LimitExceeded, OneMutationOnly
 from graph.mutations import Mutation
-from graph.operations import Operation, plan_of
-from graph.plans import PlannedExecutor, Plans
+from graph.operations import Operation, carry_out, plan_of
+from graph.plans import Plans
 from graph.queries import Query
 from graph.types import Node, SecurityEvent, Session, User
 
@@ -149,21 +147,9 @@ class Schema(strawberry.Schema):
                 return ExecutionResult(None, understood.errors)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
-        answer = await operation.plan.answer(variables or {}, context) if operation.plan else None
-        if isinstance(answer, ExecutionResult):
-            return answer
-        result = execute(
-            self._schema,
-            understood.document,
-            variable_values=variables,
-            operation_name=operation_name,
-            context_value=context,
-            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-            middleware=answer,
-            executor_class=PlannedExecutor,
-            plans=understood.plans,
+        return await carry_out(
+            self._schema, understood.document, operation, understood.plans, variables, operation_name, context
         )
-        return result if isinstance(result, ExecutionResult) else await result
 
 
 schema = Schema(

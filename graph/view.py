@@ -1,6 +1,5 @@
 """`POST /graphql`: the schema over HTTP, with our bodies, our errors and our status codes."""
 
-import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock
 from auth.service import Kindred
+from db.patience import Patience
 from graph.context import Context
 from graph.faults import BROKEN, RETRY_AFTER, STATUS, UNAVAILABLE, Code, describe_all, gravity
 from graph.schema import NoOperation, schema
@@ -48,7 +48,7 @@ class GraphQLView:
         self._kindred = kindred
         self._clock = clock
         self._graphiql = graphiql
-        self._timeout = timeout
+        self._patience = Patience(timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -57,7 +57,7 @@ class GraphQLView:
         request = Request(scope, receive)
         wanted = _wanted(request.headers.get("accept", ""))
         try:
-            async with asyncio.timeout(self._timeout):
+            async with self._patience():
                 response = await self._answer(request, wanted)
         except Refused as refused:
             response = refusal(400, str(refused))
