@@ -7,40 +7,26 @@ resolver was called it is not called again: where its result, or its exception, 
 gets what the resolver came to in its place. So errors and where they stand stay graphql-core's own.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
     DocumentNode,
     ExecutionResult,
-    GraphQLArgument,
-    GraphQLInputType,
     GraphQLSchema,
     MiddlewareManager,
     OperationDefinitionNode,
     Undefined,
-    ValueNode,
     VariableNode,
-    coerce_input_literal,
-    coerce_input_value,
     execute,
-    get_named_type,
-    is_input_object_type,
-    is_leaf_type,
-    is_list_type,
-    is_non_null_type,
-    type_from_ast,
 )
 from graphql.execution.collect_fields import collect_fields
 from strawberry.execution.is_awaitable import optimized_is_awaitable
-from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from graph.arguments import Argument, Variables, constant, of_variable
 from graph.plans import DEFINITION, OnlyContext, Plan, PlannedExecutor, Plans, Unplanned
-
-Variables = Mapping[str, Any]
-Argument = Callable[[Variables], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +44,17 @@ class RootPlan:
     """An operation's one field."""
 
     key: str
-    arguments: dict[str, Argument]
+    arguments: list[tuple[str, Argument]]
     resolve: Callable[..., Awaitable[Any]]
     complete: Plan
 
     async def answer(self, variables: Variables, context: Any) -> ExecutionResult | MiddlewareManager | None:
         """The answer; else what makes graphql-core tell of it, or None where nothing was done yet."""
         try:
-            given = {name: of(variables) for name, of in self.arguments.items()}
+            made = [(name, of(variables)) for name, of in self.arguments]
         except Exception:
             return None  # graphql-core knows what is wrong, and says it
-        info = OnlyContext(context)
+        info, given = OnlyContext(context), {name: value for name, value in made if value is not Undefined}
         try:
             found = await self.resolve(None, info=info, **given)
         except Exception as error:
@@ -144,52 +130,17 @@ def _plan(schema: GraphQLSchema, document: DocumentNode, operation: OperationDef
     field: StrawberryField = of_schema.extensions[DEFINITION]
     if field.base_resolver is None or not field.is_async or field.extensions:
         raise Unplanned
-    kinds = {one.variable.name.value: type_from_ast(schema, one.type) for one in operation.variable_definitions or ()}
-    arguments = {}
+    declared = {one.variable.name.value: one for one in operation.variable_definitions or ()}
+    arguments = []
     for one in node.arguments or ():
         argument = of_schema.args[one.name.value]
-        arguments[argument.extensions[DEFINITION].python_name] = _argument(argument, one.value, kinds)
+        made = (
+            of_variable(argument, declared[one.value.name.value], schema)
+            if isinstance(one.value, VariableNode)
+            else constant(one.value, argument.type)
+        )
+        arguments.append((argument.extensions[DEFINITION].python_name, made))
     # Of a variable within a value, or further below, nothing here knows.
-    if len({one.value.name.value for one in node.arguments or () if isinstance(one.value, VariableNode)}) != len(kinds):
+    if {one.value.name.value for one in node.arguments or () if isinstance(one.value, VariableNode)} != set(declared):
         raise Unplanned
     return RootPlan(key, arguments, field.base_resolver, executor.plan(of_schema.type, details))
-
-
-def _argument(argument: GraphQLArgument, value: ValueNode, kinds: dict[str, Any]) -> Argument:
-    """How an argument is made of the variables. Raises `Unplanned`."""
-    kind = argument.type
-    convert = _converter(kind)
-    if not isinstance(value, VariableNode):
-        try:
-            constant = coerce_input_literal(value, kind)
-        except Exception:
-            raise Unplanned from None
-        if constant is Undefined:
-            raise Unplanned
-        return lambda _variables: convert(constant)
-    name, declared, required = value.name.value, kinds[value.name.value], is_non_null_type(kind)
-
-    def coerced(variables: Variables) -> Any:
-        # Where it is not given there may be defaults, of which graphql-core knows.
-        found = coerce_input_value(variables[name], declared) if name in variables else Undefined
-        if found is Undefined or (found is None and required):
-            raise Unplanned
-        return convert(found)
-
-    return coerced
-
-
-def _converter(kind: GraphQLInputType) -> Callable[[Any], Any]:
-    """How a coerced value becomes what the resolver takes. Raises `Unplanned` for all but leaves and flat inputs."""
-    named = get_named_type(kind)
-    if is_list_type(kind) or is_list_type(getattr(kind, "of_type", None)):
-        raise Unplanned
-    if is_leaf_type(named):
-        return lambda value: value
-    if not is_input_object_type(named):
-        raise Unplanned
-    definition: StrawberryObjectDefinition = named.extensions[DEFINITION]
-    build, origin = definition.from_input, definition.origin
-    if build is None or not all(is_leaf_type(get_named_type(field.type)) for field in named.fields.values()):
-        raise Unplanned
-    return lambda value: None if value is None else build(origin, value, None)  # type: ignore[arg-type]
