@@ -221,6 +221,35 @@ def test_an_operation_by_plan_comes_to_what_graphql_core_would_have_made_of_it(
         assert asyncio.run(by_plan(text, variables, found)) == asyncio.run(by_graphql_core(text, variables, found))
 
 
+ENDED = "query($input: RevokeSessionInput) { ended(input: $input) { id } }"
+PAGE = "query($first: Int! %s) { sessions(first: $first) { edges { cursor } } }"
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        (ENDED, {"input": None}),
+        (ENDED, {}),
+        (ENDED, {"input": {}}),
+        (ENDED, {"input": {"id": "x", "refreshToken": "t"}}),
+        ("query($id: String) { ended(input: {refreshToken: $id}) { id } }", {"id": "t"}),
+        ("query($id: String) { ended(input: {refreshToken: $id}) { id } }", {}),
+        ("query($t: String) { refreshed(input: {refreshToken: $t}) { __typename } }", {"t": "t"}),
+        (PAGE % "", {}),
+        (PAGE % "", {"first": None}),
+        (PAGE % "= 3", {}),
+        (PAGE % "= 3", {"first": None}),
+        ("query($first: Int = 3) { sessions(first: $first) { edges { cursor } } }", {"first": None}),
+        ("query($after: String) { sessions(after: $after) { edges { cursor } } }", {}),
+    ],
+)
+async def test_what_variables_may_be_at_their_edges_is_taken_as_graphql_core_takes_it(
+    text: str, variables: dict[str, Any]
+) -> None:
+    found = a_page().connection if "sessions" in text else None
+    assert await by_plan(text, variables, found) == await by_graphql_core(text, variables, found)
+
+
 REFRESHED = "query($input: RefreshTokenInput!) { refreshed(input: $input) { __typename } }"
 GOOD = {"input": {"refreshToken": "t", "idempotencyKey": "k"}}
 
@@ -253,7 +282,8 @@ async def test_a_resolver_is_called_once_even_where_graphql_core_has_to_tell_of_
     assert (data, len(errors), calls.count("RefreshTokenInput")) == ("{'refreshed': None}", 1, 1)
 
 
-async def test_a_request_that_is_cut_off_within_a_resolver_is_cut_off() -> None:
+async def test_a_request_that_is_cut_off_within_a_resolver_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "execute", no_graphql_core)
     with pytest.raises(asyncio.CancelledError):
         await by_plan(REFRESHED, GOOD, asyncio.CancelledError())
 
@@ -273,6 +303,12 @@ async def test_a_request_that_is_cut_off_within_a_resolver_is_cut_off() -> None:
 def test_what_is_not_one_plain_field_is_left_to_graphql_core(text: str) -> None:
     (operation,) = understand(text).operations.values()
     assert operation.plan is None
+
+
+def test_lists_are_left_to_graphql_core() -> None:
+    """They may be of anything, and who changes one must not change it for the next request."""
+    assert planned("query($of: [String!]) { words(of: $of) }").plan is None
+    assert planned('{ words(of: ["a"]) }').plan is None
 
 
 @pytest.mark.parametrize("module", [queries, mutations])
