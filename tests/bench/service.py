@@ -44,6 +44,8 @@ query Sessions {
   }
 }
 """
+# Of what a resource server would ask, the least: who this token belongs to, if its session lives.
+VIEWER = "query Viewer { viewer { id } }"
 # A session may be refreshed twenty times at once, and is here no more than half as often.
 MOST_ROTATIONS = 10
 PEOPLE, SESSIONS_EACH = 100, 40
@@ -79,6 +81,18 @@ def listings(sessions: Sequence[Seeded], *, expected: int = 20) -> Work:
             raise RuntimeError(f"not {expected} sessions: {data}")
 
     return sessions_of_one
+
+
+def state_checks(sessions: Sequence[Seeded]) -> Work:
+    """Access tokens shown, whose sessions are looked up, and then their users."""
+    tokens = itertools.cycle([session.access_token for session in sessions])
+
+    async def show(connection: Connection) -> None:
+        data = await connection.graphql(VIEWER, {}, authorization=f"Bearer {next(tokens)}")
+        if data["viewer"] is None:
+            raise RuntimeError(f"nobody: {data}")
+
+    return show
 
 
 def sign_ins(sessions: Sequence[Seeded]) -> Work:
@@ -119,6 +133,7 @@ async def measure_all(
     works = {
         "rotation": rotations(sessions),
         "sessions(first: 20)": listings(sessions),
+        "state check, and `viewer`": state_checks(sessions),
         "sign-in": sign_ins(sessions),
         "revokeSession": endings(sessions[half:]),
     }
