@@ -38,12 +38,16 @@ class Recorder:
         """Append events, and their notices in the same transaction: neither is there without the other (LOG-04)."""
         await security_events.add(conn, events)
         for happened in events:
-            told = _TOLD.get(happened["kind"])
-            if told is NoticeKind.SESSION_FROM_NEW_DEVICE and happened["detail"] != NEW_NETWORK:
-                continue
-            if told is not None and self.channels:
-                await outbox.add(conn, told, list(self.channels), happened)
-                after_commit(conn, self._wake)
+            await self.tell(conn, happened)
+
+    async def tell(self, conn: Connection, happened: dict[str, Any]) -> None:
+        """Put the notices of an event that was appended into the outbox, where there are any."""
+        told = _TOLD.get(happened["kind"])
+        if told is NoticeKind.SESSION_FROM_NEW_DEVICE and happened["detail"] != NEW_NETWORK:
+            return
+        if told is not None and self.channels:
+            await outbox.add(conn, told, list(self.channels), happened)
+            after_commit(conn, self._wake)
 
     def _wake(self) -> None:
         for written in self.channels.values():

@@ -13,7 +13,7 @@ from auth.passwords import Hasher, normalize_password
 from auth.sessions import end
 from auth.throttle import Guess, Throttle
 from auth.tokens import digest
-from db import families, family_sweeps, lineage, security_events, usernames, users
+from db import security_events, sign_ins, users
 from db.base import RevocationReason, SecurityEventKind
 from db.engine import Database
 from db.retries import retried
@@ -53,7 +53,7 @@ class SignIn:
             if isinstance(guess, TooManyAttempts):
                 return guess
             async with self.throttle.looking_at(guess):
-                user = await self._find(key)
+                user = guess.user
                 # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
                 verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
                 if user is not None and verified.matches and user.is_active:
@@ -62,11 +62,6 @@ class SignIn:
                         return signed_in
             await self._fail(key, guess, origin, now)
         return WrongCredentials(guess.begins_waits, guess.locks)
-
-    @retried(idempotent=True)
-    async def _find(self, key: str) -> User | None:
-        async with self.db.read() as conn:
-            return await usernames.user_named(conn, key)
 
     @retried(idempotent=False)
     async def _fail(self, key: str, guess: Guess, origin: Origin, now: datetime) -> None:
@@ -96,18 +91,26 @@ class SignIn:
                 return None
             if newer_hash is not None:
                 await users.set_password(conn, user.id, newer_hash, changed_at=None)
+            family = self._family(user, jti, device_name, origin, now)
+            kind = SecurityEventKind.LOGIN_SUCCEEDED
+            signed_in = event(self.entropy, user.id, kind, now, origin, family_id=family["id"])
             # This one included, the user has no more live sessions than the limit: the row is locked, so that of many
             # sign-ins at once each counts those before it.
-            for family_id in await family_sweeps.surplus(conn, user.id, keep=self.sessions_per_user - 1, now=now):
+            opened = await sign_ins.open_family(
+                conn,
+                family,
+                signed_in,
+                self.throttle.counted(guess, user, now),
+                detail_if_new=NEW_NETWORK,
+                slots=self.lineage_depth,
+                keep=self.sessions_per_user - 1,
+                now=now,
+            )
+            for family_id in opened.surplus:
                 await end(conn, self.entropy, user.id, origin, now, RevocationReason.SESSION_LIMIT, only=family_id)
-            family = await families.insert_family(conn, self._family(user, jti, device_name, origin, now))
-            await lineage.record(conn, family, user_agent=origin.user_agent, slots=self.lineage_depth)
-            detail = NEW_NETWORK if await self.throttle.is_new_network(conn, guess, user, now) else None
-            kind = SecurityEventKind.LOGIN_SUCCEEDED
-            signed_in = event(self.entropy, user.id, kind, now, origin, family_id=family.id, detail=detail)
-            await self.recorder.add(conn, [signed_in])
-            await self.throttle.was_right(conn, guess, user.id, now)
-        return SignedIn(self.minting.pair(family, jti, now), family, user)
+            if opened.from_new_network:
+                await self.recorder.tell(conn, signed_in | {"detail": NEW_NETWORK})
+        return SignedIn(self.minting.pair(opened.family, jti, now), opened.family, user)
 
     def _family(self, user: User, jti: str, device_name: str | None, origin: Origin, now: datetime) -> dict[str, Any]:
         absolute_limit = now + self.absolute_limit

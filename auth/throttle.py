@@ -7,7 +7,7 @@ docs/threat-model.md.
 
 import hashlib
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from db.faults import DatabaseUnavailable
 from db.login_failures import LoginFailures
 from db.pace import Pace
 from db.retries import retried
+from db.sign_ins import Counted
 from db.users import User
 
 # Under a name: so many guesses in a row are free, then each waits twice as long as the one before.
@@ -50,6 +51,8 @@ class Guess:
     network: bytes
     # Its count under the name, the first one being 1; 0 where nothing is counted.
     number: int
+    # Whose password it is a guess at, as found before it was counted; None where nobody has the name.
+    user: User | None = None
 
     @property
     def begins_waits(self) -> bool:
@@ -78,28 +81,22 @@ class Throttle:
         The same for names that exist and names that do not. What is refused is not counted.
         """
         network = _digest("network", _network(ip))
+        async with self.db.read() as conn:
+            user, is_familiar = await familiar_networks.guessed_at(conn, name_key, network)
         if not self.on:
-            return Guess(_name(name_key), (), network, 0)
-        counted: list[tuple[bytes, int, datetime]] = []
-        async with self.db.transaction() as conn:
-            # Always in this order, addresses before names, or two guesses could wait for each other for ever; and a
-            # name that an exhausted address asks for leaves no row.
-            for subject, most, window in _quotas(ip):
-                count = await login_failures.take(conn, subject, now)
-                is_over = count.failures == 0 or now - count.first_failed_at >= window
-                failures, since = (0, now) if is_over else (count.failures, count.first_failed_at)
-                if failures >= most:
-                    return _wait(since + window - now)
-                counted.append((subject, failures + 1, since))
-            familiar = await familiar_networks.is_familiar(conn, name_key, network)
-            name = _name(name_key, network if familiar else None)
-            count = await login_failures.take(conn, name, now)
-            if wait := _until_next_guess(count, now):
-                return _wait(wait)
-            counted.append((name, count.failures + 1, count.first_failed_at if count.failures else now))
-            for subject, failures, since in counted:
-                await login_failures.set_count(conn, subject, failures, since=since, now=now)
-        return Guess(name, tuple(subject for subject, _, _ in counted[:-1]), network, count.failures + 1)
+            return Guess(_name(name_key), (), network, 0, user)
+        name, quotas = _name(name_key, network if is_familiar else None), _quotas(ip)
+        addresses = tuple(subject for subject, _, _ in quotas)
+        try:
+            async with self.db.transaction() as conn:
+                counted = await login_failures.count(conn, addresses, name, now)
+                counts = _judged(counted, quotas, name, now)
+                # Where a window is over, or the name has failed before, what was counted is not all of it.
+                if others := {of: counts[of] for of, row in counted.items() if _stored(row) != (*counts[of], now)}:
+                    await login_failures.set_counts(conn, others, now)
+        except _Refused as refused:
+            return TooManyAttempts(math.ceil(refused.wait.total_seconds()))
+        return Guess(name, addresses, network, counts[name][0], user)
 
     async def was_right(self, conn: Connection, guess: Guess, user_id: UUID, now: datetime) -> None:
         """The guess was the password: the row of failures ends, and its network is familiar from now on.
@@ -109,20 +106,18 @@ class Throttle:
         """
         if not self.on:
             return
-        await login_failures.take_back(conn, guess.addresses)
-        await login_failures.forget(conn, [guess.name])
+        await login_failures.take_back(conn, guess.addresses, forgotten=guess.name)
         await familiar_networks.saw(conn, user_id, guess.network, now)
 
-    async def is_new_network(self, conn: Connection, guess: Guess, user: User, now: datetime) -> bool:
-        """Whether the user has not signed in from the guess's network before; to be asked before `was_right`.
+    def counted(self, guess: Guess, user: User, now: datetime) -> Counted | None:
+        """What a guess was counted under, for the sign-in that does what `was_right` does; None where nothing is.
 
-        Not at the first sign-in of all. But where a user is older than what is remembered, no network known means
+        The first network of all is not new. But where a user is older than what is remembered, no network known means
         that all were forgotten, and whoever comes back after so long is as good as new.
         """
         if not self.on:
-            return False
-        known = await familiar_networks.of_user(conn, user.id)
-        return guess.network not in known if known else now - user.created_at > self.memory
+            return None
+        return Counted(guess.name, guess.addresses, guess.network, now - user.created_at > self.memory)
 
     @asynccontextmanager
     async def looking_at(self, guess: Guess) -> AsyncIterator[None]:
@@ -179,17 +174,43 @@ def _quotas(ip: str | None) -> list[tuple[bytes, int, timedelta]]:
     ]
 
 
-def _wait(span: timedelta) -> TooManyAttempts:
-    return TooManyAttempts(math.ceil(span.total_seconds()))
+class _Refused(Exception):
+    """Not now: raised, because what was taken for a guess that is not made must be rolled back."""
+
+    def __init__(self, wait: timedelta) -> None:
+        self.wait = wait
 
 
-def _until_next_guess(count: LoginFailures, now: datetime) -> timedelta:
-    if count.failures >= MOST_GUESSES:
+def _judged(
+    counted: Mapping[bytes, LoginFailures], quotas: Sequence[tuple[bytes, int, timedelta]], name: bytes, now: datetime
+) -> dict[bytes, tuple[int, datetime]]:
+    """How many failures since when, this guess included. Raises `_Refused` where one of them has no room for it."""
+    counts = {}
+    for subject, most, window in quotas:
+        before, since = counted[subject].failures - 1, counted[subject].first_failed_at
+        if before == 0 or now - since >= window:
+            before, since = 0, now
+        if before >= most:
+            raise _Refused(since + window - now)
+        counts[subject] = (before + 1, since)
+    before, since = counted[name].failures - 1, counted[name].first_failed_at
+    if wait := _until_next_guess(before, counted[name].last_failed_at, now):
+        raise _Refused(wait)
+    counts[name] = (before + 1, since if before else now)
+    return counts
+
+
+def _stored(row: LoginFailures) -> tuple[int, datetime, datetime]:
+    return row.failures, row.first_failed_at, row.last_failed_at
+
+
+def _until_next_guess(failures: int, last: datetime, now: datetime) -> timedelta:
+    if failures >= MOST_GUESSES:
         return LONGEST_WAIT
-    if count.failures < FREE_GUESSES:
+    if failures < FREE_GUESSES:
         return timedelta(0)
-    wait = min(timedelta(seconds=2 ** min(count.failures - FREE_GUESSES, 10)), LONGEST_WAIT)
-    return max(count.last_failed_at + wait - now, timedelta(0))
+    wait = min(timedelta(seconds=2 ** min(failures - FREE_GUESSES, 10)), LONGEST_WAIT)
+    return max(last + wait - now, timedelta(0))
 
 
 def _name(key: str, familiar: bytes | None = None) -> bytes:

@@ -1,7 +1,7 @@
 """Statements of the hot path: compiled once for each database, and handed to its driver as they are.
 
 SQLAlchemy's own way from a statement to a row costs some 0.2 ms of CPU, more than the driver's and the server's work
-together. Within a transaction, which only SQLAlchemy knows of, a statement goes its usual way.
+together. Within a transaction on SQLite, which only SQLAlchemy knows of, a statement goes its usual way.
 """
 
 import sqlite3
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from asyncpg import PostgresError
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 
 from db.engine import AUTOCOMMIT, ONLY_READS, Connection
+from db.postgresql import on_driver
 
 
 class Compiled:
-    """A statement that by itself is a whole transaction on PostgreSQL, and on SQLite a read."""
+    """A statement: by itself or in a transaction on PostgreSQL, and on SQLite a read."""
 
     def __init__(self, statement: Any) -> None:
         self._statement = statement
@@ -43,18 +43,7 @@ class Compiled:
         if options.get("isolation_level") != AUTOCOMMIT:
             return (await conn.execute(self._statement, values)).all()
         given = self._constants | values
-        try:
-            records = await driver.fetch(self._text, *[given[name] for name in self._positions])
-        except PostgresError as error:
-            if driver.is_closed():
-                await conn.invalidate(error)
-            raise
-        except BaseException as error:
-            # Cut off halfway, by a timeout or a broken connection: nobody may find the rest of the answer in the pool.
-            await conn.invalidate(error)
-            if isinstance(error, Exception) and driver.is_closed():
-                raise ConnectionError from error
-            raise
+        records = await on_driver(conn, driver, driver.fetch(self._text, *[given[name] for name in self._positions]))
         return [self._row(*record) for record in records]
 
     @cached_property

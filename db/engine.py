@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from db.faults import raise_meaning
 from db.patience import Patience
+from db.postgresql import AFTER_COMMIT, Single, Transaction
 from db.sqlite_writer import SQLiteWriter
 
 T = TypeVar("T")
@@ -23,7 +24,6 @@ Connection = AsyncConnection
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 AUTOCOMMIT, ONLY_READS = "AUTOCOMMIT", "only_reads"
-_AFTER_COMMIT = "after_commit"
 
 
 def url_of(text: str) -> URL:
@@ -120,7 +120,9 @@ class Database:
         self._by_itself = engine.execution_options(**autocommit)
         # Half of the connections do single statements and are not handed back between them: to check one out and in
         # again costs twice what the driver takes for the statement itself.
-        self._places = asyncio.Semaphore(engine.pool.size() // 2)  # type: ignore[attr-defined]
+        # Transactions have the other half, so that neither can starve the other.
+        size = engine.pool.size()  # type: ignore[attr-defined]
+        self._places, self._places_to_write = asyncio.Semaphore(size // 2), asyncio.Semaphore(size - size // 2)
         self._kept: list[Connection] = []
         # None on PostgreSQL, and for a database in memory, which only the connection that made it can see.
         self.writer: SQLiteWriter | None = None
@@ -136,59 +138,51 @@ class Database:
         async with self._turn:
             return await self.writer.transaction(work)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """One transaction, committed when the block ends and rolled back when it raises."""
+        return Transaction(self, self._places_to_write) if self._commits_by_itself else self._transaction_on_sqlite()
+
+    @asynccontextmanager
+    async def _transaction_on_sqlite(self) -> AsyncIterator[Connection]:
         commit_under_way = False
         try:
             async with self._turn, self.engine.connect() as conn:
                 async with conn.begin():
                     yield conn
                     commit_under_way = True
-                call_back = conn.info.pop(_AFTER_COMMIT, None)
+                call_back = conn.info.pop(AFTER_COMMIT, None)
             if call_back is not None:
                 call_back()
         except Exception as error:
             raise_meaning(error, commit_under_way=commit_under_way)
 
-    @asynccontextmanager
-    async def one_statement(self) -> AsyncIterator[Connection]:
+    def one_statement(self) -> AbstractAsyncContextManager[Connection]:
         """For work that is one writing statement on PostgreSQL, which commits by itself: one round trip, not three.
 
         On SQLite, where there are no round trips, it is a transaction.
         """
-        if self._commits_by_itself:
-            async with self._autocommit(commit_under_way=True) as conn:
-                yield conn
-        else:
-            async with self.transaction() as conn:
-                yield conn
+        return Single(self, self._places, commit_under_way=True) if self._commits_by_itself else self.transaction()
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    def read(self) -> AbstractAsyncContextManager[Connection]:
         """For statements that only read, each on its own."""
-        async with self._autocommit(commit_under_way=False) as conn:
-            yield conn
+        return Single(self, self._places) if self._commits_by_itself else self._read_on_sqlite()
 
     @asynccontextmanager
-    async def _autocommit(self, *, commit_under_way: bool) -> AsyncIterator[Connection]:
-        connected = False
+    async def _read_on_sqlite(self) -> AsyncIterator[Connection]:
         try:
             async with self._places:
-                conn = await self._take()
-                connected = True
+                conn = await self.take()
                 try:
                     yield conn
-                    if conn.in_transaction():  # as SQLAlchemy sees it; the database has none open
-                        await conn.rollback()
                 except BaseException:
                     await asyncio.shield(conn.close())
                     raise
-                self._kept.append(conn)
+                await self.keep(conn)
         except Exception as error:
-            raise_meaning(error, commit_under_way=connected and commit_under_way)
+            raise_meaning(error, commit_under_way=False)
 
-    async def _take(self) -> Connection:
+    async def take(self) -> Connection:
+        """A connection that was kept, or a new one. Whoever takes one has a place."""
         while self._kept:
             conn = self._kept.pop()
             if not _is_closed(conn):
@@ -196,6 +190,16 @@ class Database:
             await conn.invalidate()
             await conn.close()
         return await self._by_itself.connect()
+
+    async def keep(self, conn: Connection) -> None:
+        """Keep a connection that was used to the end."""
+        try:
+            if conn.in_transaction():  # as SQLAlchemy sees it; the database has none open
+                await conn.rollback()
+        except BaseException:
+            await asyncio.shield(conn.close())
+            raise
+        self._kept.append(conn)
 
     @property
     def connections(self) -> tuple[int, int]:
@@ -220,7 +224,7 @@ def after_commit(conn: Connection, call_back: Callable[[], None]) -> None:
     For a nudge and no more. After a rollback the next commit on the same connection may call it, and where a
     connection breaks during the commit nobody does.
     """
-    conn.info[_AFTER_COMMIT] = call_back
+    conn.info[AFTER_COMMIT] = call_back
 
 
 def _is_closed(conn: Connection) -> bool:

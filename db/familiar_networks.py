@@ -1,15 +1,18 @@
 """`familiar_networks`: where a user has signed in from, so that a stranger's failures do not keep the owner out."""
 
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, bindparam, delete, select, tuple_
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, and_, bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from db.base import CLUSTERED, table_of
+from db.compiled import Compiled
 from db.engine import Connection
 from db.usernames import usernames
+from db.users import User, users
 
 
 class FamiliarNetwork(SQLModel, table=True):
@@ -29,7 +32,7 @@ class FamiliarNetwork(SQLModel, table=True):
 
 familiar_networks = table_of(FamiliarNetwork)
 
-_SEEN = {
+SEEN: dict[str, Any] = {
     name: dialect_insert(familiar_networks)
     .values(user_id=bindparam("of_user"), network=bindparam("from_network"), last_seen_at=bindparam("at"))
     .on_conflict_do_update(index_elements=["user_id", "network"], set_={"last_seen_at": bindparam("at")})
@@ -40,18 +43,27 @@ _OF_NAME = (
     .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
     .where(usernames.c.username_key == bindparam("key"))
 )
+_GUESSED_AT = Compiled(
+    select(users, familiar_networks.c.user_id.is_not(None).label("is_familiar"))
+    .join(usernames, usernames.c.user_id == users.c.id)
+    .outerjoin(
+        familiar_networks,
+        and_(familiar_networks.c.user_id == users.c.id, familiar_networks.c.network == bindparam("from_network")),
+    )
+    .where(usernames.c.username_key == bindparam("key"))
+)
 _OF_USER = select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user"))
-_IS_ONE = _OF_NAME.where(familiar_networks.c.network == bindparam("from_network"))
 
 
 async def saw(conn: Connection, user_id: UUID, network: bytes, now: datetime) -> None:
     """The user has signed in from there."""
-    await conn.execute(_SEEN[conn.dialect.name], {"of_user": user_id, "from_network": network, "at": now})
+    await conn.execute(SEEN[conn.dialect.name], {"of_user": user_id, "from_network": network, "at": now})
 
 
-async def is_familiar(conn: Connection, username_key: str, network: bytes) -> bool:
-    """Whether the user of that name has signed in from there; False too where nobody has that name."""
-    return (await conn.execute(_IS_ONE, {"key": username_key, "from_network": network})).first() is not None
+async def guessed_at(conn: Connection, username_key: str, network: bytes) -> tuple[User | None, bool]:
+    """The user of that name, None where nobody has it, and whether they have signed in from that network."""
+    found = await _GUESSED_AT.one_or_none(conn, {"key": username_key, "from_network": network})
+    return cast(User | None, found), found is not None and bool(found.is_familiar)
 
 
 async def of_user(conn: Connection, user_id: UUID) -> set[bytes]:

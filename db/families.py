@@ -168,17 +168,25 @@ async def revoke(
 
     Returns the ids of those that were live and now are not.
     """
+    ended = _revoke(one=only is not None, but_one=but is not None)
+    values = {"of_user": user_id, "now": now, "reason": reason, "only": only, "but": but}
+    return [family.id for family in await ended.all(conn, values)]
+
+
+@cache
+def _revoke(*, one: bool, but_one: bool) -> Compiled:
+    now = bindparam("now", type_=families.c.revoked_at.type)
     ended = (
         update(families)
-        .where(families.c.user_id == user_id, in_state(SessionState.ACTIVE, now))
-        .values(revoked_at=now, revocation_reason=reason)
+        .where(families.c.user_id == bindparam("of_user"), in_state(SessionState.ACTIVE, now))
+        .values(revoked_at=now, revocation_reason=bindparam("reason"))
         .returning(families.c.id)
     )
-    if only is not None:
-        ended = ended.where(families.c.id == only)
-    if but is not None:
-        ended = ended.where(families.c.id != but)
-    return cast(Sequence[UUID], (await conn.execute(ended)).scalars().all())
+    if one:
+        ended = ended.where(families.c.id == bindparam("only"))
+    if but_one:
+        ended = ended.where(families.c.id != bindparam("but"))
+    return Compiled(ended)
 
 
 async def rename(conn: Connection, user_id: UUID, family_id: UUID, name: str) -> TokenFamily | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, literal, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, literal, select, tuple_, update
 
 from db.base import RevocationReason, SessionState
 from db.engine import Connection
@@ -23,15 +23,26 @@ class FamilyKey:
     id: UUID
 
 
+# The user's live families but those that were used last, used last first.
+SURPLUS = (
+    select(families.c.id)
+    .where(
+        families.c.user_id == bindparam("of_user"),
+        in_state(SessionState.ACTIVE, bindparam("now", type_=families.c.last_used_at.type)),
+    )
+    .order_by(families.c.last_used_at.desc(), families.c.id.desc())
+    .offset(bindparam("keep", type_=BigInteger()))
+)
+
+
 async def surplus(conn: Connection, user_id: UUID, *, keep: int, now: datetime) -> Sequence[UUID]:
     """The user's live families but the `keep` that were used last, used last first.
 
     The caller holds the user's row, so that sign-ins at the same time count each other's families. All of a user's
     rows lie together under the primary key: one index range, and a sort of no more than the limit lets live.
     """
-    newest_first = (families.c.last_used_at.desc(), families.c.id.desc())
-    live = select(families.c.id).where(families.c.user_id == user_id, in_state(SessionState.ACTIVE, now))
-    return cast(Sequence[UUID], (await conn.execute(live.order_by(*newest_first).offset(keep))).scalars().all())
+    found = await conn.execute(SURPLUS, {"of_user": user_id, "now": now, "keep": keep})
+    return cast(Sequence[UUID], found.scalars().all())
 
 
 async def issued_before(

@@ -13,10 +13,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 # Serialization failure and deadlock: the database chose this transaction to give way.
 _COLLISION = {"40001", "40P01"}
 # Classes 08 connection exception, 57 operator intervention (shutdown, crash, statement timeout), 58 system error;
-# 28 access refused, 3D no such database, 53 out of resources; 25006 a standby, 55P03 no lock in time.
+# 28 access refused, 3D no such database, 53 out of resources; 25006 a standby, 25P03 a transaction that was idle for
+# too long, 55P03 no lock in time.
 _GOING_DOWN = {"08", "57", "58"}
 _OUTAGE_CLASSES = {*_GOING_DOWN, "28", "3D", "53"}
-_OUTAGES = {"25006", "55P03"}
+_OUTAGES = {"25006", "25P03", "55P03"}
 
 
 class DatabaseUnavailable(Exception):

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from db.base import CLUSTERED, IP_LENGTH, USER_AGENT_LENGTH, SecurityEventKind, one_of, table_of
+from db.compiled import Compiled
 from db.engine import Connection
 from db.usernames import usernames
 
@@ -50,10 +51,14 @@ class SecurityEvent(SQLModel, table=True):
 
 security_events = table_of(SecurityEvent)
 
+_ADD = Compiled(insert(security_events))
+
 
 async def add(conn: Connection, events: Sequence[dict[str, Any]]) -> None:
     """Append events."""
-    if events:
+    if len(events) == 1 and conn.dialect.name == "postgresql":
+        await _ADD.all(conn, events[0])
+    elif events:
         await conn.execute(insert(security_events), events)
 
 

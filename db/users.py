@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from db.base import metadata, table_of
+from db.compiled import Compiled
 from db.engine import Connection
 
 USERNAME_LENGTH = 128
@@ -32,7 +33,7 @@ users = table_of(User)
 _BY_ID = select(users).where(users.c.id == bindparam("user_id"))
 # NO KEY UPDATE: excludes whoever else would change this user or all of their families, but not the foreign key
 # checks of inserts beside it, with which a plain FOR UPDATE deadlocks. SQLite's write transactions exclude anyway.
-_LOCKED = _BY_ID.with_for_update(key_share=True)
+_LOCKED = Compiled(_BY_ID.with_for_update(key_share=True))
 # Beside this one no row can be added that names the user.
 _LOCKED_WHOLLY = _BY_ID.with_for_update()
 _ALL = select(users).order_by(users.c.username)
@@ -50,7 +51,7 @@ async def get(conn: Connection, user_id: UUID) -> User | None:
 
 async def lock(conn: Connection, user_id: UUID) -> User | None:
     """The user, held against every other writer until the transaction ends; None if there is none."""
-    return cast(User | None, (await conn.execute(_LOCKED, {"user_id": user_id})).one_or_none())
+    return cast(User | None, await _LOCKED.one_or_none(conn, {"user_id": user_id}))
 
 
 async def every(conn: Connection) -> Sequence[User]:

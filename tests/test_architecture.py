@@ -77,9 +77,11 @@ def test_what_is_true_and_what_is_stored_know_no_web() -> None:
 
 
 def test_log_04_security_events_are_recorded_where_owners_notices_are() -> None:
-    """`Recorder` writes both. Only the end of a session, of which nobody is told by itself, goes another way."""
+    """`Recorder` writes both. The end of a session, of which nobody is told by itself, goes another way, and so does a
+    sign-in, whose event is part of a statement that says whether there is anything to tell.
+    """
     writers = {name_of(path) for path in PRODUCT for name in names_used(path) if name == "security_events.add"}
-    assert writers == {"auth/events.py", "auth/sessions.py"}
+    assert writers == {"auth/events.py", "auth/sessions.py", "db/sign_ins.py"}
 
 
 def test_one_module_reads_the_clock() -> None:

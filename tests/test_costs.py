@@ -34,7 +34,7 @@ OPERATIONS: dict[str, tuple[Operation, int]] = {
     ),
     "refreshToken": (lambda api, pair: api.data(REFRESH, {"input": {"refreshToken": pair.refresh}}), 1),
     "revokeSession": (lambda api, pair: api.data(REVOKE, {"input": {"refreshToken": pair.refresh}}), 3),
-    "login": (lambda api, pair: api.data(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}), 18),
+    "login": (lambda api, pair: api.data(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}), 4),
 }
 
 
@@ -52,6 +52,8 @@ async def test_an_operation_asks_the_database_no_more_often_than_it_did(
         await asyncio.sleep(0)  # the driver tells of a statement one turn of the event loop later
     if name == "refreshToken" and kindred.db.writer:
         most = 0  # those of the writer are counted in test_rotations.py
+    if name == "login" and kindred.db.writer:
+        most = 14  # one after the other what is one statement on PostgreSQL
     assert len(sent) == most, sent
 
 

@@ -16,8 +16,7 @@ from sqlalchemy import select
 from auth.service import Kindred
 from auth.settings import Settings
 from auth.throttle import normalize_address
-from db import usernames
-from db.familiar_networks import familiar_networks
+from db import familiar_networks, users
 from db.faults import DatabaseUnavailable
 from db.login_failures import login_failures
 from db.users import User
@@ -228,11 +227,13 @@ async def test_a_guess_that_nobody_could_look_at_is_not_counted(
     async def away(*_: Any) -> None:
         raise DatabaseUnavailable
 
-    wrong = {"input": {"username": "alice", "password": "x"}}
-    with monkeypatch.context() as patch:
-        patch.setattr(usernames, "user_named", away)
-        for _ in range(10):
-            assert (await stranger.api.post(LOGIN, wrong)).status_code == 503
+    wrong, right = ({"input": {"username": "alice", "password": password}} for password in ("x", PASSWORD))
+    for module, name, given in ((familiar_networks, "guessed_at", wrong), (users, "lock", right)):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, away)
+            for _ in range(10):
+                assert (await stranger.api.post(LOGIN, given)).status_code == 503
+        assert await rows(kindred) == []
     with ExitStack() as places:
         for _ in range(5 * kindred.hasher.threads):
             places.enter_context(kindred.hasher.place())
@@ -390,7 +391,7 @@ async def rows(kindred: Kindred) -> list[Any]:
 
 async def networks(kindred: Kindred) -> int:
     async with kindred.db.read() as conn:
-        return len((await conn.execute(select(familiar_networks))).all())
+        return len((await conn.execute(select(familiar_networks.familiar_networks))).all())
 
 
 def client_of(app: FastAPI) -> AsyncClient:
