@@ -13,7 +13,8 @@ from asyncpg import PostgresError
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from db.compiled_for_sqlite import CompiledForSQLite
-from db.engine import AUTOCOMMIT, ONLY_READS, Connection
+from db.engine import AUTOCOMMIT, Connection
+from db.sqlite_reader import ReadingSQLite
 
 
 class Compiled:
@@ -34,11 +35,10 @@ class Compiled:
 
     async def all(self, conn: Connection, values: dict[str, Any]) -> Sequence[Any]:
         """The rows, which read like the model."""
+        if isinstance(conn, ReadingSQLite):
+            return self._on_sqlite.rows(await conn.reader.rows(*self._on_sqlite.asked(values)))
         sync: Any = conn.sync_connection
         options, driver = sync.get_execution_options(), sync.connection.driver_connection
-        if options.get(ONLY_READS):
-            # Through SQLAlchemy it would go to the driver's thread and back for the cursor, the statement, the rows.
-            return self._on_sqlite.rows(await driver.execute_fetchall(*self._on_sqlite.asked(values)))
         if options.get("isolation_level") != AUTOCOMMIT:
             return (await conn.execute(self._statement, values)).all()
         given = self._constants | values

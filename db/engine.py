@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.faults import raise_meaning
+from db.sqlite_reader import ReadingSQLite, SQLiteReader
 from db.sqlite_writer import SQLiteWriter
 
 T = TypeVar("T")
@@ -122,10 +123,12 @@ class Database:
         self._kept: list[Connection] = []
         # None on PostgreSQL, and for a database in memory, which only the connection that made it can see.
         self.writer: SQLiteWriter | None = None
+        self.reader: SQLiteReader | None = None
         path = engine.url.database
         if engine.dialect.name == "sqlite" and path and path != ":memory:":
             # Less patient than the others: whoever gives up waits until it has.
             self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / 5))
+            self.reader = SQLiteReader(path, lambda connection: _prepare_sqlite(connection, timeout))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """SQLite: one transaction, done by one function in the writer's thread."""
@@ -165,8 +168,19 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """For statements that only read, each on its own."""
-        async with self._autocommit(commit_under_way=False) as conn:
-            yield conn
+        if self.reader is None:
+            async with self._autocommit(commit_under_way=False) as conn:
+                yield conn
+            return
+        try:
+            async with AsyncExitStack() as stack:
+                yield ReadingSQLite(
+                    self.engine,
+                    self.reader,
+                    take=lambda: stack.enter_async_context(self._autocommit(commit_under_way=False)),
+                )
+        except Exception as error:
+            raise_meaning(error, commit_under_way=False)
 
     @asynccontextmanager
     async def _autocommit(self, *, commit_under_way: bool) -> AsyncIterator[Connection]:
@@ -207,6 +221,8 @@ class Database:
             async with asyncio.timeout(self.timeout):
                 if self.writer:
                     await self.writer.close()
+                if self.reader:
+                    await self.reader.close()
                 while self._kept:
                     await self._kept.pop().close()
                 await self.engine.dispose()

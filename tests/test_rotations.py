@@ -1,15 +1,18 @@
 """Refreshes that wait at the same moment go to the database together, and none of them notices."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from auth.outcomes import Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, SignedIn
 from auth.service import Kindred
@@ -223,3 +226,74 @@ async def test_a_batch_has_an_end(
         outcomes = await refreshed(kindred, clock, tokens[1:])
     assert Counter(map(type, outcomes)) == {Rotated: 18}
     assert 5 <= len(sent) <= 7
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_while_a_batch_waits_for_another_process_everybody_else_is_answered(
+    kindred: Kindred, clock: FakeClock, database_url: str, sessions: list[SignedIn]
+) -> None:
+    answered = 0
+    with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        refreshing = asyncio.create_task(refreshed(kindred, clock, [one.tokens.refresh_token for one in sessions]))
+        for one in sessions:
+            await kindred.sessions.authenticate(one.tokens.access_token, clock.now())
+            answered += not refreshing.done()
+        file.execute("ROLLBACK")
+    assert answered == SESSIONS
+    assert Counter(map(type, await refreshing)) == {Rotated: SESSIONS}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ended_by", ["one who gives up", "a fault"])
+async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
+    kindred: Kindred, clock: FakeClock, alice: User, sessions: list[SignedIn], ended_by: str
+) -> None:
+    """It is found out from within: the last row of the lineage stops until somebody gives up, or fails."""
+    writer = kindred.db.writer
+    assert writer is not None
+    assert writer._connection is not None
+    assert writer._thread is not None
+    connection, entered, release = writer._connection, Event(), Event()
+
+    def stop(generation: int) -> int:
+        entered.set()
+        release.wait(10)
+        if ended_by == "a fault":
+            raise ValueError
+        return generation
+
+    def prepare() -> None:
+        connection.create_function("stop", 1, stop)
+        connection.execute(
+            "CREATE TEMP TRIGGER stopping BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent = 'stop' "
+            "BEGIN SELECT stop(NEW.generation); END"
+        )
+
+    writer._thread.submit(prepare).result()
+    first, *others = sessions
+    ids = [one.family.id for one in others]
+
+    def refresh(one: SignedIn, agent: str | None = None) -> "asyncio.Task[RefreshOutcome]":
+        origin = Origin(user_agent=agent)
+        return asyncio.create_task(kindred.rotation.refresh(one.tokens.refresh_token, KEY, origin, clock.now()))
+
+    requests = [refresh(first), *(refresh(one) for one in others[:-1]), refresh(others[-1], "stop")]
+    assert await asyncio.to_thread(entered.wait, 10)
+    found = await kindred.sessions.several(alice.id, ids)
+    assert {family.generation for family in found.values()} == {1}  # all but the last are rotated, and nothing is in
+    if ended_by == "one who gives up":
+        requests[-1].cancel()
+        await asyncio.sleep(0)
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
+    last = outcomes.pop()
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 1}
+    assert not any(one.repeated for one in outcomes)  # what was rolled back has left no trace
+    found = await kindred.sessions.several(alice.id, ids)
+    if ended_by == "one who gives up":
+        assert isinstance(last, asyncio.CancelledError)
+        assert [found[one].generation for one in ids] == [2] * (len(ids) - 1) + [1]
+    else:
+        assert isinstance(last, Rotated)  # by itself, on a connection that has no such trigger
+        assert {family.generation for family in found.values()} == {2}
