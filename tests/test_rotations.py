@@ -1,6 +1,7 @@
 """Refreshes that wait at the same moment go to the database together, and none of them notices."""
 
 import asyncio
+import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -245,55 +246,84 @@ async def test_while_a_batch_waits_for_another_process_everybody_else_is_answere
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("ended_by", ["one who gives up", "a fault"])
-async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
-    kindred: Kindred, clock: FakeClock, alice: User, sessions: list[SignedIn], ended_by: str
+async def test_a_fault_in_the_middle_of_a_batch_leaves_nothing_of_it(
+    kindred: Kindred, clock: FakeClock, sessions: list[SignedIn]
 ) -> None:
-    """It is found out from within: the last row of the lineage stops until somebody gives up, or fails."""
+    """The writer's connection alone refuses a row of the lineage: each is rotated by itself, and for the first time."""
     writer = kindred.db.writer
     assert writer is not None
     assert writer._connection is not None
-    assert writer._thread is not None
-    connection, entered, release = writer._connection, Event(), Event()
-
-    def stop(generation: int) -> int:
-        entered.set()
-        release.wait(10)
-        if ended_by == "a fault":
-            raise ValueError
-        return generation
-
-    def prepare() -> None:
-        connection.create_function("stop", 1, stop)
-        connection.execute(
-            "CREATE TEMP TRIGGER stopping BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent = 'stop' "
-            "BEGIN SELECT stop(NEW.generation); END"
+    writer._connection.execute(
+        "CREATE TEMP TRIGGER poison BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent = 'poison' "
+        "BEGIN SELECT RAISE(ABORT, 'poison'); END"
+    )
+    outcomes = await asyncio.gather(
+        *(
+            kindred.rotation.refresh(
+                one.tokens.refresh_token, KEY, Origin(user_agent="poison" if n == 17 else None), clock.now()
+            )
+            for n, one in enumerate(sessions)
         )
+    )
+    assert [(type(one), isinstance(one, Rotated) and one.repeated) for one in outcomes] == [(Rotated, False)] * SESSIONS
 
-    writer._thread.submit(prepare).result()
-    first, *others = sessions
-    ids = [one.family.id for one in others]
 
-    def refresh(one: SignedIn, agent: str | None = None) -> "asyncio.Task[RefreshOutcome]":
-        origin = Origin(user_agent=agent)
-        return asyncio.create_task(kindred.rotation.refresh(one.tokens.refresh_token, KEY, origin, clock.now()))
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("while_it", ["begins", "commits"])
+async def test_who_gives_up_while_a_batch_waits_in_its_thread_leaves_no_lock_behind(
+    kindred: Kindred,
+    clock: FakeClock,
+    alice: User,
+    database_url: str,
+    sessions: list[SignedIn],
+    monkeypatch: pytest.MonkeyPatch,
+    while_it: str,
+) -> None:
+    """However many of them: each cancels the batch once more, and the batch has to end all the same."""
+    writer = kindred.db.writer
+    assert writer is not None
+    entered, release, batches = Event(), Event(), itertools.count()
+    step = {"begins": "_begin", "commits": "_commit"}[while_it]
+    usual = getattr(writer, step)
 
-    requests = [refresh(first), *(refresh(one) for one in others[:-1]), refresh(others[-1], "stop")]
+    def held(*arguments: Any) -> Any:
+        if next(batches) == 1:  # after the one that leaves at once, alone
+            entered.set()
+            release.wait(10)
+        return usual(*arguments)
+
+    monkeypatch.setattr(writer, step, held)
+
+    requests = [
+        asyncio.create_task(kindred.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()))
+        for one in sessions
+    ]
     assert await asyncio.to_thread(entered.wait, 10)
-    found = await kindred.sessions.several(alice.id, ids)
-    assert {family.generation for family in found.values()} == {1}  # all but the last are rotated, and nothing is in
-    if ended_by == "one who gives up":
-        requests[-1].cancel()
+    for request in requests[-1:-4:-1]:
+        request.cancel()
         await asyncio.sleep(0)
+    assert not any(request.done() for request in requests[1:])  # told so when it has ended
     release.set()
     outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
-    last = outcomes.pop()
-    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 1}
-    assert not any(one.repeated for one in outcomes)  # what was rolled back has left no trace
-    found = await kindred.sessions.several(alice.id, ids)
-    if ended_by == "one who gives up":
-        assert isinstance(last, asyncio.CancelledError)
-        assert [found[one].generation for one in ids] == [2] * (len(ids) - 1) + [1]
-    else:
-        assert isinstance(last, Rotated)  # by itself, on a connection that has no such trigger
-        assert {family.generation for family in found.values()} == {2}
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 3, asyncio.CancelledError: 3}
+    with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None, timeout=0)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("ROLLBACK")
+    found = await kindred.sessions.several(alice.id, [one.family.id for one in sessions[-3:]])
+    assert {family.generation for family in found.values()} == {1 if while_it == "begins" else 2}
+    # What went in although its client had gone is answered to whoever asks with the same key.
+    again = await asyncio.gather(
+        *(kindred.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()) for one in sessions)
+    )
+    assert Counter(map(type, again)) == {Rotated: SESSIONS}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_writer_is_closed_when_its_transaction_has_ended(kindred: Kindred) -> None:
+    writer = kindred.db.writer
+    assert writer is not None
+    counting = writer.transaction(lambda connection: connection.execute("SELECT count(*) FROM users").fetchone())
+    found, _ = await asyncio.gather(asyncio.create_task(counting), asyncio.create_task(writer.close()))
+    assert found == (0,)
+    assert writer._connection is None
+    assert await writer.transaction(lambda connection: connection.in_transaction)
