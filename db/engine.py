@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from db.faults import raise_meaning
 from db.patience import Patience
 from db.postgresql import AFTER_COMMIT, Single, Transaction
+from db.sqlite_reader import ReadingSQLite, SQLiteReader
 from db.sqlite_writer import SQLiteWriter
 
 T = TypeVar("T")
@@ -126,13 +127,15 @@ class Database:
         self._kept: list[Connection] = []
         # None on PostgreSQL, and for a database in memory, which only the connection that made it can see.
         self.writer: SQLiteWriter | None = None
+        self.reader: SQLiteReader | None = None
         path = engine.url.database
         if engine.dialect.name == "sqlite" and path and path != ":memory:":
             # Less patient than the others: whoever gives up waits until it has.
             self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / 5))
+            self.reader = SQLiteReader(path, lambda connection: _prepare_sqlite(connection, timeout))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """SQLite: one transaction, done by one function in the writer's thread."""
+        """SQLite: one transaction on the writer's connection, done by one function of short statements."""
         if self.writer is None:
             raise TypeError("there is a writer on SQLite alone")
         async with self._turn:
@@ -165,19 +168,14 @@ class Database:
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """For statements that only read, each on its own."""
-        return Single(self, self._places) if self._commits_by_itself else self._read_on_sqlite()
+        return Single(self, self._places) if self.reader is None else self._read_on_sqlite(self.reader)
 
     @asynccontextmanager
-    async def _read_on_sqlite(self) -> AsyncIterator[Connection]:
+    async def _read_on_sqlite(self, reader: SQLiteReader) -> AsyncIterator[Connection]:
         try:
-            async with self._places:
-                conn = await self.take()
-                try:
-                    yield conn
-                except BaseException:
-                    await asyncio.shield(conn.close())
-                    raise
-                await self.keep(conn)
+            async with AsyncExitStack() as stack:
+                single = Single(self, self._places)
+                yield ReadingSQLite(self.engine, reader, take=lambda: stack.enter_async_context(single))
         except Exception as error:
             raise_meaning(error, commit_under_way=False)
 
@@ -213,6 +211,8 @@ class Database:
             async with asyncio.timeout(self.timeout):
                 if self.writer:
                     await self.writer.close()
+                if self.reader:
+                    await self.reader.close()
                 while self._kept:
                     await self._kept.pop().close()
                 await self.engine.dispose()

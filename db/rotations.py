@@ -18,7 +18,7 @@ from sqlalchemy import ARRAY, Uuid, bindparam, column, func, select
 
 from db import lineage
 from db.claims import ROTATE, Claim, rotation
-from db.compiled import CompiledForSQLite
+from db.compiled_for_sqlite import CompiledForSQLite
 from db.engine import Database
 from db.families import TokenFamily, families
 from db.lineage import UPSERT, refresh_tokens, row_of, with_lineage

@@ -1,15 +1,19 @@
 """Refreshes that wait at the same moment go to the database together, and none of them notices."""
 
 import asyncio
+import itertools
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from auth.outcomes import Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, SignedIn
 from auth.service import Kindred
@@ -223,3 +227,103 @@ async def test_a_batch_has_an_end(
         outcomes = await refreshed(kindred, clock, tokens[1:])
     assert Counter(map(type, outcomes)) == {Rotated: 18}
     assert 5 <= len(sent) <= 7
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_while_a_batch_waits_for_another_process_everybody_else_is_answered(
+    kindred: Kindred, clock: FakeClock, database_url: str, sessions: list[SignedIn]
+) -> None:
+    answered = 0
+    with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        refreshing = asyncio.create_task(refreshed(kindred, clock, [one.tokens.refresh_token for one in sessions]))
+        for one in sessions:
+            await kindred.sessions.authenticate(one.tokens.access_token, clock.now())
+            answered += not refreshing.done()
+        file.execute("ROLLBACK")
+    assert answered == SESSIONS
+    assert Counter(map(type, await refreshing)) == {Rotated: SESSIONS}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_fault_in_the_middle_of_a_batch_leaves_nothing_of_it(
+    kindred: Kindred, clock: FakeClock, sessions: list[SignedIn]
+) -> None:
+    """The writer's connection alone refuses a row of the lineage: each is rotated by itself, and for the first time."""
+    writer = kindred.db.writer
+    assert writer is not None
+    assert writer._connection is not None
+    writer._connection.execute(
+        "CREATE TEMP TRIGGER poison BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent = 'poison' "
+        "BEGIN SELECT RAISE(ABORT, 'poison'); END"
+    )
+    outcomes = await asyncio.gather(
+        *(
+            kindred.rotation.refresh(
+                one.tokens.refresh_token, KEY, Origin(user_agent="poison" if n == 17 else None), clock.now()
+            )
+            for n, one in enumerate(sessions)
+        )
+    )
+    assert [(type(one), isinstance(one, Rotated) and one.repeated) for one in outcomes] == [(Rotated, False)] * SESSIONS
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("while_it", ["begins", "commits"])
+async def test_who_gives_up_while_a_batch_waits_in_its_thread_leaves_no_lock_behind(
+    kindred: Kindred,
+    clock: FakeClock,
+    alice: User,
+    database_url: str,
+    sessions: list[SignedIn],
+    monkeypatch: pytest.MonkeyPatch,
+    while_it: str,
+) -> None:
+    """However many of them: each cancels the batch once more, and the batch has to end all the same."""
+    writer = kindred.db.writer
+    assert writer is not None
+    entered, release, batches = Event(), Event(), itertools.count()
+    step = {"begins": "_begin", "commits": "_commit"}[while_it]
+    usual = getattr(writer, step)
+
+    def held(*arguments: Any) -> Any:
+        if next(batches) == 1:  # after the one that leaves at once, alone
+            entered.set()
+            release.wait(10)
+        return usual(*arguments)
+
+    monkeypatch.setattr(writer, step, held)
+
+    requests = [
+        asyncio.create_task(kindred.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()))
+        for one in sessions
+    ]
+    assert await asyncio.to_thread(entered.wait, 10)
+    for request in requests[-1:-4:-1]:
+        request.cancel()
+        await asyncio.sleep(0)
+    assert not any(request.done() for request in requests[1:])  # told so when it has ended
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 3, asyncio.CancelledError: 3}
+    with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None, timeout=0)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("ROLLBACK")
+    found = await kindred.sessions.several(alice.id, [one.family.id for one in sessions[-3:]])
+    assert {family.generation for family in found.values()} == {1 if while_it == "begins" else 2}
+    # What went in although its client had gone is answered to whoever asks with the same key.
+    again = await asyncio.gather(
+        *(kindred.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()) for one in sessions)
+    )
+    assert Counter(map(type, again)) == {Rotated: SESSIONS}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_writer_is_closed_when_its_transaction_has_ended(kindred: Kindred) -> None:
+    writer = kindred.db.writer
+    assert writer is not None
+    counting = writer.transaction(lambda connection: connection.execute("SELECT count(*) FROM users").fetchone())
+    found, _ = await asyncio.gather(asyncio.create_task(counting), asyncio.create_task(writer.close()))
+    assert found == (0,)
+    assert writer._connection is None
+    assert await writer.transaction(lambda connection: connection.in_transaction)

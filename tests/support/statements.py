@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import aiosqlite
 from asyncpg import Connection
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 
 from auth.service import Kindred
+from db.sqlite_reader import SQLiteReader
 
 _FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
 _BESIDE = ("FROM signing_keys", "typeinfo_tree", "set_config('jit'")
@@ -44,11 +44,11 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
             driver.add_query_logger(of_driver)
             listened_to.add(driver)
 
-    usual = aiosqlite.Connection.execute_fetchall
+    usual = SQLiteReader.rows
 
-    def execute_fetchall(connection: aiosqlite.Connection, sql: str, values: Any = None) -> Any:
-        record(sql)
-        return usual(connection, sql, values)
+    def rows(reader: SQLiteReader, text: str, values: dict[str, Any]) -> Any:
+        record(text)
+        return usual(reader, text, values)
 
     engine = kindred.db.engine.sync_engine
     listeners: dict[str, Any] = {"before_cursor_execute": of_sqlalchemy}
@@ -60,7 +60,7 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     try:
-        with patch.object(aiosqlite.Connection, "execute_fetchall", execute_fetchall):
+        with patch.object(SQLiteReader, "rows", rows):
             yield sent
     finally:
         for name, listener in listeners.items():

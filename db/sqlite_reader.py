@@ -1,0 +1,140 @@
+"""SQLite's reader for what is read most: one connection in a thread of its own, and whatever waits is read in one go.
+
+The usual way goes to a connection's thread and back for each read, and through SQLAlchemy's pool around it, which costs
+more than the read itself. Reading on the event loop would cost no less than this, since those who wait share the way;
+and although a reader never waits for who writes, it may wait for the disk.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+LARGEST = 64
+
+Rows = Sequence[Sequence[Any]]
+
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """A statement, and who waits for its rows."""
+
+    text: str
+    values: dict[str, Any]
+    answer: "asyncio.Future[Rows]"
+
+
+class SQLiteReader:
+    """Reads of one statement each. `prepare` is called with each new connection."""
+
+    def __init__(self, path: str, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        self._path = path
+        self._prepare = prepare
+        self._thread: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._waiting: list[_Asked] = []
+        self._under_way = False
+
+    async def rows(self, text: str, values: dict[str, Any]) -> Rows:
+        """All rows of a statement. Who gives up leaves nothing behind: the thread reads to the end for nobody."""
+        asked = _Asked(text, values, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        if not self._under_way:
+            self._send()
+        return await asked.answer
+
+    def _send(self) -> None:
+        batch = [one for one in self._waiting[:LARGEST] if not one.answer.done()]
+        self._waiting = self._waiting[LARGEST:]
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
+        self._under_way = True
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._read, batch)
+        done.add_done_callback(partial(self._back, batch))
+
+    def _back(self, batch: Sequence[_Asked], done: "asyncio.Future[list[Rows | Exception]]") -> None:
+        self._under_way = False
+        for asked, rows in zip(batch, done.result(), strict=True):
+            if asked.answer.done():
+                continue  # gave up
+            if isinstance(rows, Exception):
+                asked.answer.set_exception(rows)
+            else:
+                asked.answer.set_result(rows)
+        if self._waiting:
+            self._send()
+
+    def _read(self, batch: Sequence[_Asked]) -> list[Rows | Exception]:
+        return [self._answer(asked) for asked in batch]
+
+    def _answer(self, asked: _Asked) -> Rows | Exception:
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection.execute(asked.text, asked.values).fetchall()
+        except Exception as error:
+            self._disconnect()
+            return error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def close(self) -> None:
+        """Close the connection, after what is under way. The next read opens another."""
+        if (thread := self._thread) is not None:
+            self._thread = None
+            await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
+            thread.shutdown()
+
+
+class ReadingSQLite(AsyncConnection):
+    """What a block that reads is given: hot statements go to the reader, and the first of another kind takes, by
+    `take`, a connection of SQLAlchemy's."""
+
+    def __init__(
+        self, engine: AsyncEngine, reader: SQLiteReader, take: Callable[[], Awaitable[AsyncConnection]]
+    ) -> None:
+        super().__init__(engine)
+        self.reader = reader
+        self._take = take
+
+    @property  # type: ignore[misc]  # there it can be set, too
+    def dialect(self) -> Dialect:
+        """As of any connection."""
+        return self.engine.dialect
+
+    async def execute(self, *arguments: Any, **options: Any) -> Any:
+        """As of any connection."""
+        await self._taken()
+        return await super().execute(*arguments, **options)
+
+    async def exec_driver_sql(self, *arguments: Any, **options: Any) -> Any:
+        """As of any connection."""
+        await self._taken()
+        return await super().exec_driver_sql(*arguments, **options)
+
+    async def run_sync(self, *arguments: Any, **options: Any) -> Any:
+        """As of any connection."""
+        await self._taken()
+        return await super().run_sync(*arguments, **options)
+
+    async def _taken(self) -> None:
+        if self.sync_connection is None:
+            self.sync_connection = (await self._take()).sync_connection
