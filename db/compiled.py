@@ -43,7 +43,7 @@ class Compiled:
         if options.get("isolation_level") != AUTOCOMMIT:
             return (await conn.execute(self._statement, values)).all()
         given = self._constants | values
-        records = await on_driver(conn, driver.fetch(self._text, *[given[name] for name in self._positions]))
+        records = await on_driver(conn, driver, driver.fetch(self._text, *[given[name] for name in self._positions]))
         return [self._row(*record) for record in records]
 
     @cached_property

@@ -63,8 +63,11 @@ class Transaction(Single):
 
     async def __aenter__(self) -> AsyncConnection:
         conn = await super().__aenter__()
+        sync: Any = conn.sync_connection
+        # The one that began it ends it: SQLAlchemy would get another one in the place of one that broke.
+        self._driver = sync.connection.driver_connection
         try:
-            await on_driver(conn, driver_of(conn).execute("BEGIN;"))
+            await on_driver(conn, self._driver, self._driver.execute("BEGIN;"))
         except BaseException as error:
             await self._give_up(error)
         return conn
@@ -76,9 +79,9 @@ class Transaction(Single):
         self._commit_under_way = error is None
         try:
             if error is None:
-                await on_driver(conn, driver_of(conn).execute("COMMIT;"))
+                await on_driver(conn, self._driver, self._driver.execute("COMMIT;"))
             elif isinstance(error, Exception) and not conn.invalidated:
-                await on_driver(conn, driver_of(conn).execute("ROLLBACK;"))
+                await on_driver(conn, self._driver, self._driver.execute("ROLLBACK;"))
         except BaseException as fault:
             await self._give_up(fault)
         if error is not None and not isinstance(error, Exception):
@@ -91,29 +94,31 @@ class Transaction(Single):
     async def _give_up(self, error: BaseException) -> NoReturn:
         # Cut off anywhere, or nobody knows where it stands. What the server makes of a connection that ends is a
         # rollback.
-        await asyncio.shield(self._conn.invalidate(error))
-        await super().__aexit__(type(error), error, None)
+        try:
+            await asyncio.shield(self._throw_away(error))
+        finally:
+            self._places.release()
+        if isinstance(error, Exception):
+            raise_meaning(error, commit_under_way=self._commit_under_way)
         raise error
 
+    async def _throw_away(self, error: BaseException) -> None:
+        await self._conn.invalidate(error)
+        await self._conn.close()
 
-async def on_driver(conn: AsyncConnection, answer: Awaitable[T]) -> T:
+
+async def on_driver(conn: AsyncConnection, driver: Any, answer: Awaitable[T]) -> T:
     """What PostgreSQL's driver answers, past SQLAlchemy. A connection that broke, or that was cut off, ends with it."""
     try:
         return await answer
     except asyncpg.PostgresError as error:
-        if driver_of(conn).is_closed():
+        if driver.is_closed():
             await conn.invalidate(error)
         raise
     except BaseException as error:
         # Cut off halfway, by a timeout or a broken connection: nobody may find the rest of the answer in the pool.
-        is_closed = driver_of(conn).is_closed()
+        has_broken = driver.is_closed()
         await conn.invalidate(error)
-        if isinstance(error, Exception) and is_closed:
+        if isinstance(error, Exception) and has_broken:
             raise ConnectionError from error
         raise
-
-
-def driver_of(conn: AsyncConnection) -> Any:
-    """The driver's own connection beneath one that is not invalidated."""
-    sync: Any = conn.sync_connection
-    return sync.connection.driver_connection

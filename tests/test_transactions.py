@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import asyncpg
 import pytest
@@ -21,7 +22,8 @@ OPEN = (
     "AND state <> 'idle'"
 )
 RENAMED = text("UPDATE users SET username = 'renamed' WHERE id = :id")
-SLOW = text("SELECT pg_sleep(5)")
+# Whoever is cut off twice tells the server nothing more: it finds out when the statement is done.
+SLOW = text("SELECT pg_sleep(1)")
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
@@ -101,9 +103,10 @@ async def test_a_statement_that_fails_takes_the_transaction_with_it(
 
 
 @on_postgresql
+@pytest.mark.parametrize("again", [False, True], ids=["once", "and once more"])
 @pytest.mark.parametrize("moment", [0, 0.001, 0.003, 0.2])
 async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer(
-    kindred: Kindred, database_url: str, alice: User, moment: float
+    kindred: Kindred, database_url: str, alice: User, moment: float, again: bool
 ) -> None:
     async def slow() -> None:
         async with kindred.db.transaction() as conn:
@@ -115,6 +118,10 @@ async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer
         await asyncio.sleep(moment)
         for task in tasks:
             task.cancel()
+        if again:
+            await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert all(task.cancelled() for task in tasks)
         await assert_nothing_is_left(kindred, database_url, alice)
@@ -173,6 +180,23 @@ async def test_where_the_connection_breaks_during_the_commit_the_outcome_is_unkn
         await rename()
     assert (await kindred.accounts.get(alice.id)).username == ("renamed" if committed else "alice")  # type: ignore[union-attr]
     assert called == []
+    assert kindred.db.connections[0] == 0
+
+
+@through_a_proxy
+async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committed(
+    kindred: Kindred, proxy: Proxy, alice: User
+) -> None:
+    async def rename() -> None:
+        async with kindred.db.transaction() as conn:
+            await conn.execute(RENAMED, {"id": alice.id})
+            proxy.cut()
+            with suppress(Exception):
+                await families.get(conn, alice.id, alice.id)
+
+    with pytest.raises(OutcomeUnknown):
+        await rename()
+    assert (await kindred.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
     assert kindred.db.connections[0] == 0
 
 
