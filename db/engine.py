@@ -135,7 +135,7 @@ class Database:
             self.reader = SQLiteReader(path, lambda connection: _prepare_sqlite(connection, timeout))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """SQLite: one transaction on the writer's connection, done by one function of short statements."""
+        """SQLite: one transaction, done by one function in the writer's thread."""
         if self.writer is None:
             raise TypeError("there is a writer on SQLite alone")
         async with self._turn:

@@ -158,6 +158,8 @@ class Session(Node):
         # A list has it for each of its sessions, and by then it is known who asks: then nothing has to be awaited.
         if (caller := info.context.known_caller) is not None:
             return caller.id == self.family.id
+        if info.context.is_anonymous:
+            return False  # as at a sign-in
         return cast(bool, self._is_current(info))
 
     async def _is_current(self, info: Info) -> bool:

@@ -62,6 +62,7 @@ PLANNED: dict[str, Operation] = {
     "a page of sessions": OPERATIONS["a page of sessions"][0],
     "a page of sessions behind another": lambda api, pair: api.data(SESSIONS, {"first": 1}, bearer=pair.access),
     "the state of an access token": OPERATIONS["the state of an access token"][0],
+    "login": OPERATIONS["login"][0],
     "revokeSession": lambda api, pair: api.data(REVOKE, {"input": {"id": pair.session_id}}, bearer=pair.access),
 }
 

@@ -30,7 +30,7 @@ TEXT = st.text(max_size=3)
 class Context:
     """What resolvers are given, and what they are to come to."""
 
-    known_caller = None
+    known_caller, is_anonymous = None, False
 
     def __init__(self, found: Any) -> None:
         self.found = found

@@ -38,6 +38,8 @@ MINE = SimpleNamespace(id="mine", user_id="alice")
 class Context:
     """What fields of these types read of a request."""
 
+    is_anonymous = False
+
     def __init__(self, *, knows: bool) -> None:
         self.known_caller = MINE if knows else None
 

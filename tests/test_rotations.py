@@ -246,45 +246,74 @@ async def test_while_a_batch_waits_for_another_process_everybody_else_is_answere
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_fault_in_the_middle_of_a_batch_leaves_nothing_of_it(
-    kindred: Kindred, clock: FakeClock, sessions: list[SignedIn]
+@pytest.mark.parametrize("ended_by", ["one who gives up", "a fault"])
+async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
+    kindred: Kindred, clock: FakeClock, alice: User, sessions: list[SignedIn], ended_by: str
 ) -> None:
-    """The writer's connection alone refuses a row of the lineage: each is rotated by itself, and for the first time."""
+    """It is found out from within: the last row of the lineage stops until somebody gives up, or fails."""
     writer = kindred.db.writer
     assert writer is not None
     assert writer._connection is not None
-    writer._connection.execute(
-        "CREATE TEMP TRIGGER poison BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent = 'poison' "
-        "BEGIN SELECT RAISE(ABORT, 'poison'); END"
-    )
-    outcomes = await asyncio.gather(
-        *(
-            kindred.rotation.refresh(
-                one.tokens.refresh_token, KEY, Origin(user_agent="poison" if n == 17 else None), clock.now()
-            )
-            for n, one in enumerate(sessions)
+    assert writer._thread is not None
+    connection, entered, release = writer._connection, Event(), Event()
+
+    def stop(generation: int) -> int:
+        entered.set()
+        release.wait(10)
+        if ended_by == "a fault":
+            raise ValueError
+        return generation
+
+    def prepare() -> None:
+        connection.create_function("stop", 1, stop)
+        connection.execute(
+            "CREATE TEMP TRIGGER stopping BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent = 'stop' "
+            "BEGIN SELECT stop(NEW.generation); END"
         )
-    )
-    assert [(type(one), isinstance(one, Rotated) and one.repeated) for one in outcomes] == [(Rotated, False)] * SESSIONS
+
+    writer._thread.submit(prepare).result()
+    first, *others = sessions
+    ids = [one.family.id for one in others]
+
+    def refresh(one: SignedIn, agent: str | None = None) -> "asyncio.Task[RefreshOutcome]":
+        origin = Origin(user_agent=agent)
+        return asyncio.create_task(kindred.rotation.refresh(one.tokens.refresh_token, KEY, origin, clock.now()))
+
+    requests = [refresh(first), *(refresh(one) for one in others[:-1]), refresh(others[-1], "stop")]
+    assert await asyncio.to_thread(entered.wait, 10)
+    found = await kindred.sessions.several(alice.id, ids)
+    assert {family.generation for family in found.values()} == {1}  # all but the last are rotated, and nothing is in
+    if ended_by == "one who gives up":
+        requests[-1].cancel()
+        await asyncio.sleep(0)
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
+    last = outcomes.pop()
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 1}
+    assert not any(one.repeated for one in outcomes)  # what was rolled back has left no trace
+    found = await kindred.sessions.several(alice.id, ids)
+    if ended_by == "one who gives up":
+        assert isinstance(last, asyncio.CancelledError)
+        assert [found[one].generation for one in ids] == [2] * (len(ids) - 1) + [1]
+    else:
+        assert isinstance(last, Rotated)  # by itself, on a connection that has no such trigger
+        assert {family.generation for family in found.values()} == {2}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("while_it", ["begins", "commits"])
-async def test_who_gives_up_while_a_batch_waits_in_its_thread_leaves_no_lock_behind(
+async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
     kindred: Kindred,
     clock: FakeClock,
     alice: User,
     database_url: str,
     sessions: list[SignedIn],
     monkeypatch: pytest.MonkeyPatch,
-    while_it: str,
 ) -> None:
-    """However many of them: each cancels the batch once more, and the batch has to end all the same."""
+    """Each cancels the batch once more."""
     writer = kindred.db.writer
     assert writer is not None
     entered, release, batches = Event(), Event(), itertools.count()
-    step = {"begins": "_begin", "commits": "_commit"}[while_it]
-    usual = getattr(writer, step)
+    usual = writer._do
 
     def held(*arguments: Any) -> Any:
         if next(batches) == 1:  # after the one that leaves at once, alone
@@ -292,7 +321,7 @@ async def test_who_gives_up_while_a_batch_waits_in_its_thread_leaves_no_lock_beh
             release.wait(10)
         return usual(*arguments)
 
-    monkeypatch.setattr(writer, step, held)
+    monkeypatch.setattr(writer, "_do", held)
 
     requests = [
         asyncio.create_task(kindred.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()))
@@ -310,8 +339,7 @@ async def test_who_gives_up_while_a_batch_waits_in_its_thread_leaves_no_lock_beh
         file.execute("BEGIN IMMEDIATE")
         file.execute("ROLLBACK")
     found = await kindred.sessions.several(alice.id, [one.family.id for one in sessions[-3:]])
-    assert {family.generation for family in found.values()} == {1 if while_it == "begins" else 2}
-    # What went in although its client had gone is answered to whoever asks with the same key.
+    assert {family.generation for family in found.values()} == {1}
     again = await asyncio.gather(
         *(kindred.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()) for one in sessions)
     )
