@@ -155,6 +155,7 @@ def _address(text: str | None) -> IPv4Address | IPv6Address | None:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
+@lru_cache(maxsize=4096)
 def _network(ip: str | None, *, ipv6_prefix: int = 64) -> str:
     address = _address(ip)
     if address is None:
@@ -163,15 +164,16 @@ def _network(ip: str | None, *, ipv6_prefix: int = 64) -> str:
     return str(ip_network((address, prefix), strict=False))
 
 
-def _quotas(ip: str | None) -> list[tuple[bytes, int, timedelta]]:
+@lru_cache(maxsize=4096)
+def _quotas(ip: str | None) -> tuple[tuple[bytes, int, timedelta], ...]:
     """What guesses from there are counted under: how many within how long. The largest network comes first."""
     small, large = _network(ip), _network(ip, ipv6_prefix=48)
     networks = [(small, 1)] if small == large else [(large, _LARGE_NETWORK), (small, 1)]
-    return [
+    return tuple(
         (_digest(f"address, {window}", network), most * factor, window)
         for network, factor in networks
         for most, window in _QUOTAS
-    ]
+    )
 
 
 class _Refused(Exception):

@@ -30,12 +30,13 @@ class User(SQLModel, table=True):
 
 users = table_of(User)
 
-_BY_ID = select(users).where(users.c.id == bindparam("user_id"))
+_FOUND = select(users).where(users.c.id == bindparam("user_id"))
+_BY_ID = Compiled(_FOUND)
 # NO KEY UPDATE: excludes whoever else would change this user or all of their families, but not the foreign key
 # checks of inserts beside it, with which a plain FOR UPDATE deadlocks. SQLite's write transactions exclude anyway.
-_LOCKED = Compiled(_BY_ID.with_for_update(key_share=True))
+_LOCKED = Compiled(_FOUND.with_for_update(key_share=True))
 # Beside this one no row can be added that names the user.
-_LOCKED_WHOLLY = _BY_ID.with_for_update()
+_LOCKED_WHOLLY = _FOUND.with_for_update()
 _ALL = select(users).order_by(users.c.username)
 
 
@@ -46,7 +47,7 @@ async def insert_user(conn: Connection, user: User) -> None:
 
 async def get(conn: Connection, user_id: UUID) -> User | None:
     """The user, or None if there is none with this id."""
-    return cast(User | None, (await conn.execute(_BY_ID, {"user_id": user_id})).one_or_none())
+    return cast(User | None, await _BY_ID.one_or_none(conn, {"user_id": user_id}))
 
 
 async def lock(conn: Connection, user_id: UUID) -> User | None:
