@@ -38,6 +38,7 @@ SEEN: dict[str, Any] = {
     .on_conflict_do_update(index_elements=["user_id", "network"], set_={"last_seen_at": bindparam("at")})
     for name, dialect_insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
+_SAW = {name: Compiled(seen) for name, seen in SEEN.items()}
 _OF_NAME = (
     select(familiar_networks.c.network)
     .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
@@ -52,12 +53,12 @@ _GUESSED_AT = Compiled(
     )
     .where(usernames.c.username_key == bindparam("key"))
 )
-_OF_USER = select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user"))
+_OF_USER = Compiled(select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user")))
 
 
 async def saw(conn: Connection, user_id: UUID, network: bytes, now: datetime) -> None:
     """The user has signed in from there."""
-    await conn.execute(SEEN[conn.dialect.name], {"of_user": user_id, "from_network": network, "at": now})
+    await _SAW[conn.dialect.name].all(conn, {"of_user": user_id, "from_network": network, "at": now})
 
 
 async def guessed_at(conn: Connection, username_key: str, network: bytes) -> tuple[User | None, bool]:
@@ -68,7 +69,7 @@ async def guessed_at(conn: Connection, username_key: str, network: bytes) -> tup
 
 async def of_user(conn: Connection, user_id: UUID) -> set[bytes]:
     """Every network that the user has signed in from."""
-    return set((await conn.execute(_OF_USER, {"of_user": user_id})).scalars())
+    return {row.network for row in await _OF_USER.all(conn, {"of_user": user_id})}
 
 
 async def of_name(conn: Connection, username_key: str) -> list[bytes]:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, literal, select, tuple_, update
 
 from db.base import RevocationReason, SessionState
+from db.compiled import Compiled
 from db.engine import Connection
 from db.families import families, in_state
 
@@ -33,6 +33,7 @@ SURPLUS = (
     .order_by(families.c.last_used_at.desc(), families.c.id.desc())
     .offset(bindparam("keep", type_=BigInteger()))
 )
+_SURPLUS = Compiled(SURPLUS)
 
 
 async def surplus(conn: Connection, user_id: UUID, *, keep: int, now: datetime) -> Sequence[UUID]:
@@ -41,8 +42,7 @@ async def surplus(conn: Connection, user_id: UUID, *, keep: int, now: datetime) 
     The caller holds the user's row, so that sign-ins at the same time count each other's families. All of a user's
     rows lie together under the primary key: one index range, and a sort of no more than the limit lets live.
     """
-    found = await conn.execute(SURPLUS, {"of_user": user_id, "now": now, "keep": keep})
-    return cast(Sequence[UUID], found.scalars().all())
+    return [row.id for row in await _SURPLUS.all(conn, {"of_user": user_id, "now": now, "keep": keep})]
 
 
 async def issued_before(

@@ -63,19 +63,23 @@ def _counting(insert: Any) -> Any:
     return counting.returning(*login_failures.c)
 
 
-_COUNT_ON_SQLITE = _counting(
-    sqlite.insert(login_failures).values(
-        subject=bindparam("of"), failures=1, first_failed_at=bindparam("at"), last_failed_at=bindparam("at")
+_COUNT_ON_SQLITE = Compiled(
+    _counting(
+        sqlite.insert(login_failures).values(
+            subject=bindparam("of"), failures=1, first_failed_at=bindparam("at"), last_failed_at=bindparam("at")
+        )
     )
 )
-_SET_ON_SQLITE = (
+_SET_ON_SQLITE = Compiled(
     update(login_failures)
     .where(_IS_IT)
     .values(failures=bindparam("count"), first_failed_at=bindparam("since"), last_failed_at=bindparam("at"))
 )
-_ONE_LESS = update(login_failures).where(_IS_IT).values(failures=login_failures.c.failures - 1)
-_FORGET = delete(login_failures).where(_IS_IT)
-_FORGET_THE_ONLY_ONE = _FORGET.where(login_failures.c.failures <= 1)
+_ONE_LESS = Compiled(update(login_failures).where(_IS_IT).values(failures=login_failures.c.failures - 1))
+_FORGET = Compiled(delete(login_failures).where(_IS_IT))
+_FORGET_THE_ONLY_ONE = Compiled(
+    delete(login_failures).where(_IS_IT, login_failures.c.failures <= 1).returning(login_failures.c.subject)
+)
 
 # PostgreSQL: of all subjects in one statement, in the order in which they are given.
 _at = bindparam("at", type_=_INSTANT)
@@ -129,7 +133,7 @@ async def count(conn: Connection, subjects: Sequence[bytes], name: bytes, now: d
         rows = await _COUNT.all(conn, {"subjects": in_order, "name": name, "at": now})
     else:
         given = [{"of": subject, "name": name, "at": now} for subject in in_order]
-        rows = [(await conn.execute(_COUNT_ON_SQLITE, one)).one() for one in given]
+        rows = [await _COUNT_ON_SQLITE.one_or_none(conn, one) for one in given]
     return {row.subject: cast(LoginFailures, row) for row in rows}
 
 
@@ -139,8 +143,8 @@ async def set_counts(conn: Connection, counts: Mapping[bytes, tuple[int, datetim
         failures, since = zip(*counts.values(), strict=True)
         await _SET.all(conn, {"subjects": list(counts), "counts": failures, "since": since, "at": now})
     else:
-        rows = [{"of": of, "count": failures, "since": since, "at": now} for of, (failures, since) in counts.items()]
-        await conn.execute(_SET_ON_SQLITE, rows)
+        for of, (count, first) in counts.items():
+            await _SET_ON_SQLITE.all(conn, {"of": of, "count": count, "since": first, "at": now})
 
 
 async def take_back(conn: Connection, subjects: Sequence[bytes], *, forgotten: bytes | None = None) -> None:
@@ -149,8 +153,8 @@ async def take_back(conn: Connection, subjects: Sequence[bytes], *, forgotten: b
         await _TAKE_BACK.all(conn, taken_back(subjects, forgotten))
         return
     for subject in subjects:
-        if not (await conn.execute(_FORGET_THE_ONLY_ONE, {"of": subject})).rowcount:
-            await conn.execute(_ONE_LESS, {"of": subject})
+        if not await _FORGET_THE_ONLY_ONE.all(conn, {"of": subject}):
+            await _ONE_LESS.all(conn, {"of": subject})
     if forgotten is not None:
         await forget(conn, [forgotten])
 
@@ -163,7 +167,7 @@ def taken_back(subjects: Sequence[bytes], forgotten: bytes | None) -> dict[str, 
 async def forget(conn: Connection, subjects: Sequence[bytes]) -> None:
     """No failures any more under any of them."""
     for subject in sorted(subjects):
-        await conn.execute(_FORGET, {"of": subject})
+        await _FORGET.all(conn, {"of": subject})
 
 
 async def get(conn: Connection, subject: bytes) -> LoginFailures | None:

@@ -56,7 +56,7 @@ _ADD = Compiled(insert(security_events))
 
 async def add(conn: Connection, events: Sequence[dict[str, Any]]) -> None:
     """Append events."""
-    if len(events) == 1 and conn.dialect.name == "postgresql":
+    if len(events) == 1:
         await _ADD.all(conn, events[0])
     elif events:
         await conn.execute(insert(security_events), events)

@@ -169,8 +169,7 @@ async def test_a_block_takes_a_connection_for_what_is_not_for_the_reader_and_giv
         assert kindred.db._places._value == places
         assert conn.dialect.name == "sqlite"
         for _ in range(2):
-            user = await users.get(conn, session.user.id)
-            assert user is not None
+            (user,) = await users.every(conn)
             assert user.id == session.user.id
             assert kindred.db._places._value == places - 1
         assert await families.get(conn, session.user.id, session.family.id) == session.family

@@ -72,7 +72,7 @@ async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
         "too_busy_to": str(now + 2 * 10**6),
         "busy_for": str(REFRESHES.interval),
     }
-    compiled = lineage._ROTATE_WITH_LINEAGE
+    compiled = lineage._ROTATE_WITH_LINEAGE._on_postgresql
     names = [values.get(name, str(compiled._constants.get(name))) for name in compiled._positions]
     statement = re.sub(r"\$(\d+)", lambda found: f"({names[int(found[1]) - 1]})", compiled._text)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import aiosqlite
 from asyncpg import Connection
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
@@ -44,11 +45,15 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
             driver.add_query_logger(of_driver)
             listened_to.add(driver)
 
-    usual = SQLiteReader.rows
+    usual, of_connection = SQLiteReader.rows, aiosqlite.Connection.execute_fetchall
 
     def rows(reader: SQLiteReader, text: str, values: dict[str, Any]) -> Any:
         record(text)
         return usual(reader, text, values)
+
+    def execute_fetchall(connection: aiosqlite.Connection, text: str, values: Any = None) -> Any:
+        record(text)
+        return of_connection(connection, text, values)
 
     engine = kindred.db.engine.sync_engine
     listeners: dict[str, Any] = {"before_cursor_execute": of_sqlalchemy}
@@ -60,7 +65,10 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     try:
-        with patch.object(SQLiteReader, "rows", rows):
+        with (
+            patch.object(SQLiteReader, "rows", rows),
+            patch.object(aiosqlite.Connection, "execute_fetchall", execute_fetchall),
+        ):
             yield sent
     finally:
         for name, listener in listeners.items():
