@@ -32,6 +32,7 @@ class Single(AbstractAsyncContextManager[AsyncConnection]):
         self._keeper = keeper
         self._places = places
         self._commit_under_way = commit_under_way
+        self._is_clean = False  # whether the connection is as it was, although an error was raised
 
     async def __aenter__(self) -> AsyncConnection:
         await self._places.acquire()
@@ -48,7 +49,7 @@ class Single(AbstractAsyncContextManager[AsyncConnection]):
         self, _kind: type[BaseException] | None, error: BaseException | None, _where: TracebackType | None
     ) -> None:
         try:
-            if error is None:
+            if error is None or self._is_clean:
                 await self._keeper.keep(self._conn)
             else:
                 await asyncio.shield(self._conn.close())
@@ -82,6 +83,7 @@ class Transaction(Single):
                 await on_driver(conn, self._driver, self._driver.execute("COMMIT;"))
             elif isinstance(error, Exception) and not conn.invalidated:
                 await on_driver(conn, self._driver, self._driver.execute("ROLLBACK;"))
+                self._is_clean = True
         except BaseException as fault:
             await self._give_up(fault)
         if error is not None and not isinstance(error, Exception):

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 LARGEST = 64
 
 Rows = Sequence[Sequence[Any]]
+_CLOSE = ""  # in the place of a statement
 
 
 @dataclass(eq=False, slots=True)
@@ -54,27 +56,36 @@ class SQLiteReader:
         self._waiting = self._waiting[LARGEST:]
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
+        try:
+            done = asyncio.get_running_loop().run_in_executor(self._thread, self._read, batch)
+        except RuntimeError as error:  # no thread to be had
+            return self._answer_all(batch, [error] * len(batch))
         self._under_way = True
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self._read, batch)
-        done.add_done_callback(partial(self._back, batch))
+        return done.add_done_callback(partial(self._back, batch))
 
     def _back(self, batch: Sequence[_Asked], done: "asyncio.Future[list[Rows | Exception]]") -> None:
         self._under_way = False
-        for asked, rows in zip(batch, done.result(), strict=True):
+        self._answer_all(batch, done.result())
+        if self._waiting:
+            self._send()
+
+    def _answer_all(self, batch: Sequence[_Asked], answers: Sequence[Rows | Exception]) -> None:
+        for asked, rows in zip(batch, answers, strict=True):
             if asked.answer.done():
                 continue  # gave up
             if isinstance(rows, Exception):
                 asked.answer.set_exception(rows)
             else:
                 asked.answer.set_result(rows)
-        if self._waiting:
-            self._send()
 
     def _read(self, batch: Sequence[_Asked]) -> list[Rows | Exception]:
         return [self._answer(asked) for asked in batch]
 
     def _answer(self, asked: _Asked) -> Rows | Exception:
         try:
+            if asked.text == _CLOSE:
+                self._disconnect()
+                return []
             if self._connection is None:
                 self._connection = self._connect()
             return self._connection.execute(asked.text, asked.values).fetchall()
@@ -92,16 +103,18 @@ class SQLiteReader:
         return connection
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
 
     async def close(self) -> None:
-        """Close the connection, after what is under way. The next read opens another."""
-        if (thread := self._thread) is not None:
-            self._thread = None
-            await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
-            thread.shutdown()
+        """Close the connection, after whatever waits. The next read opens another."""
+        while self._thread is not None:
+            await self.rows(_CLOSE, {})
+            if not self._under_way and self._connection is None:  # nobody has come meanwhile
+                self._thread.shutdown()
+                self._thread = None
 
 
 class ReadingSQLite(AsyncConnection):

@@ -305,6 +305,16 @@ def test_what_is_not_one_plain_field_is_left_to_graphql_core(text: str) -> None:
     assert operation.plan is None
 
 
+def test_gql_07_a_document_of_many_operations_has_no_plans_however_often_they_share_a_fragment() -> None:
+    """Limits are for each operation: a hundred of them may ask for hundreds of fields each."""
+    fields = " ".join(f"a{n}: session {{ id state deviceName }}" for n in range(20))
+    many = " ".join(f"mutation m{n} {{ ...R }}" for n in range(100))
+    text = f"{many} fragment R on Mutation {{ refreshToken(input: {{}}) {{ ...F }} }}"
+    understood = understand(f"{text} fragment F on RefreshTokenSuccess {{ {fields} }}")
+    assert not understood.errors
+    assert [operation.plan for operation in understood.operations.values()] == [None] * 100
+
+
 def test_lists_are_left_to_graphql_core() -> None:
     """They may be of anything, and who changes one must not change it for the next request."""
     assert planned("query($of: [String!]) { words(of: $of) }").plan is None

@@ -180,3 +180,26 @@ async def test_after_its_end_the_next_read_begins_anew(reader: SQLiteReader) -> 
     await reader.close()
     await reader.close()
     assert await reader.rows("SELECT 1", {}) == [(1,)]
+
+
+async def test_whoever_comes_while_it_is_closed_is_answered(reader: SQLiteReader) -> None:
+    with held(reader):
+        asked = [asyncio.create_task(reader.rows("SELECT hold()", {}))]
+        assert await asyncio.to_thread(Held.entered.wait, 10)
+        closing_it = asyncio.create_task(reader.close())
+        for _ in range(5):
+            asked += [asyncio.create_task(reader.rows("SELECT 1", {})) for _ in range(5)]
+            await asyncio.sleep(0)
+        Held.release.set()
+        await asyncio.wait_for(asyncio.gather(closing_it, *asked), 10)
+    assert reader._connection is None
+    assert await reader.rows("SELECT 1", {}) == [(1,)]
+
+
+async def test_a_thread_that_cannot_be_started_fails_those_who_ask_and_nobody_after_them(reader: SQLiteReader) -> None:
+    await reader.close()
+    with patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                await asyncio.wait_for(reader.rows("SELECT 1", {}), 10)
+    assert await asyncio.wait_for(reader.rows("SELECT 1", {}), 10) == [(1,)]
