@@ -89,7 +89,7 @@ def understand(query: str, *, open_schema: bool = True) -> Understood:
         errors = [error]
     plans: Plans | None = None if "@" in query or errors else {}
     found = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    # Of one alone. Limits are for each operation, and a hundred of them share a fragment without paying for it (GQL-07).
+    # Of one alone: limits are for each operation, and a hundred may share a fragment without paying for it (GQL-07).
     plan = plan_of(schema._schema, document, found[0]) if plans is not None and len(found) == 1 else None
     operations = {
         one.name.value if one.name else None: Operation(() if errors else _root_fields(document, one), plan)
