@@ -48,7 +48,7 @@ query Sessions {
 VIEWER = "query Viewer { viewer { id } }"
 # A session may be refreshed twenty times at once, and is here no more than half as often.
 MOST_ROTATIONS = 10
-PEOPLE, SESSIONS_EACH = 100, 40
+PEOPLE, SESSIONS_EACH, TO_END = 100, 40, 20_000
 # More passwords than five for each core do not wait to be hashed; what comes then is answered 503 at once.
 CLIENTS = {"sign-in": 8}
 
@@ -129,13 +129,13 @@ async def measure_all(
     sessions = await seed(
         url, people=PEOPLE, sessions_each=SESSIONS_EACH, password_hash=await asyncio.to_thread(hash_password, PASSWORD)
     )
-    half = len(sessions) // 2
     works = {
         "rotation": rotations(sessions),
         "sessions(first: 20)": listings(sessions),
         "state check, and `viewer`": state_checks(sessions),
         "sign-in": sign_ins(sessions),
-        "revokeSession": endings(sessions[half:]),
+        # Each ends once, so these are others, and many.
+        "revokeSession": endings(await seed(url, people=TO_END // SESSIONS_EACH, sessions_each=SESSIONS_EACH)),
     }
     async with serving(url, folder, workers=options.workers, KINDRED_METRICS="on") as server:
         watched = Watched(psutil.Process(server.process.pid), database)
