@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import jwt
 import pytest
-from httpx2 import AsyncClient, TransportError
+from httpx2 import AsyncClient, Response, TransportError
 
 from auth.clock import SystemClock
 from auth.sealing import SecretKeys
@@ -33,12 +34,39 @@ class Load:
     held: dict[int, Pair] = field(default_factory=dict)
     over: bool = False
     turn: int = 0
+    at_work: int = 0
+    under_way: Counter[AsyncClient] = field(default_factory=Counter)
 
-    def server(self) -> AsyncClient:
+    async def post(self, path: str, **request: Any) -> Response:
         self.turn += 1
-        return self.servers[self.turn % len(self.servers)]
+        server = self.servers[self.turn % len(self.servers)]
+        self.under_way[server] += 1
+        try:
+            return await server.post(path, **request)
+        finally:
+            self.under_way[server] -= 1
+
+    async def drained(self, server: AsyncClient) -> None:
+        """Take one out of the balancer's list, and wait for what is under way: a client that is closed meanwhile would
+        leave its connection open."""
+        self.servers.remove(server)
+        while self.under_way[server]:
+            await asyncio.sleep(0.01)
+
+    async def ended(self) -> None:
+        """Let every client come to its end."""
+        self.over = True
+        while self.at_work:
+            await asyncio.sleep(0.01)
 
     async def client(self, number: int, pair: Pair) -> None:
+        self.at_work += 1
+        try:
+            await self.work(number, pair)
+        finally:
+            self.at_work -= 1
+
+    async def work(self, number: int, pair: Pair) -> None:
         self.held[number] = pair
         turns = 0
         while not self.over:
@@ -53,7 +81,7 @@ class Load:
     async def reads(self, pair: Pair) -> bool:
         headers = {"authorization": f"Bearer {pair.access}"}
         try:
-            response = await self.server().post("/graphql", json=VIEWER, headers=headers)
+            response = await self.post("/graphql", json=VIEWER, headers=headers)
         except TransportError:
             self.answers["no answer"] += 1
             return True
@@ -65,9 +93,7 @@ class Load:
         headers = {"idempotency-key": uuid4().hex}
         while True:
             try:
-                response = await self.server().post(
-                    "/auth/token/refresh", json={"refresh_token": pair.refresh}, headers=headers
-                )
+                response = await self.post("/auth/token/refresh", json={"refresh_token": pair.refresh}, headers=headers)
             except TransportError:
                 self.answers["no answer"] += 1
                 await asyncio.sleep(0.05)
@@ -176,8 +202,7 @@ async def test_ops_02_tok_12_the_server_secret_is_replaced_under_load_and_nobody
                     running.append((http, own))
                     if len(running) > 2:
                         old, its = running.pop(0)
-                        load.servers.remove(old)
-                        await asyncio.sleep(0.3)
+                        await load.drained(old)
                         await its.aclose()
 
             async def refresh_all() -> None:
@@ -196,7 +221,7 @@ async def test_ops_02_tok_12_the_server_secret_is_replaced_under_load_and_nobody
                 await deploy(NEW)
                 await refresh_all()
             finally:
-                load.over = True
+                await load.ended()
                 for _, its in running:
                     await its.aclose()
         load.went_well()
