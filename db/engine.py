@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,7 +115,7 @@ class Database:
         self.patience = Patience(timeout)
         # SQLite has one writer at a time, and lets those who wait find out by trying again and again, with no order
         # among them. Within this process they queue instead.
-        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._turn = asyncio.Lock()
         self._commits_by_itself = engine.dialect.name == "postgresql"
         autocommit = {"isolation_level": AUTOCOMMIT} if self._commits_by_itself else {ONLY_READS: True}
         self._by_itself = engine.execution_options(**autocommit)
