@@ -1,10 +1,10 @@
 """The key ring: which key signs an access token, and which verify one, at an instant."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
@@ -14,6 +14,8 @@ from db.base import SigningAlgorithm
 
 # Each with its token takes some two kilobytes.
 KEPT_CLAIMS = 4096
+
+T = TypeVar("T")
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
@@ -49,7 +51,7 @@ class KeyRing:
         self._keys = {key.kid: key for key in keys}
         # A client sends its access token with each request; to verify it takes longer than to ask the database whether
         # its session lives. Only what was found good is kept, and whether it still counts is asked each time.
-        self.claims = lru_cache(maxsize=KEPT_CLAIMS)(self._claims)
+        self.read = lru_cache(maxsize=KEPT_CLAIMS)(self._read)
 
     def __iter__(self) -> Iterator[AccessKey]:
         return iter(self._keys.values())
@@ -66,12 +68,12 @@ class KeyRing:
         key = self._keys.get(kid) if isinstance(kid, str) else None
         return None if key is None or key.is_retired(now) else key
 
-    def _claims(self, token: str, kid: str) -> Any:
-        """What a token claims that the key of that name signed; raises `ValueError` where it did not."""
+    def _read(self, token: str, kid: str, claims_of: Callable[[dict[str, Any]], T]) -> T:
+        """What a token says that the key of that name signed; raises `ValueError` where it did not."""
         key = self._keys[kid]
         if (claims := jws.verified(token, key.public, key.algorithm)) is None:
             raise ValueError("not signed with this key")
-        return claims
+        return claims_of(claims)
 
     def jwks(self, now: datetime) -> dict[str, list[dict[str, Any]]]:
         """The public keys as a JWK set (RFC 7517 section 5): active ones, and the next one ahead of its use."""

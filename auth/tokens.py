@@ -38,6 +38,20 @@ class InvalidToken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """What a genuine token says."""
+
+    user_id: UUID
+    session_id: UUID
+    jti: str
+    issued_at: datetime
+    expires_at: datetime
+    generation: int
+    # What its successor is derived with; empty for an access token, which has none.
+    successors: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Issuer:
     """Who issues tokens, and for whom."""
 
@@ -50,19 +64,27 @@ class Issuer:
         """Refresh tokens are for the issuer alone."""
         return f"{self.name}#refresh"
 
+    def access_claims(self, claims: dict[str, Any]) -> Claims:
+        """What an access token says whose signature is right; raises as `claims` does."""
+        return self.claims(claims, self.audience)
 
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What a genuine token says."""
-
-    user_id: UUID
-    session_id: UUID
-    jti: str
-    issued_at: datetime
-    expires_at: datetime
-    generation: int
-    # What its successor is derived with; empty for an access token, which has none.
-    successors: bytes = field(repr=False)
+    def claims(self, claims: dict[str, Any], audience: str, generation: int = 0, successors: bytes = b"") -> Claims:
+        """What a token says whose signature is right. Raises `InvalidToken`, or what comes of claims that are none."""
+        # One audience, as a string: a token for several could be for another one as well (RFC 8725 section 3.9).
+        if claims["iss"] != self.name or claims["aud"] != audience:
+            raise InvalidToken
+        # A successor is derived from this, so it must be what it looks like, whoever signed it.
+        if not claims["jti"].isascii():
+            raise InvalidToken
+        return Claims(
+            user_id=UUID(claims["sub"]),
+            session_id=UUID(claims["sid"]),
+            jti=claims["jti"],
+            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            generation=generation,
+            successors=successors,
+        )
 
 
 def create_refresh_token(
@@ -124,27 +146,8 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
     if compact is None:
         raise InvalidToken
     try:
-        if kind is TokenKind.REFRESH:
-            audience = issuer.refresh_audience
-            claims, successors = _refresh_claims(issuer, token, compact[1])
-        else:
-            audience = issuer.audience
-            claims, successors = _access_claims(issuer, token, compact[1], now), b""
-        # One audience, as a string: a token for several could be for another one as well (RFC 8725 section 3.9).
-        if claims["iss"] != issuer.name or claims["aud"] != audience:
-            raise InvalidToken
-        genuine = Claims(
-            user_id=UUID(claims["sub"]),
-            session_id=UUID(claims["sid"]),
-            jti=claims["jti"],
-            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
-            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
-            generation=claims["gen"] if kind is TokenKind.REFRESH else 0,
-            successors=successors,
-        )
-        # A successor is derived from these, so they must be what they look like, whoever signed them.
-        if not genuine.jti.isascii() or (kind is TokenKind.REFRESH and not _is_generation(genuine.generation)):
-            raise InvalidToken
+        read = _read_refresh_token if kind is TokenKind.REFRESH else _read_access_token
+        genuine = read(issuer, token, compact[1], now)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise InvalidToken from None
     if kind is TokenKind.ACCESS and not (genuine.issued_at - CLOCK_SKEW <= now < genuine.expires_at):
@@ -156,21 +159,23 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
 # follows it is not looked at (RFC 8725 sections 3.1 and 3.11).
 
 
-def _refresh_claims(issuer: Issuer, token: str, header: str) -> tuple[dict[str, Any], bytes]:
-    """What a refresh token claims, and what its successor is derived with. Raises `InvalidToken`."""
+def _read_refresh_token(issuer: Issuer, token: str, header: str, _now: datetime) -> Claims:
     if header == jws.head("HS256", typ=TokenKind.REFRESH):
         for secret in issuer.keys.secrets:  # newest first; several only while the secret is replaced
             if (claims := jws.verified(token, secret.refresh_tokens, "HS256")) is not None:
-                return claims, secret.successors
+                generation = claims["gen"]
+                if not _is_generation(generation):
+                    raise InvalidToken
+                return issuer.claims(claims, issuer.refresh_audience, generation, secret.successors)
     raise InvalidToken
 
 
-def _access_claims(issuer: Issuer, token: str, header: str, now: datetime) -> Any:
-    """What an access token claims. Raises `InvalidToken`, and `ValueError` where its signature is wrong."""
+def _read_access_token(issuer: Issuer, token: str, header: str, now: datetime) -> Claims:
     key = issuer.keys.ring.verifying(_kid(header), now)
     if key is None or header != jws.head(key.algorithm, typ=TokenKind.ACCESS, kid=key.kid):
         raise InvalidToken
-    return issuer.keys.ring.claims(token, key.kid)
+    claims: Claims = issuer.keys.ring.read(token, key.kid, issuer.access_claims)
+    return claims
 
 
 @lru_cache(maxsize=64)

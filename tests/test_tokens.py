@@ -708,15 +708,15 @@ async def test_an_access_token_that_was_found_good_is_asked_each_time_whether_it
     await kindred.keys.load()
     assert not await api.is_live(fresh.access)
     ring = kindred.keys.ring
-    assert ring.claims.cache_info().maxsize == KEPT_CLAIMS
+    assert ring.read.cache_info().maxsize == KEPT_CLAIMS
 
 
 async def test_what_is_not_found_good_is_not_kept(api: Api, kindred: Kindred, alice: User) -> None:
     """Or a flood of forged tokens would drive out those of everybody else."""
     pair = await api.login()
     assert await api.is_live(pair.access)
-    before = kindred.keys.ring.claims.cache_info().currsize
+    before = kindred.keys.ring.read.cache_info().currsize
     head, claims, _ = pair.access.split(".")
     for number in range(5):
         assert not await api.is_live(f"{head}.{claims}.{base64url(bytes([number]) * 64)}")
-    assert kindred.keys.ring.claims.cache_info().currsize == before
+    assert kindred.keys.ring.read.cache_info().currsize == before
