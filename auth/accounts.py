@@ -113,6 +113,7 @@ class Accounts:
     async def delete(self, user: User) -> None:
         """Forget a user: sessions, where they were used from, events, the name. What was issued to them is invalid."""
         async with self.db.transaction() as conn:
+            await users.lock_wholly(conn, user.id)  # before the rows of the throttle, as whoever signs in does
             await self.throttle.unlock(conn, _key(user))
             await users.delete_user(conn, user.id)
 

@@ -36,7 +36,7 @@ _BY_ID = Compiled(_FOUND)
 # checks of inserts beside it, with which a plain FOR UPDATE deadlocks. SQLite's write transactions exclude anyway.
 _LOCKED = Compiled(_FOUND.with_for_update(key_share=True))
 # Beside this one no row can be added that names the user.
-_LOCKED_WHOLLY = _FOUND.with_for_update()
+_LOCKED_WHOLLY = Compiled(_FOUND.with_for_update())
 _ALL = select(users).order_by(users.c.username)
 
 
@@ -53,6 +53,11 @@ async def get(conn: Connection, user_id: UUID) -> User | None:
 async def lock(conn: Connection, user_id: UUID) -> User | None:
     """The user, held against every other writer until the transaction ends; None if there is none."""
     return cast(User | None, await _LOCKED.one_or_none(conn, {"user_id": user_id}))
+
+
+async def lock_wholly(conn: Connection, user_id: UUID) -> None:
+    """Hold the user against every other writer, and against new rows of theirs, until the transaction ends."""
+    await _LOCKED_WHOLLY.all(conn, {"user_id": user_id})
 
 
 async def every(conn: Connection) -> Sequence[User]:
@@ -74,8 +79,7 @@ async def set_active(conn: Connection, user_id: UUID, *, is_active: bool) -> Non
 
 
 async def delete_user(conn: Connection, user_id: UUID) -> None:
-    """Delete a user, and from every other table what belongs to them, children first."""
-    await conn.execute(_LOCKED_WHOLLY, {"user_id": user_id})
+    """Delete a user whom the caller holds wholly, and from every other table what is theirs, children first."""
     for table in reversed(metadata.sorted_tables):
         if "user_id" in table.c:
             await conn.execute(delete(table).where(table.c.user_id == user_id))
