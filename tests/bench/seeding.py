@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from auth.clock import SystemClock
 from auth.entropy import Entropy
@@ -77,6 +77,9 @@ async def seed(url: str, *, people: int, sessions_each: int, password_hash: str 
             for start in range(0, len(filled), AT_ONCE):
                 async with kindred.db.transaction() as conn:
                     await conn.execute(insert(table), filled[start : start + AT_ONCE])
+        if kindred.db.writer is None:
+            async with kindred.db.transaction() as conn:
+                await conn.execute(text("ANALYZE"))  # as PostgreSQL does by itself within the next minutes
     finally:
         await kindred.stop()
     return seeded
