@@ -9,7 +9,8 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from auth.service import Kindred
-from db import metadata
+from auth.throttle import Guess
+from db import login_failures, metadata, users
 from db.users import User
 from graph.cli import main
 from tests.support.clocks import FakeClock
@@ -115,3 +116,21 @@ def test_data_04_the_command_asks_before_it_deletes(kin: Callable[..., Result]) 
     assert kin("list").stdout.splitlines()[1:] == []
     assert "There is no user 'bob'" in kin("delete", "bob", "--yes").stderr
     assert kin("add", "bob", stdin=PASSWORD).exit_code == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_the_throttle(
+    kindred: Kindred, alice: User, clock: FakeClock
+) -> None:
+    """In the order in which a sign-in takes them, or the two wait for each other."""
+    guess = await kindred.sign_in.throttle.admit("alice", "198.51.100.7", clock.now())
+    assert isinstance(guess, Guess)
+    async with kindred.db.transaction() as conn:
+        await users.lock(conn, alice.id)
+        deleting = asyncio.create_task(kindred.accounts.delete(alice))
+        await asyncio.sleep(0.2)
+        assert not deleting.done()
+        async with asyncio.timeout(1):
+            await login_failures.take_back(conn, guess.addresses, forgotten=guess.name)
+    await deleting
+    assert await kindred.accounts.get(alice.id) is None
