@@ -1,8 +1,10 @@
 """Signing in: a name and a password for a new family."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from auth.entropy import Entropy
 from auth.events import NEW_NETWORK, Recorder, event
@@ -13,9 +15,11 @@ from auth.passwords import Hasher, normalize_password
 from auth.sessions import end
 from auth.throttle import Guess, Throttle
 from auth.tokens import digest
-from db import security_events, sign_ins, users
+from db import families, security_events, sign_ins, users
 from db.base import RevocationReason, SecurityEventKind
 from db.engine import Database
+from db.families import TokenFamily
+from db.guesses import Owner
 from db.retries import retried
 from db.users import User
 
@@ -53,7 +57,7 @@ class SignIn:
             if isinstance(guess, TooManyAttempts):
                 return guess
             async with self.throttle.looking_at(guess):
-                user = guess.user
+                user = guess.owner.user if guess.owner else None
                 # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
                 verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
                 if user is not None and verified.matches and user.is_active:
@@ -63,16 +67,18 @@ class SignIn:
             await self._fail(key, guess, origin, now)
         return WrongCredentials(guess.begins_waits, guess.locks)
 
-    @retried(idempotent=False)
     async def _fail(self, key: str, guess: Guess, origin: Origin, now: datetime) -> None:
         kinds = [SecurityEventKind.LOGIN_FAILED]
         if guess.begins_waits:  # once, and not at each refusal, with which anybody could fill the table
             kinds.append(SecurityEventKind.LOGIN_THROTTLED)
-        async with self.db.transaction() as conn:
-            for kind in kinds:
-                await security_events.add_for_name(conn, key, event(self.entropy, None, kind, now, origin))
+        await self._record_failure(key, [event(self.entropy, None, kind, now, origin) for kind in kinds])
 
-    @retried(idempotent=False)
+    @retried(idempotent=True)
+    async def _record_failure(self, key: str, events: Sequence[dict[str, Any]]) -> None:
+        async with self.db.one_statement() if len(events) == 1 else self.db.transaction() as conn:
+            for one in events:
+                await security_events.add_for_name(conn, key, one)
+
     async def _open(
         self,
         verified: User,
@@ -83,39 +89,54 @@ class SignIn:
         now: datetime,
     ) -> SignedIn | None:
         jti = self.entropy.token()
+        family = self._family(verified.id, jti, device_name, origin, now)
+        kind = SecurityEventKind.LOGIN_SUCCEEDED
+        sign_in = sign_ins.SignIn(
+            family,
+            event(self.entropy, verified.id, kind, now, origin, family_id=family["id"]),
+            detail_if_new=NEW_NETWORK,
+            counted=self.throttle.counted(guess, verified, now),
+            slots=self.lineage_depth,
+            keep=self.sessions_per_user - 1,
+            now=now,
+        )
+        is_usual = newer_hash is None and guess.owner is not None and guess.owner.is_familiar
+        stored = await self._write(sign_in, verified, guess.owner if is_usual else None, newer_hash, origin)
+        return None if stored is None else SignedIn(self.minting.pair(stored, jti, now), stored, verified)
+
+    # Idempotent: if the first attempt went in after all, the next one finds its family.
+    @retried(idempotent=True)
+    async def _write(
+        self, sign_in: sign_ins.SignIn, verified: User, seen: Owner | None, newer_hash: str | None, origin: Origin
+    ) -> TokenFamily | None:
+        if seen is not None and (stored := await sign_ins.at_once(self.db, sign_in, seen)):
+            return stored
         async with self.db.transaction() as conn:
             user = await users.lock(conn, verified.id)
             # Hashing took long enough for a disabling or a new password to pass by. What was verified must be what
             # is true now, with the row locked until the family is in, or it would outlive what revoked its like.
             if user is None or not user.is_active or user.hashed_password != verified.hashed_password:
                 return None
-            if newer_hash is not None:
-                await users.set_password(conn, user.id, newer_hash, changed_at=None)
-            family = self._family(user, jti, device_name, origin, now)
-            kind = SecurityEventKind.LOGIN_SUCCEEDED
-            signed_in = event(self.entropy, user.id, kind, now, origin, family_id=family["id"])
+            if stored := await families.get(conn, user.id, sign_in.family["id"]):
+                return stored
             # This one included, the user has no more live sessions than the limit: the row is locked, so that of many
             # sign-ins at once each counts those before it.
-            opened = await sign_ins.open_family(
-                conn,
-                family,
-                signed_in,
-                self.throttle.counted(guess, user, now),
-                detail_if_new=NEW_NETWORK,
-                slots=self.lineage_depth,
-                keep=self.sessions_per_user - 1,
-                now=now,
-            )
+            opened = await sign_ins.held(conn, sign_in)
+            if newer_hash is not None:
+                await users.set_password(conn, user.id, newer_hash, changed_at=None)
             for family_id in opened.surplus:
-                await end(conn, self.entropy, user.id, origin, now, RevocationReason.SESSION_LIMIT, only=family_id)
+                limit = RevocationReason.SESSION_LIMIT
+                await end(conn, self.entropy, user.id, origin, sign_in.now, limit, only=family_id)
             if opened.from_new_network:
-                await self.recorder.tell(conn, signed_in | {"detail": NEW_NETWORK})
-        return SignedIn(self.minting.pair(opened.family, jti, now), opened.family, user)
+                await self.recorder.tell(conn, sign_in.event | {"detail": NEW_NETWORK})
+            return opened.family
 
-    def _family(self, user: User, jti: str, device_name: str | None, origin: Origin, now: datetime) -> dict[str, Any]:
+    def _family(
+        self, user_id: UUID, jti: str, device_name: str | None, origin: Origin, now: datetime
+    ) -> dict[str, Any]:
         absolute_limit = now + self.absolute_limit
         return {
-            "user_id": user.id,
+            "user_id": user_id,
             "id": self.entropy.id(now),
             "token_digest": digest(jti),
             "generation": 1,

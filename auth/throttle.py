@@ -7,18 +7,19 @@ docs/threat-model.md.
 
 import hashlib
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 from auth.outcomes import TooManyAttempts
-from db import familiar_networks, login_failures
+from db import familiar_networks, guesses, login_failures
 from db.engine import Connection, Database
 from db.faults import DatabaseUnavailable
+from db.guesses import Counts, Failures, Names, Owner, Quota
 from db.login_failures import LoginFailures
 from db.pace import Pace
 from db.retries import retried
@@ -52,7 +53,7 @@ class Guess:
     # Its count under the name, the first one being 1; 0 where nothing is counted.
     number: int
     # Whose password it is a guess at, as found before it was counted; None where nobody has the name.
-    user: User | None = None
+    owner: Owner | None = None
 
     @property
     def begins_waits(self) -> bool:
@@ -73,30 +74,26 @@ class Throttle:
     on: bool
     memory: timedelta
 
-    # Not idempotent: counted twice is once too often.
-    @retried(idempotent=False)
+    # Where the connection breaks in the middle of it, a guess is counted once too often rather than not at all.
+    @retried(idempotent=True)
     async def admit(self, name_key: str, ip: str | None, now: datetime) -> Guess | TooManyAttempts:
         """Count a guess at the password of whoever has that name, if it may be made now.
 
         The same for names that exist and names that do not. What is refused is not counted.
         """
-        network = _digest("network", _network(ip))
-        async with self.db.read() as conn:
-            user, is_familiar = await familiar_networks.guessed_at(conn, name_key, network)
+        network, quotas = _digest("network", _network(ip)), _quotas(ip)
+        names = Names(_name(name_key), _name(name_key, network))
         if not self.on:
-            return Guess(_name(name_key), (), network, 0, user)
-        name, quotas = _name(name_key, network if is_familiar else None), _quotas(ip)
-        addresses = tuple(subject for subject, _, _ in quotas)
+            owner = await guesses.owner(self.db, name_key, network)
+            return Guess(names.of(owner), (), network, 0, owner)
         try:
-            async with self.db.transaction() as conn:
-                counted = await login_failures.count(conn, addresses, name, now)
-                counts = _judged(counted, quotas, name, now)
-                # Where a window is over, or the name has failed before, what was counted is not all of it.
-                if others := {of: counts[of] for of, row in counted.items() if _stored(row) != (*counts[of], now)}:
-                    await login_failures.set_counts(conn, others, now)
+            owner, counts = await guesses.count(
+                self.db, name_key, network, names, quotas, now, partial(_judged, quotas, now)
+            )
         except _Refused as refused:
             return TooManyAttempts(math.ceil(refused.wait.total_seconds()))
-        return Guess(name, addresses, network, counts[name][0], user)
+        name = names.of(owner)
+        return Guess(name, tuple(subject for subject, _, _ in quotas), network, counts[name][0], owner)
 
     async def was_right(self, conn: Connection, guess: Guess, user_id: UUID, now: datetime) -> None:
         """The guess was the password: the row of failures ends, and its network is familiar from now on.
@@ -107,7 +104,7 @@ class Throttle:
         if not self.on:
             return
         await login_failures.take_back(conn, guess.addresses, forgotten=guess.name)
-        await familiar_networks.saw(conn, user_id, guess.network, now)
+        await familiar_networks.saw(conn, user_id, guess.network, now, precision=self._precision)
 
     def counted(self, guess: Guess, user: User, now: datetime) -> Counted | None:
         """What a guess was counted under, for the sign-in that does what `was_right` does; None where nothing is.
@@ -117,7 +114,14 @@ class Throttle:
         """
         if not self.on:
             return None
-        return Counted(guess.name, guess.addresses, guess.network, now - user.created_at > self.memory)
+        is_older = now - user.created_at > self.memory
+        return Counted(guess.name, guess.addresses, guess.network, is_older, self._precision)
+
+    @property
+    def _precision(self) -> timedelta:
+        # When a network was seen last decides how long it is kept, and nothing else. To write that down at each
+        # sign-in would be an update and two entries of indexes for nothing.
+        return self.memory / 100
 
     @asynccontextmanager
     async def looking_at(self, guess: Guess) -> AsyncIterator[None]:
@@ -165,7 +169,7 @@ def _network(ip: str | None, *, ipv6_prefix: int = 64) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _quotas(ip: str | None) -> tuple[tuple[bytes, int, timedelta], ...]:
+def _quotas(ip: str | None) -> tuple[Quota, ...]:
     """What guesses from there are counted under: how many within how long. The largest network comes first."""
     small, large = _network(ip), _network(ip, ipv6_prefix=48)
     networks = [(small, 1)] if small == large else [(large, _LARGE_NETWORK), (small, 1)]
@@ -183,27 +187,25 @@ class _Refused(Exception):
         self.wait = wait
 
 
-def _judged(
-    counted: Mapping[bytes, LoginFailures], quotas: Sequence[tuple[bytes, int, timedelta]], name: bytes, now: datetime
-) -> dict[bytes, tuple[int, datetime]]:
-    """How many failures since when, this guess included. Raises `_Refused` where one of them has no room for it."""
+def _judged(quotas: Sequence[Quota], now: datetime, name: bytes, before: Failures) -> Counts:
+    """How many failures since when, with this guess. Raises `_Refused` where what was before leaves no room for it."""
     counts = {}
     for subject, most, window in quotas:
-        before, since = counted[subject].failures - 1, counted[subject].first_failed_at
-        if before == 0 or now - since >= window:
-            before, since = 0, now
-        if before >= most:
+        failures, since = _those_in(before.get(subject), now)
+        if now - since >= window:
+            failures, since = 0, now
+        if failures >= most:
             raise _Refused(since + window - now)
-        counts[subject] = (before + 1, since)
-    before, since = counted[name].failures - 1, counted[name].first_failed_at
-    if wait := _until_next_guess(before, counted[name].last_failed_at, now):
+        counts[subject] = (failures + 1, since)
+    failures, since = _those_in(before.get(name), now)
+    if failures and (wait := _until_next_guess(failures, before[name].last_failed_at, now)):
         raise _Refused(wait)
-    counts[name] = (before + 1, since if before else now)
+    counts[name] = (failures + 1, since)
     return counts
 
 
-def _stored(row: LoginFailures) -> tuple[int, datetime, datetime]:
-    return row.failures, row.first_failed_at, row.last_failed_at
+def _those_in(row: LoginFailures | None, now: datetime) -> tuple[int, datetime]:
+    return (row.failures, row.first_failed_at) if row is not None and row.failures else (0, now)
 
 
 def _until_next_guess(failures: int, last: datetime, now: datetime) -> timedelta:

@@ -31,11 +31,11 @@ class Compiled:
     async def all(self, conn: Connection, values: dict[str, Any]) -> Sequence[Any]:
         """The rows, which read like the model."""
         if isinstance(conn, ReadingSQLite):
-            return self._on_sqlite.rows(await conn.reader.rows(*self._on_sqlite.asked(values)))
+            return self.on_sqlite.rows(await conn.reader.rows(*self.on_sqlite.asked(values)))
         sync: Any = conn.sync_connection
         driver = sync.connection.driver_connection
         if conn.dialect.name == "sqlite":
-            return self._on_sqlite.rows(await driver.execute_fetchall(*self._on_sqlite.asked(values)))
+            return self.on_sqlite.rows(await driver.execute_fetchall(*self.on_sqlite.asked(values)))
         if sync.get_execution_options().get("isolation_level") != AUTOCOMMIT:
             return (await conn.execute(self._statement, values)).all()
         records = await on_driver(conn, driver, driver.fetch(*self._on_postgresql.asked(values)))
@@ -46,7 +46,8 @@ class Compiled:
         return _CompiledForPostgreSQL(self._statement)
 
     @cached_property
-    def _on_sqlite(self) -> CompiledForSQLite:
+    def on_sqlite(self) -> CompiledForSQLite:
+        """The same for a connection of SQLite's own driver, in its thread."""
         return CompiledForSQLite(self._statement)
 
 

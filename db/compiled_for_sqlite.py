@@ -42,9 +42,13 @@ class CompiledForSQLite:
 
     def one_or_none(self, conn: sqlite3.Connection, values: dict[str, Any]) -> Any:
         """The row, which reads like the model, or None."""
-        cursor = conn.execute(*self.asked(values))
-        found = self.rows(cursor.fetchall())  # to the end, or the statement stays open
+        found = self.all(conn, values)
         return found[0] if found else None
+
+    def all(self, conn: sqlite3.Connection, values: dict[str, Any]) -> Sequence[Any]:
+        """The rows, which read like the model."""
+        cursor = conn.execute(*self.asked(values))
+        return self.rows(cursor.fetchall())  # to the end, or the statement stays open
 
     def asked(self, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The statement's text, and the values as the driver takes them."""

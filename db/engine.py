@@ -17,7 +17,7 @@ from db.faults import raise_meaning
 from db.patience import Patience
 from db.postgresql import AFTER_COMMIT, Single, Transaction
 from db.sqlite_reader import ReadingSQLite, SQLiteReader
-from db.sqlite_writer import SQLiteWriter
+from db.sqlite_writer import PORTIONS, SQLiteWriter
 
 T = TypeVar("T")
 
@@ -37,9 +37,14 @@ def url_of(text: str) -> URL:
         url = make_url(text)
     except Exception:
         url = None
-    if url is None or url.drivername not in {*DRIVERS, *DRIVERS.values()}:
+    if url is None or url.drivername not in {*DRIVERS, *DRIVERS.values()} or _is_in_memory(url):
         raise ValueError("must look like sqlite:///kindred.db or postgresql://user:password@host/database") from None
     return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+
+
+def _is_in_memory(url: URL) -> bool:
+    # A database that only the connection which made it can see: not even its migrations would be in it.
+    return url.get_backend_name() == "sqlite" and (not url.database or ":memory:" in url.database)
 
 
 def create_engine(url: URL, *, timeout: float = 5, pool_size: int = 10) -> AsyncEngine:
@@ -68,7 +73,7 @@ def create_engine(url: URL, *, timeout: float = 5, pool_size: int = 10) -> Async
 
 
 def _create_sqlite_engine(url: URL, timeout: float) -> AsyncEngine:
-    if url.database and url.database != ":memory:" and not Path(url.database).exists():
+    if url.database and not Path(url.database).exists():
         # Readable by its owner alone; SQLite gives the -wal and -shm files the same mode.
         os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
     engine = create_async_engine(url, pool_timeout=timeout, hide_parameters=True)
@@ -125,21 +130,23 @@ class Database:
         size = engine.pool.size()  # type: ignore[attr-defined]
         self._places, self._places_to_write = asyncio.Semaphore(size // 2), asyncio.Semaphore(size - size // 2)
         self._kept: list[Connection] = []
-        # None on PostgreSQL, and for a database in memory, which only the connection that made it can see.
+        # None on PostgreSQL.
         self.writer: SQLiteWriter | None = None
         self.reader: SQLiteReader | None = None
-        path = engine.url.database
-        if engine.dialect.name == "sqlite" and path and path != ":memory:":
-            # Less patient than the others: whoever gives up waits until it has.
-            self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / 5))
+        if not self._commits_by_itself and (path := engine.url.database):
+            # As patient as the others, but in portions: whoever gives up waits for the end of one.
+            self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / PORTIONS))
             self.reader = SQLiteReader(path, lambda connection: _prepare_sqlite(connection, timeout))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """SQLite: one transaction, done by one function in the writer's thread."""
         if self.writer is None:
             raise TypeError("there is a writer on SQLite alone")
-        async with self._turn:
-            return await self.writer.transaction(work)
+        try:
+            async with self._turn:
+                return await self.writer.transaction(work)
+        except Exception as error:
+            raise_meaning(error, commit_under_way=False)
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """One transaction, committed when the block ends and rolled back when it raises."""
@@ -159,12 +166,15 @@ class Database:
         except Exception as error:
             raise_meaning(error, commit_under_way=commit_under_way)
 
-    def one_statement(self) -> AbstractAsyncContextManager[Connection]:
+    def one_statement(self, *, waits: bool = False) -> AbstractAsyncContextManager[Connection]:
         """For work that is one writing statement on PostgreSQL, which commits by itself: one round trip, not three.
 
-        On SQLite, where there are no round trips, it is a transaction.
+        `waits`: for rows that transactions hold, and so among those. On SQLite, where there are no round trips, it is a
+        transaction.
         """
-        return Single(self, self._places, commit_under_way=True) if self._commits_by_itself else self.transaction()
+        if not self._commits_by_itself:
+            return self.transaction()
+        return Single(self, self._places_to_write if waits else self._places, commit_under_way=True)
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """For statements that only read, each on its own."""

@@ -1,10 +1,10 @@
 """`familiar_networks`: where a user has signed in from, so that a stranger's failures do not keep the owner out."""
 
-from datetime import datetime
-from typing import Any, cast
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, and_, bindparam, delete, select, tuple_
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, bindparam, delete, select, true, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -12,7 +12,6 @@ from db.base import CLUSTERED, table_of
 from db.compiled import Compiled
 from db.engine import Connection
 from db.usernames import usernames
-from db.users import User, users
 
 
 class FamiliarNetwork(SQLModel, table=True):
@@ -32,44 +31,43 @@ class FamiliarNetwork(SQLModel, table=True):
 
 familiar_networks = table_of(FamiliarNetwork)
 
-SEEN: dict[str, Any] = {
-    name: dialect_insert(familiar_networks)
-    .values(user_id=bindparam("of_user"), network=bindparam("from_network"), last_seen_at=bindparam("at"))
-    .on_conflict_do_update(index_elements=["user_id", "network"], set_={"last_seen_at": bindparam("at")})
-    for name, dialect_insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
-_SAW = {name: Compiled(seen) for name, seen in SEEN.items()}
+
+def seen(database: str, *conditions: Any) -> Any:
+    """The statement that remembers where a user has signed in from, if all the conditions are true."""
+    dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+    insert = dialects[database].insert(familiar_networks)
+    row = [bindparam(name, type_=familiar_networks.c[column].type) for name, column in _ROW.items()]
+    anew = insert.from_select([*_ROW.values()], select(*row).where(true(), *conditions))
+    return anew.on_conflict_do_update(
+        index_elements=["user_id", "network"],
+        set_={"last_seen_at": insert.excluded.last_seen_at},
+        where=familiar_networks.c.last_seen_at <= bindparam("if_before", type_=familiar_networks.c.last_seen_at.type),
+    )
+
+
+_ROW = {"of_user": "user_id", "from_network": "network", "at": "last_seen_at"}
+SAW = {database: Compiled(seen(database)) for database in ("sqlite", "postgresql")}
 _OF_NAME = (
     select(familiar_networks.c.network)
     .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
     .where(usernames.c.username_key == bindparam("key"))
 )
-_GUESSED_AT = Compiled(
-    select(users, familiar_networks.c.user_id.is_not(None).label("is_familiar"))
-    .join(usernames, usernames.c.user_id == users.c.id)
-    .outerjoin(
-        familiar_networks,
-        and_(familiar_networks.c.user_id == users.c.id, familiar_networks.c.network == bindparam("from_network")),
-    )
-    .where(usernames.c.username_key == bindparam("key"))
-)
-_OF_USER = Compiled(select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user")))
+OF_USER = Compiled(select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user")))
 
 
-async def saw(conn: Connection, user_id: UUID, network: bytes, now: datetime) -> None:
+def sighting(user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> dict[str, Any]:
+    """What `seen` needs by name. Where it was seen no longer ago than `precision`, nothing is written."""
+    return {"of_user": user_id, "from_network": network, "at": now, "if_before": now - precision}
+
+
+async def saw(conn: Connection, user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> None:
     """The user has signed in from there."""
-    await _SAW[conn.dialect.name].all(conn, {"of_user": user_id, "from_network": network, "at": now})
-
-
-async def guessed_at(conn: Connection, username_key: str, network: bytes) -> tuple[User | None, bool]:
-    """The user of that name, None where nobody has it, and whether they have signed in from that network."""
-    found = await _GUESSED_AT.one_or_none(conn, {"key": username_key, "from_network": network})
-    return cast(User | None, found), found is not None and bool(found.is_familiar)
+    await SAW[conn.dialect.name].all(conn, sighting(user_id, network, now, precision=precision))
 
 
 async def of_user(conn: Connection, user_id: UUID) -> set[bytes]:
     """Every network that the user has signed in from."""
-    return {row.network for row in await _OF_USER.all(conn, {"of_user": user_id})}
+    return {row.network for row in await OF_USER.all(conn, {"of_user": user_id})}
 
 
 async def of_name(conn: Connection, username_key: str) -> list[bytes]:

@@ -79,8 +79,8 @@ class TokenFamily(SQLModel, table=True):
 families = table_of(TokenFamily)
 
 _IS_IT = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindparam("of_family"))
-_INSERT = Compiled(insert(families).returning(*families.c))
-_UNTOUCHED = {"revoked_at": None, "revocation_reason": None, "busy_until": 0}
+INSERT = Compiled(insert(families).returning(*families.c))
+UNTOUCHED = {"revoked_at": None, "revocation_reason": None, "busy_until": 0}
 _BY_ID = Compiled(select(families).where(_IS_IT))
 
 
@@ -104,7 +104,7 @@ def state_of(family: TokenFamily, now: datetime) -> SessionState:
 
 async def insert_family(conn: Connection, family: dict[str, Any]) -> TokenFamily:
     """Store a new family, and return it as stored."""
-    return cast(TokenFamily, await _INSERT.one_or_none(conn, _UNTOUCHED | family))
+    return cast(TokenFamily, await INSERT.one_or_none(conn, UNTOUCHED | family))
 
 
 async def get(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily | None:

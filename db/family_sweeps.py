@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, literal, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, select, tuple_, update
 
 from db.base import RevocationReason, SessionState
 from db.compiled import Compiled
@@ -23,17 +23,21 @@ class FamilyKey:
     id: UUID
 
 
+_IS_LIVE = and_(
+    families.c.user_id == bindparam("of_user"),
+    in_state(SessionState.ACTIVE, bindparam("now", type_=families.c.last_used_at.type)),
+)
+# How many live families the user has.
+LIVE = select(func.count().label("live")).select_from(families).where(_IS_LIVE)
 # The user's live families but those that were used last, used last first.
 SURPLUS = (
     select(families.c.id)
-    .where(
-        families.c.user_id == bindparam("of_user"),
-        in_state(SessionState.ACTIVE, bindparam("now", type_=families.c.last_used_at.type)),
-    )
+    .where(_IS_LIVE)
     .order_by(families.c.last_used_at.desc(), families.c.id.desc())
     .offset(bindparam("keep", type_=BigInteger()))
 )
 _SURPLUS = Compiled(SURPLUS)
+COUNT_LIVE = Compiled(LIVE)
 
 
 async def surplus(conn: Connection, user_id: UUID, *, keep: int, now: datetime) -> Sequence[UUID]:

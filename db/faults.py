@@ -44,6 +44,11 @@ def raise_meaning(error: Exception, *, commit_under_way: bool) -> NoReturn:
     raise meaning from error
 
 
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether somebody else writes to the file of SQLite."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def _meaning(error: BaseException, *, commit_under_way: bool) -> DatabaseUnavailable | None:
     """What a fault means; None for one that is a bug and no outage."""
     lost = OutcomeUnknown() if commit_under_way else RolledBack()
@@ -52,8 +57,7 @@ def _meaning(error: BaseException, *, commit_under_way: bool) -> DatabaseUnavail
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.OperationalError):
         # "database is locked", a full disk, an I/O error: SQLite rolled back, and says so with certainty.
-        busy = cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-        return Collision() if busy else RolledBack()
+        return Collision() if is_busy(cause) else RolledBack()
     state = getattr(cause, "sqlstate", None)
     if state in _COLLISION:
         return Collision()

@@ -90,7 +90,7 @@ UPSERT = {
         index_elements=_KEY, set_={name: _postgresql_insert.excluded[name] for name in _WRITTEN_OVER}
     ),
 }
-_RECORD = {name: Compiled(upsert) for name, upsert in UPSERT.items()}
+RECORD = {name: Compiled(upsert) for name, upsert in UPSERT.items()}
 
 
 async def rotate(conn: Connection, claim: Claim, *, slots: int, pace: Pace) -> TokenFamily | None:
@@ -112,7 +112,7 @@ async def rotate(conn: Connection, claim: Claim, *, slots: int, pace: Pace) -> T
 async def record(conn: Connection, family: TokenFamily, *, user_agent: str | None, slots: int) -> None:
     """Write the lineage row of the family's current token, over the oldest. `slots` of 0 keeps no lineage."""
     if slots:
-        await _RECORD[conn.dialect.name].all(conn, row_of(family, user_agent=user_agent, slots=slots))
+        await RECORD[conn.dialect.name].all(conn, row_of(family, user_agent=user_agent, slots=slots))
 
 
 def row_of(family: TokenFamily, *, user_agent: str | None, slots: int) -> dict[str, Any]:

@@ -4,24 +4,11 @@ A row for each thing that failures are counted under (a name, an address), as a 
 into the wrong field, and what was typed there is nobody's to keep.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import (
-    ARRAY,
-    CheckConstraint,
-    any_,
-    bindparam,
-    case,
-    column,
-    delete,
-    func,
-    literal_column,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ARRAY, CheckConstraint, any_, bindparam, case, delete, literal_column, select, update
 from sqlmodel import Field, SQLModel
 
 from db.base import table_of
@@ -44,124 +31,58 @@ class LoginFailures(SQLModel, table=True):
 
 login_failures = table_of(LoginFailures)
 
+_SUBJECT = login_failures.c.subject.type
+SUBJECTS = bindparam("subjects", type_=ARRAY(_SUBJECT))
 _IS_IT = login_failures.c.subject == bindparam("of")
-_SUBJECT, _NUMBER, _INSTANT = (login_failures.c[name].type for name in ("subject", "failures", "first_failed_at"))
-
-
-def _counting(insert: Any) -> Any:
-    new = insert.excluded
-    counting = insert.on_conflict_do_update(
-        index_elements=["subject"],
-        set_={
-            "failures": login_failures.c.failures + 1,
-            "last_failed_at": case(
-                (login_failures.c.subject == bindparam("name"), login_failures.c.last_failed_at),
-                else_=new.last_failed_at,
-            ),
-        },
-    )
-    return counting.returning(*login_failures.c)
-
-
-_COUNT_ON_SQLITE = Compiled(
-    _counting(
-        sqlite.insert(login_failures).values(
-            subject=bindparam("of"), failures=1, first_failed_at=bindparam("at"), last_failed_at=bindparam("at")
-        )
-    )
-)
-_SET_ON_SQLITE = Compiled(
-    update(login_failures)
-    .where(_IS_IT)
-    .values(failures=bindparam("count"), first_failed_at=bindparam("since"), last_failed_at=bindparam("at"))
-)
 _ONE_LESS = Compiled(update(login_failures).where(_IS_IT).values(failures=login_failures.c.failures - 1))
+_FORGET_IF_NONE = Compiled(delete(login_failures).where(_IS_IT, login_failures.c.failures <= 0))
 _FORGET = Compiled(delete(login_failures).where(_IS_IT))
-_FORGET_THE_ONLY_ONE = Compiled(
-    delete(login_failures).where(_IS_IT, login_failures.c.failures <= 1).returning(login_failures.c.subject)
-)
+_one: Any = literal_column("1")
 
-# PostgreSQL: of all subjects in one statement, in the order in which they are given.
-_at = bindparam("at", type_=_INSTANT)
-_COUNT = Compiled(
-    _counting(
-        postgresql.insert(login_failures).from_select(
-            [column.name for column in login_failures.c],
-            select(func.unnest(bindparam("subjects", type_=ARRAY(_SUBJECT))), literal_column("1"), _at, _at),
-        )
+
+def taken_back(*conditions: Any) -> tuple[Any, Any]:
+    """PostgreSQL: what rides along in a statement that takes a guess back, if all the conditions are true."""
+    held = (
+        select(login_failures.c.subject, login_failures.c.failures)
+        .where(login_failures.c.subject == any_(SUBJECTS), *conditions)
+        .order_by(login_failures.c.subject)
+        .with_for_update(of=login_failures)
+        .cte("held")
     )
-)
-_counted = (
-    func.unnest(
-        bindparam("subjects", type_=ARRAY(_SUBJECT)),
-        bindparam("counts", type_=ARRAY(_NUMBER)),
-        bindparam("since", type_=ARRAY(_INSTANT)),
+    left = case((held.c.subject == bindparam("forgotten", type_=_SUBJECT), 0), else_=held.c.failures - 1)
+    is_held = login_failures.c.subject == held.c.subject
+    return (
+        delete(login_failures).where(is_held, left <= 0).returning(_one).cte("ended"),
+        update(login_failures).where(is_held, left > 0).values(failures=left).returning(_one).cte("less"),
     )
-    .table_valued(column("subject", _SUBJECT), column("failures", _NUMBER), column("since", _INSTANT))
-    .render_derived(name="counted")
-)
-_SET = Compiled(
-    update(login_failures)
-    .where(login_failures.c.subject == _counted.c.subject)
-    .values(failures=_counted.c.failures, first_failed_at=_counted.c.since, last_failed_at=_at)
-)
-_held = (
-    select(login_failures.c.subject, login_failures.c.failures)
-    .where(login_failures.c.subject == any_(bindparam("subjects", type_=ARRAY(_SUBJECT))))
-    .order_by(login_failures.c.subject)
-    .with_for_update()
-    .cte("held")
-)
-_left = case((_held.c.subject == bindparam("forgotten", type_=_SUBJECT), 0), else_=_held.c.failures - 1)
-_is_held = login_failures.c.subject == _held.c.subject
-# What rides along in the statement of a sign-in.
-TAKEN_BACK = (
-    delete(login_failures).where(_is_held, _left <= 0).returning(literal_column("1")).cte("ended"),
-    update(login_failures).where(_is_held, _left > 0).values(failures=_left).returning(literal_column("1")).cte("less"),
-)
-_TAKE_BACK = Compiled(select(literal_column("1").label("one")).add_cte(*TAKEN_BACK))
 
 
-async def count(conn: Connection, subjects: Sequence[bytes], name: bytes, now: datetime) -> dict[bytes, LoginFailures]:
-    """One failure more under each subject and the name, each held against everybody else until the transaction ends.
-
-    Returns the counts, this one included. That of the name still has the instant of the failure before this one.
-    """
-    # In one order always, or two guesses could wait for each other for ever.
-    in_order = sorted([*subjects, name])
-    if conn.dialect.name == "postgresql":
-        rows = await _COUNT.all(conn, {"subjects": in_order, "name": name, "at": now})
-    else:
-        given = [{"of": subject, "name": name, "at": now} for subject in in_order]
-        rows = [await _COUNT_ON_SQLITE.one_or_none(conn, one) for one in given]
-    return {row.subject: cast(LoginFailures, row) for row in rows}
-
-
-async def set_counts(conn: Connection, counts: Mapping[bytes, tuple[int, datetime]], now: datetime) -> None:
-    """Store counts of subjects that are held: how many failures since when, the last of them now."""
-    if conn.dialect.name == "postgresql":
-        failures, since = zip(*counts.values(), strict=True)
-        await _SET.all(conn, {"subjects": list(counts), "counts": failures, "since": since, "at": now})
-    else:
-        for of, (count, first) in counts.items():
-            await _SET_ON_SQLITE.all(conn, {"of": of, "count": count, "since": first, "at": now})
+_TAKE_BACK = Compiled(select(_one.label("one")).add_cte(*taken_back()))
 
 
 async def take_back(conn: Connection, subjects: Sequence[bytes], *, forgotten: bytes | None = None) -> None:
     """One failure less under each of them: it was none. And no failures any more under the one that is forgotten."""
     if conn.dialect.name == "postgresql":
-        await _TAKE_BACK.all(conn, taken_back(subjects, forgotten))
-        return
-    for subject in subjects:
-        if not await _FORGET_THE_ONLY_ONE.all(conn, {"of": subject}):
-            await _ONE_LESS.all(conn, {"of": subject})
-    if forgotten is not None:
-        await forget(conn, [forgotten])
+        await _TAKE_BACK.all(conn, to_take_back(subjects, forgotten))
+    else:
+        for statement, values in taking_back_on_sqlite(subjects, forgotten):
+            await statement.all(conn, values)
 
 
-def taken_back(subjects: Sequence[bytes], forgotten: bytes | None) -> dict[str, Any]:
-    """What `TAKEN_BACK` needs by name."""
+def to_take_back(subjects: Sequence[bytes], forgotten: bytes | None) -> dict[str, Any]:
+    """What `taken_back` needs by name."""
     return {"subjects": [*subjects, forgotten] if forgotten else subjects, "forgotten": forgotten}
+
+
+def taking_back_on_sqlite(
+    subjects: Sequence[bytes], forgotten: bytes | None
+) -> Iterator[tuple[Compiled, dict[str, Any]]]:
+    """SQLite: the statements that take a guess back, with their values."""
+    for subject in subjects:
+        yield _ONE_LESS, {"of": subject}
+        yield _FORGET_IF_NONE, {"of": subject}
+    if forgotten is not None:
+        yield _FORGET, {"of": forgotten}
 
 
 async def forget(conn: Connection, subjects: Sequence[bytes]) -> None:

@@ -8,15 +8,13 @@ from uuid import UUID
 from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
-    String,
-    Uuid,
+    bindparam,
     delete,
     insert,
-    literal,
-    null,
     select,
     tuple_,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from db.base import CLUSTERED, IP_LENGTH, USER_AGENT_LENGTH, SecurityEventKind, one_of, table_of
@@ -51,13 +49,25 @@ class SecurityEvent(SQLModel, table=True):
 
 security_events = table_of(SecurityEvent)
 
-_ADD = Compiled(insert(security_events))
+ADD = Compiled(insert(security_events))
+_OF_EVENT = ("id", "kind", "occurred_at", "ip", "user_agent", "detail")
+_for_name = select(
+    usernames.c.user_id, *(bindparam(name, type_=security_events.c[name].type) for name in _OF_EVENT)
+).where(usernames.c.username_key == bindparam("of_name"))
+_inserts: dict[str, Any] = {
+    "sqlite": sqlite.insert(security_events),
+    "postgresql": postgresql.insert(security_events),
+}
+_ADD_FOR_NAME = {
+    name: Compiled(insert.from_select(["user_id", *_OF_EVENT], _for_name).on_conflict_do_nothing())
+    for name, insert in _inserts.items()
+}
 
 
 async def add(conn: Connection, events: Sequence[dict[str, Any]]) -> None:
     """Append events."""
     if len(events) == 1:
-        await _ADD.all(conn, events[0])
+        await ADD.all(conn, events[0])
     elif events:
         await conn.execute(insert(security_events), events)
 
@@ -65,19 +75,10 @@ async def add(conn: Connection, events: Sequence[dict[str, Any]]) -> None:
 async def add_for_name(conn: Connection, username_key: str, event: dict[str, Any]) -> None:
     """Append an event for the user with this name, and nothing where there is none.
 
-    One statement that does not say which of the two it did, so that its time does not say it either.
+    One statement that does not say which of the two it did, so that its time does not say it either. An event that is
+    there already, after an attempt of unknown outcome, is not appended again.
     """
-    chosen = select(
-        usernames.c.user_id,
-        literal(event["id"], Uuid()),
-        null(),
-        literal(event["kind"], String()),
-        literal(event["occurred_at"], security_events.c.occurred_at.type),
-        literal(event["ip"], String()),
-        literal(event["user_agent"], String()),
-    ).where(usernames.c.username_key == username_key)
-    columns = ["user_id", "id", "family_id", "kind", "occurred_at", "ip", "user_agent"]
-    await conn.execute(insert(security_events).from_select(columns, chosen))
+    await _ADD_FOR_NAME[conn.dialect.name].all(conn, event | {"of_name": username_key})
 
 
 async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:

@@ -11,7 +11,12 @@ from contextlib import suppress
 from threading import Event
 from typing import TypeVar
 
+from db.faults import is_busy
+
 T = TypeVar("T")
+
+# How often it is tried to begin while somebody else writes: whoever gives up waits for the end of one attempt.
+PORTIONS = 5
 
 
 class _GivenUp(Exception):
@@ -29,6 +34,15 @@ class SQLiteWriter:
 
     async def transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work in a transaction, committed when it returns, and rolled back when it raises or nobody waits."""
+        for _ in range(PORTIONS - 1):
+            try:
+                return await self._transaction(work)
+            except sqlite3.OperationalError as error:
+                if not is_busy(error):
+                    raise
+        return await self._transaction(work)
+
+    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         given_up = Event()

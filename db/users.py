@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Text, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import cast as cast_to
 from sqlmodel import Field, SQLModel
 
 from db.base import metadata, table_of
@@ -30,8 +31,12 @@ class User(SQLModel, table=True):
 
 users = table_of(User)
 
+# PostgreSQL: another one after each change of the row. Whoever changes what depends on a user writes the row anew, so
+# whoever saw it before can tell without a lock.
+VERSION = cast_to(literal_column("users.xmin"), Text())
+
 _FOUND = select(users).where(users.c.id == bindparam("user_id"))
-_BY_ID = Compiled(_FOUND)
+BY_ID = Compiled(_FOUND)
 # NO KEY UPDATE: excludes whoever else would change this user or all of their families, but not the foreign key
 # checks of inserts beside it, with which a plain FOR UPDATE deadlocks. SQLite's write transactions exclude anyway.
 _LOCKED = Compiled(_FOUND.with_for_update(key_share=True))
@@ -47,7 +52,7 @@ async def insert_user(conn: Connection, user: User) -> None:
 
 async def get(conn: Connection, user_id: UUID) -> User | None:
     """The user, or None if there is none with this id."""
-    return cast(User | None, await _BY_ID.one_or_none(conn, {"user_id": user_id}))
+    return cast(User | None, await BY_ID.one_or_none(conn, {"user_id": user_id}))
 
 
 async def lock(conn: Connection, user_id: UUID) -> User | None:

@@ -80,7 +80,7 @@ def test_log_04_security_events_are_recorded_where_owners_notices_are() -> None:
     """`Recorder` writes both. The end of a session, of which nobody is told by itself, goes another way, and so does a
     sign-in, whose event is part of a statement that says whether there is anything to tell.
     """
-    writers = {name_of(path) for path in PRODUCT for name in names_used(path) if name == "security_events.add"}
+    writers = {name_of(path) for path in PRODUCT for name in names_used(path) if name.lower() == "security_events.add"}
     assert writers == {"auth/events.py", "auth/sessions.py", "db/sign_ins.py"}
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from auth.service import Kindred
 from auth.settings import Settings
 from auth.throttle import normalize_address
-from db import familiar_networks, users
+from db import familiar_networks, guesses, sign_ins, users
 from db.faults import DatabaseUnavailable
 from db.login_failures import login_failures
 from db.users import User
@@ -228,12 +228,18 @@ async def test_a_guess_that_nobody_could_look_at_is_not_counted(
         raise DatabaseUnavailable
 
     wrong, right = ({"input": {"username": "alice", "password": password}} for password in ("x", PASSWORD))
-    for module, name, given in ((familiar_networks, "guessed_at", wrong), (users, "lock", right)):
+
+    async def ask_while_away(module: Any, name: str, given: dict[str, Any]) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(module, name, away)
             for _ in range(10):
                 assert (await stranger.api.post(LOGIN, given)).status_code == 503
         assert await rows(kindred) == []
+
+    await ask_while_away(guesses, "count", wrong)
+    await ask_while_away(users, "lock", right)  # no network is familiar yet
+    assert (await stranger.api.post(LOGIN, right)).status_code == 200
+    await ask_while_away(sign_ins, "at_once", right)
     with ExitStack() as places:
         for _ in range(5 * kindred.hasher.threads):
             places.enter_context(kindred.hasher.place())

@@ -1,6 +1,6 @@
 """What the database is asked: the SQL statements of a block, as they go out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -18,13 +18,14 @@ _BESIDE = ("FROM signing_keys", "typeinfo_tree", "set_config('jit'")
 
 
 @contextmanager
-def statements(kindred: Kindred) -> Iterator[list[str]]:
+def statements(kindred: Kindred, *, of_writer: bool = False) -> Iterator[list[str]]:
     """The statements that the block sends, without those that begin and end transactions.
 
     Nor those by which a worker takes up new signing keys, every other second, nor those by which the driver learns of a
     type, once on each connection.
 
-    SQLAlchemy is listened to, and the drivers beside it for what goes there on the short way.
+    SQLAlchemy is listened to, and the drivers beside it for what goes there on the short way; with `of_writer` SQLite's
+    writer as well.
     """
     sent: list[str] = []
     listened_to: set[Connection] = set()
@@ -55,6 +56,13 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
         record(text)
         return of_connection(connection, text, values)
 
+    writer = kindred.db.writer
+
+    def trace(callback: Callable[[str], None] | None) -> None:
+        # In its own thread, or SQLite's driver refuses.
+        if of_writer and writer and writer._thread and writer._connection:
+            writer._thread.submit(writer._connection.set_trace_callback, callback).result()
+
     engine = kindred.db.engine.sync_engine
     listeners: dict[str, Any] = {"before_cursor_execute": of_sqlalchemy}
     if engine.dialect.name == "postgresql":
@@ -64,6 +72,7 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
             listen(kept.sync_connection.connection)
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
+    trace(record)
     try:
         with (
             patch.object(SQLiteReader, "rows", rows),
@@ -71,6 +80,7 @@ def statements(kindred: Kindred) -> Iterator[list[str]]:
         ):
             yield sent
     finally:
+        trace(None)
         for name, listener in listeners.items():
             event.remove(engine, name, listener)
         for driver in listened_to:
