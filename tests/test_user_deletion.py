@@ -127,10 +127,10 @@ async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_th
     assert isinstance(guess, Guess)
     async with kindred.db.transaction() as conn:
         await users.lock(conn, alice.id)
-        deleting = asyncio.create_task(kindred.accounts.delete(alice))
+        deleting = asyncio.ensure_future(kindred.accounts.delete(alice))
         await asyncio.sleep(0.2)
         assert not deleting.done()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(0.5):  # PostgreSQL looks for deadlocks after a second
             await login_failures.take_back(conn, guess.addresses, forgotten=guess.name)
     await deleting
     assert await kindred.accounts.get(alice.id) is None
