@@ -197,7 +197,8 @@ class Accounts:
     @retried(idempotent=False)
     async def _was_right(self, guess: Guess, user: User, now: datetime) -> None:
         async with self.db.transaction() as conn:
-            await self.throttle.was_right(conn, guess, user.id, now)
+            if await users.lock(conn, user.id):  # before the rows of the throttle, as whoever signs in does
+                await self.throttle.was_right(conn, guess, user.id, now)
 
     @retried(idempotent=True)
     async def unlock(self, user: User) -> None:

@@ -75,7 +75,7 @@ class SignIn:
 
     @retried(idempotent=True)
     async def _record_failure(self, key: str, events: Sequence[dict[str, Any]]) -> None:
-        async with self.db.one_statement() if len(events) == 1 else self.db.transaction() as conn:
+        async with self.db.one_statement(waits=True) if len(events) == 1 else self.db.transaction() as conn:
             for one in events:
                 await security_events.add_for_name(conn, key, one)
 
@@ -114,8 +114,9 @@ class SignIn:
         async with self.db.transaction() as conn:
             user = await users.lock(conn, verified.id)
             # Hashing took long enough for a disabling or a new password to pass by. What was verified must be what
-            # is true now, with the row locked until the family is in, or it would outlive what revoked its like.
-            if user is None or not user.is_active or user.hashed_password != verified.hashed_password:
+            # is true now, with the row locked until the family is in, or it would outlive what revoked its like. The
+            # newer hash is this sign-in's own: its salt is nobody else's.
+            if user is None or not user.is_active or user.hashed_password not in (verified.hashed_password, newer_hash):
                 return None
             if stored := await families.get(conn, user.id, sign_in.family["id"]):
                 return stored

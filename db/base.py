@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import cast
 
-from sqlalchemy import CheckConstraint, Table
+from sqlalchemy import CheckConstraint, Table, func
 from sqlmodel import SQLModel
 
 # Set before the first table class: a constraint without a name cannot be dropped by a migration on both databases.
@@ -21,6 +21,10 @@ metadata = SQLModel.metadata
 REWRITTEN_IN_PLACE = {"postgresql_with": {"fillfactor": 90}}
 # On SQLite the rows themselves lie in primary-key order, so all that belongs to a user lies together.
 CLUSTERED = {"sqlite_with_rowid": False}
+
+# PostgreSQL, as a part of a statement: its commit does not wait for the disk. What it wrote in the last second before
+# the server crashes, or a standby takes over, can be lost; nothing else can.
+WITHOUT_WAITING = func.set_config("synchronous_commit", "off", True)
 
 USER_AGENT_LENGTH = 512
 IP_LENGTH = 45

@@ -44,7 +44,8 @@ def url_of(text: str) -> URL:
 
 def _is_in_memory(url: URL) -> bool:
     # A database that only the connection which made it can see: not even its migrations would be in it.
-    return url.get_backend_name() == "sqlite" and (not url.database or ":memory:" in url.database)
+    is_named_so = not url.database or ":memory:" in url.database or url.query.get("mode") == "memory"
+    return url.get_backend_name() == "sqlite" and is_named_so
 
 
 def create_engine(url: URL, *, timeout: float = 5, pool_size: int = 10) -> AsyncEngine:

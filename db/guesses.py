@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from db.base import WITHOUT_WAITING
 from db.compiled import Compiled
 from db.engine import Connection, Database
 from db.familiar_networks import familiar_networks
@@ -158,11 +159,11 @@ _failures = union_all(
     select(*_at_once.c, true().label("is_counted")),
     select(*(_before.c[name] for name in _COLUMNS), false()).where(~exists(select(_one).select_from(_at_once))),
 ).subquery()
-# Nobody is told that a guess was counted, so its commit does not wait for the disk: a count can be lost that was made
-# within the second before the server crashed. What follows from the guess waits.
-_without_waiting = func.set_config("synchronous_commit", "off", True).label("synchronous_commit")
+# Nobody is told that a guess was counted. What follows from the guess waits for the disk.
 _COUNT_AT_ONCE = Compiled(
-    select(*_failures.c, *_owner.c, _without_waiting).select_from(_failures.outerjoin(_owner, true()))
+    select(*_failures.c, *_owner.c, WITHOUT_WAITING.label("without_waiting")).select_from(
+        _failures.outerjoin(_owner, true())
+    )
 )
 
 
@@ -183,7 +184,8 @@ async def count(
     """Count one failure more under the name and under the subject of each quota, if `judge` lets it be.
 
     It is told the subject of the name and what was counted before, and says what is to be stored: how many failures
-    since when, the last of them now. It raises where there is no room, which is raised again, and nothing is counted.
+    since when, the last of them now. It raises where there is no room, which is raised again, and nothing is counted;
+    only where several came at once, and the database goes away before one that was too much is taken back, it may be.
     """
     if db.writer is not None:
         found = await owner(db, username_key, network)

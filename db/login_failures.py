@@ -34,7 +34,9 @@ login_failures = table_of(LoginFailures)
 _SUBJECT = login_failures.c.subject.type
 SUBJECTS = bindparam("subjects", type_=ARRAY(_SUBJECT))
 _IS_IT = login_failures.c.subject == bindparam("of")
-_ONE_LESS = Compiled(update(login_failures).where(_IS_IT).values(failures=login_failures.c.failures - 1))
+_ONE_LESS = Compiled(
+    update(login_failures).where(_IS_IT, login_failures.c.failures > 0).values(failures=login_failures.c.failures - 1)
+)
 _FORGET_IF_NONE = Compiled(delete(login_failures).where(_IS_IT, login_failures.c.failures <= 0))
 _FORGET = Compiled(delete(login_failures).where(_IS_IT))
 _one: Any = literal_column("1")

@@ -31,8 +31,8 @@ class User(SQLModel, table=True):
 
 users = table_of(User)
 
-# PostgreSQL: another one after each change of the row. Whoever changes what depends on a user writes the row anew, so
-# whoever saw it before can tell without a lock.
+# PostgreSQL: another one after each change of the row. Whoever adds a session, or changes the password or whether the
+# user may sign in, writes the row anew, so whoever saw it before can tell without a lock.
 VERSION = cast_to(literal_column("users.xmin"), Text())
 
 _FOUND = select(users).where(users.c.id == bindparam("user_id"))

@@ -7,18 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from passlib.hash import argon2
 from sqlalchemy import delete, insert, select, text
 
 from auth.outcomes import Origin, SignedIn, TooManyAttempts
 from auth.service import Kindred
 from auth.throttle import Guess, _name
-from db import sign_ins
+from db import sign_ins, users
 from db.base import metadata
 from db.familiar_networks import familiar_networks
 from db.families import families
 from db.faults import RolledBack
 from db.login_failures import login_failures
 from db.security_events import security_events
+from db.usernames import usernames
 from db.users import User
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD
@@ -213,16 +215,20 @@ async def test_a_sign_in_at_once_waits_for_whoever_holds_the_user_and_then_finds
 
 
 @through_a_proxy
-@pytest.mark.parametrize("is_familiar", [True, False], ids=["at once", "in a transaction"])
+@pytest.mark.parametrize("kind", ["at once", "in a transaction", "with a newer hash"])
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_a_sign_in_whose_connection_breaks_opens_one_session_and_tells_of_one(
-    kindred: Kindred, proxy: Proxy, alice: User, clock: FakeClock, is_familiar: bool, committed: bool
+    kindred: Kindred, proxy: Proxy, alice: User, clock: FakeClock, kind: str, committed: bool
 ) -> None:
-    for _ in range(3 if is_familiar else 0):
+    for _ in range(0 if kind == "in a transaction" else 3):
         await sign_in(kindred, clock)
+    if kind == "with a newer hash":
+        weak = argon2.using(memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)  # type: ignore[no-untyped-call]
+        async with kindred.db.transaction() as conn:
+            await users.set_password(conn, alice.id, weak, changed_at=None)
     before = len(await rows(kindred, families))
     cut = proxy.cut_after if committed else proxy.cut_before
-    cut(DEVICE.encode() if is_familiar else b"COMMIT;")
+    cut(DEVICE.encode() if kind == "at once" else b"COMMIT;")
     signed_in = await sign_in(kindred, clock, DEVICE)
     assert proxy.cuts > 0
     (opened,) = [family for family in await rows(kindred, families) if family.device_name == DEVICE]
@@ -280,6 +286,56 @@ async def test_cred_07_guesses_that_all_saw_room_take_back_what_was_too_much(
     made = [one for one in await asyncio.gather(*guesses) if isinstance(one, Guess)]
     assert sorted(one.number for one in made) == [1, 2, 3, 4, 5]
     assert [row.failures for row in await rows(kindred, login_failures)] == [5, 5, 5]
+
+
+@on_postgresql
+async def test_wrong_guesses_at_a_user_who_is_held_keep_nobody_else_waiting(
+    kindred: Kindred, alice: User, bob: User, clock: FakeClock
+) -> None:
+    """What they write refers to the user, and waits; refreshes and reads have connections of their own."""
+    opened = await kindred.sign_in.login("bob", PASSWORD, None, ORIGIN, clock.now())
+    assert isinstance(opened, SignedIn)
+    async with kindred.db.transaction() as conn:
+        await users.lock_wholly(conn, alice.id)
+        record, origin = kindred.sign_in._fail, Origin(ADDRESS)
+        admitted = [await guess(kindred, clock) for _ in range(4)] * 2
+        wrong = [asyncio.create_task(record("alice", one, origin, clock.now())) for one in admitted]
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in wrong)
+        async with asyncio.timeout(1):
+            assert await kindred.sessions.authenticate(opened.tokens.access_token, clock.now())
+    await asyncio.gather(*wrong)
+
+
+@on_postgresql
+async def test_a_wrong_guess_at_a_user_who_is_deleted_meanwhile_is_a_guess_at_nobody(
+    kindred: Kindred, alice: User, clock: FakeClock
+) -> None:
+    admitted = await guess(kindred, clock)
+    async with kindred.db.transaction() as conn:
+        await users.lock_wholly(conn, alice.id)
+        failing = asyncio.create_task(kindred.sign_in._fail("alice", admitted, ORIGIN, clock.now()))
+        await asyncio.sleep(0.2)
+        await users.delete_user(conn, alice.id)
+        await conn.execute(delete(usernames))
+    await failing
+    assert await rows(kindred, security_events) == []
+
+
+@on_postgresql
+async def test_a_password_that_is_changed_while_its_user_is_deleted_waits_and_finds_nobody(
+    kindred: Kindred, alice: User, clock: FakeClock
+) -> None:
+    admitted = await guess(kindred, clock)
+    async with kindred.db.transaction() as conn:
+        await users.lock_wholly(conn, alice.id)
+        was_right = asyncio.ensure_future(kindred.accounts._was_right(admitted, alice, clock.now()))
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(0.5):  # PostgreSQL looks for deadlocks after a second
+            await kindred.accounts.throttle.unlock(conn, "alice")
+        await users.delete_user(conn, alice.id)
+    await was_right
+    assert await rows(kindred, familiar_networks) == []
 
 
 @on_postgresql
