@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections import namedtuple
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from sqlalchemy import select
 from starlette.types import Receive
 
 from auth.clock import SystemClock
-from auth.passwords import hash_password, verify_password
 from auth.settings import Settings
 from auth.throttle import REFRESHES
 from db import lineage
@@ -34,10 +32,10 @@ from db.families import TokenFamily, families
 from db.migrate import upgrade
 from graph import logs
 from graph.app import create_app
+from tests.bench.measuring import argon2
 from tests.bench.seeding import Seeded, seed
 from tests.bench.service import REFRESH
 from tests.support import databases
-from tests.support.doors import PASSWORD
 from tests.support.servers import SECRET
 
 NOWHERE = Path(os.devnull).open("w")  # noqa: SIM115
@@ -176,25 +174,9 @@ def asked(query: str, variables: dict[str, Any]) -> tuple[dict[str, Any], Receiv
     return scope, receive
 
 
-def argon2(seconds: float) -> None:
-    """Passwords verified each second, in as many threads as there are cores."""
-    threads, hashed = os.cpu_count() or 1, hash_password(PASSWORD)
-    end = time.perf_counter() + seconds
-
-    def verify() -> int:
-        done = 0
-        while time.perf_counter() < end:
-            done += verify_password(PASSWORD, hashed)
-        return done
-
-    with ThreadPoolExecutor(threads) as pool:
-        done = sum(one.result() for one in [pool.submit(verify) for _ in range(threads)])
-    print(f"{f'argon2 in {threads} threads':<44}{done / seconds:>10,.1f} each second")
-
-
 async def main(seconds: float) -> None:
     """Measure each."""
-    argon2(seconds)
+    print(f"{f'argon2 in {os.cpu_count()} threads':<44}{argon2(seconds):>10,.1f} each second")
     server = databases.Server(fsync=True)
     try:
         url = await databases.create_database(server.url)

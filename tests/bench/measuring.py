@@ -5,11 +5,14 @@ import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import psutil
 
+from auth.passwords import hash_password, verify_password
 from tests.bench.client import Connection
+from tests.support.doors import PASSWORD
 
 Work = Callable[[Connection], Awaitable[None]]
 
@@ -67,6 +70,22 @@ def line(name: str, measured: Measured) -> str:
         f"{name:<34}{measured.rate:>12,.0f}{measured.percentile(50):>9.1f}{measured.percentile(99):>9.1f}"
         f"{service:>10}{database:>10}{client:>9}{measured.memory:>7.0f}"
     )
+
+
+def argon2(seconds: float) -> float:
+    """Passwords verified each second with nothing beside it, in as many threads as there are cores."""
+    threads, hashed = os.cpu_count() or 1, hash_password(PASSWORD)
+    begun = time.perf_counter()
+
+    def verify() -> int:
+        done = 0
+        while time.perf_counter() < begun + seconds:
+            done += verify_password(PASSWORD, hashed)
+        return done
+
+    with ThreadPoolExecutor(threads) as pool:
+        done = sum(one.result() for one in [pool.submit(verify) for _ in range(threads)])
+    return done / (time.perf_counter() - begun)
 
 
 async def measure(port: int, watched: Watched, work: Work, *, clients: int, seconds: float) -> Measured:
