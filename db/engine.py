@@ -139,13 +139,13 @@ class Database:
             self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / PORTIONS))
             self.reader = SQLiteReader(path, lambda connection: _prepare_sqlite(connection, timeout))
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """SQLite: one transaction, done by one function in the writer's thread."""
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, portions: int = PORTIONS) -> T:
+        """SQLite: one transaction, done by one function in the writer's thread. `portions`: of all of its patience."""
         if self.writer is None:
             raise TypeError("there is a writer on SQLite alone")
         try:
             async with self._turn:
-                return await self.writer.transaction(work)
+                return await self.writer.transaction(work, portions=portions)
         except Exception as error:
             raise_meaning(error, commit_under_way=False)
 

@@ -10,9 +10,8 @@ from typing import NoReturn
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-# Serialization failure and deadlock: the database chose this transaction to give way. 23503: what a new row refers to
-# was there when the statement began, and somebody has deleted it since.
-_COLLISION = {"40001", "40P01", "23503"}
+# Serialization failure and deadlock: the database chose this transaction to give way.
+_COLLISION = {"40001", "40P01"}
 # Classes 08 connection exception, 57 operator intervention (shutdown, crash, statement timeout), 58 system error;
 # 28 access refused, 3D no such database, 53 out of resources; 25006 a standby, 25P03 a transaction that was idle for
 # too long, 55P03 no lock in time.

@@ -159,7 +159,6 @@ _failures = union_all(
     select(*_at_once.c, true().label("is_counted")),
     select(*(_before.c[name] for name in _COLUMNS), false()).where(~exists(select(_one).select_from(_at_once))),
 ).subquery()
-# Nobody is told that a guess was counted. What follows from the guess waits for the disk.
 _COUNT_AT_ONCE = Compiled(
     select(*_failures.c, *_owner.c, WITHOUT_WAITING.label("without_waiting")).select_from(
         _failures.outerjoin(_owner, true())

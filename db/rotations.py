@@ -161,4 +161,5 @@ class Rotations:
                         _UPSERT_ON_SQLITE.one_or_none(connection, row)
             return rotated
 
-        return await self._db.write(work)
+        # Whoever is in it goes on by themselves where the file is busy, and is patient there.
+        return await self._db.write(work, portions=1)

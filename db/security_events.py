@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
@@ -20,6 +21,7 @@ from sqlmodel import Field, SQLModel
 from db.base import CLUSTERED, IP_LENGTH, USER_AGENT_LENGTH, WITHOUT_WAITING, SecurityEventKind, one_of, table_of
 from db.compiled import Compiled
 from db.engine import Connection
+from db.faults import Collision
 from db.usernames import usernames
 
 DETAIL_LENGTH = 200
@@ -81,7 +83,10 @@ async def add_for_name(conn: Connection, username_key: str, event: dict[str, Any
     One statement that does not say which of the two it did, and on PostgreSQL does not wait for the disk in either
     case. An event that is there already, after an attempt of unknown outcome, is not appended again.
     """
-    await _ADD_FOR_NAME[conn.dialect.name].all(conn, event | {"of_name": username_key})
+    try:
+        await _ADD_FOR_NAME[conn.dialect.name].all(conn, event | {"of_name": username_key})
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Collision from error  # there was one when the statement began, who has been deleted since
 
 
 async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:

@@ -32,9 +32,9 @@ class SQLiteWriter:
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
 
-    async def transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def transaction(self, work: Callable[[sqlite3.Connection], T], *, portions: int = PORTIONS) -> T:
         """Do the work in a transaction, committed when it returns, and rolled back when it raises or nobody waits."""
-        for _ in range(PORTIONS - 1):
+        for _ in range(portions - 1):
             try:
                 return await self._transaction(work)
             except sqlite3.OperationalError as error:
