@@ -59,8 +59,8 @@ class SignIn:
     """What is to be written: rows, and what they depend on.
 
     `counted` is None where nothing is counted. `event` tells of the family, with the same origin and instant, and gets
-    its detail where the network is new to the user. `slots` is
-    how many lineage rows a family keeps (0: none), `keep` how many live families the user may have besides this one.
+    its detail where the network is new to the user. `slots` is how many lineage rows a family keeps (0: none),
+    `keep` how many live families the user may have besides this one.
     """
 
     family: dict[str, Any]

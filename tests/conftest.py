@@ -23,6 +23,7 @@ from tests.checklist import IDS, argued, tested
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, PASSWORD, Api, Door
+from tests.support.proxy import Proxy, proxied
 from tests.support.servers import SECRET
 
 _SERVER = "KINDRED_TEST_POSTGRES_URL_OF_THIS_RUN"
@@ -184,3 +185,16 @@ async def bob(add_user: Callable[[str], Any]) -> User:
     """Another user."""
     user: User = await add_user("bob")
     return user
+
+
+@pytest.fixture
+async def proxy(postgresql_url: str) -> AsyncIterator[Proxy]:
+    """What stands between the service and PostgreSQL."""
+    async with proxied(postgresql_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied_url(proxy: Proxy) -> str:
+    """PostgreSQL, through the proxy."""
+    return proxy.url

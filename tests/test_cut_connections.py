@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,19 +17,12 @@ from db import families
 from db.families import TokenFamily
 from db.users import User
 from tests.support.doors import DOORS, REPLAYED, REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, Door
-from tests.support.proxy import Proxy, proxied, proxy_to
+from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import backstage, serving
 
 KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-phone"
 COMMIT = b"COMMIT;"  # as the driver puts it
 CUTS = 50
-
-
-@pytest.fixture
-async def proxy(postgresql_url: str) -> AsyncIterator[Proxy]:
-    """What stands between the service and PostgreSQL."""
-    async with proxied(postgresql_url) as proxy:
-        yield proxy
 
 
 @pytest.fixture

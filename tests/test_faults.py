@@ -24,7 +24,7 @@ from db.users import User
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
-from tests.support.proxy import Proxy, proxied
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -265,19 +265,6 @@ async def waiting_for_a_lock(connection: asyncpg.Connection) -> int:
 async def terminate(connection: asyncpg.Connection, pid: int) -> None:
     """End a backend, and wait until it is gone."""
     await connection.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
-
-
-@pytest.fixture
-async def proxy(postgresql_url: str) -> AsyncIterator[Proxy]:
-    """What stands between the service and PostgreSQL."""
-    async with proxied(postgresql_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxied_url(proxy: Proxy) -> str:
-    """PostgreSQL, through the proxy."""
-    return proxy.url
 
 
 @impatient

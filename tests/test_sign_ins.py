@@ -1,7 +1,7 @@
 """What a sign-in writes: at once where all is as usual, in a transaction where it is not, and once whatever breaks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from db.usernames import usernames
 from db.users import User
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD
-from tests.support.proxy import Proxy, proxied
+from tests.support.proxy import Proxy
 
 ADDRESS = "198.51.100.7"
 ORIGIN = Origin(ADDRESS, "a browser")
@@ -33,19 +33,6 @@ DEVICE = "cut the connection here"
 at_most_three = pytest.mark.parametrize("more_settings", [{"sessions_per_user": 3}], ids=["3"])
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-
-@pytest.fixture
-async def proxy(postgresql_url: str) -> AsyncIterator[Proxy]:
-    """What stands between the service and PostgreSQL."""
-    async with proxied(postgresql_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxied_url(proxy: Proxy) -> str:
-    """PostgreSQL, through the proxy."""
-    return proxy.url
 
 
 async def rows(kindred: Kindred, table: Any) -> list[Any]:

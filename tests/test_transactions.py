@@ -1,7 +1,6 @@
 """Transactions on PostgreSQL, which the service begins and ends itself: none is left open, and none is half done."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import asyncpg
@@ -15,7 +14,7 @@ from db.engine import after_commit
 from db.faults import DatabaseUnavailable, OutcomeUnknown, RolledBack
 from db.users import User
 from tests.support import databases
-from tests.support.proxy import Proxy, proxied
+from tests.support.proxy import Proxy
 
 OPEN = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kindred' "
@@ -27,19 +26,6 @@ SLOW = text("SELECT pg_sleep(1)")
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
-
-
-@pytest.fixture
-async def proxy(postgresql_url: str) -> AsyncIterator[Proxy]:
-    """What stands between the service and PostgreSQL."""
-    async with proxied(postgresql_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxied_url(proxy: Proxy) -> str:
-    """PostgreSQL, through the proxy."""
-    return proxy.url
 
 
 async def assert_nothing_is_left(kindred: Kindred, url: str, user: User) -> None:
