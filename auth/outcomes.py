@@ -95,6 +95,18 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreBehind:
+    """The store knows less than the signed token proves: rotations, or the sign-in, are missing from it.
+
+    A failover, a restored backup or a commit that is not yet visible does that; no thief can. Nothing was changed, so
+    the answer is 503: once the store has caught up, the same token works.
+    """
+
+    user_id: UUID
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A session is at its end, now or since before."""
 
@@ -117,6 +129,6 @@ class WeakPassword:
 
 
 LoginOutcome = SignedIn | WrongCredentials | TooManyAttempts
-RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed | TooManyAttempts
+RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed | StoreBehind | TooManyAttempts
 RevokeOutcome = Ended | NotFound | Invalid
 ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword | TooManyAttempts

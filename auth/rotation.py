@@ -20,9 +20,19 @@ from datetime import datetime, timedelta
 from auth.entropy import Entropy
 from auth.events import Recorder, event
 from auth.minting import Minting
-from auth.outcomes import Expired, Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, TooManyAttempts
+from auth.outcomes import (
+    Expired,
+    Invalid,
+    Origin,
+    RefreshOutcome,
+    Replayed,
+    Revoked,
+    Rotated,
+    StoreBehind,
+    TooManyAttempts,
+)
 from auth.tokens import Claims, InvalidToken, TokenKind, decode_token, derive_successor, digest
-from db import families
+from db import families, users
 from db.base import RevocationReason, SecurityEventKind
 from db.claims import Claim
 from db.engine import Connection, Database
@@ -30,6 +40,10 @@ from db.families import TokenFamily
 from db.pace import Pace
 from db.retries import retried
 from db.rotations import Rotations
+
+# A family whose token was issued less than this ago cannot have been pruned. If it is missing, the store lost it, or
+# does not show it yet.
+JUST_ISSUED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +96,13 @@ class Rotation:
         async with self.db.transaction() as conn:  # judge after
             family = await families.get(conn, user_id, family_id)
             if family is None:
-                return Invalid()
+                is_lost = abs(now - presented.issued_at) < JUST_ISSUED and await users.get(conn, user_id) is not None
+                return StoreBehind(user_id, family_id) if is_lost else Invalid()
             if family.revoked_at is not None:
                 return Revoked(user_id, family_id)
+            if presented.generation > family.generation:  # signed, so it is the store that forgot: no thief's doing
+                is_over = presented.expires_at <= now
+                return Expired(user_id, family_id) if is_over else StoreBehind(user_id, family_id)
             if family.expires_at <= now:
                 return Expired(user_id, family_id)
             if family.token_digest == digest(successor) and not self._too_late(keyless, family, now):

@@ -17,6 +17,7 @@ from auth.outcomes import (
     Revoked,
     Rotated,
     SignedIn,
+    StoreBehind,
     TooManyAttempts,
     WeakPassword,
     WrongCredentials,
@@ -41,6 +42,8 @@ _PLAIN: dict[type, tuple[str, Events]] = {
     Expired: ("expired", ("session_expired",)),
     Revoked: ("revoked", ("session_use_after_expire",)),
     Replayed: ("replayed", ("authn_token_reuse",)),
+    # The vocabulary has no word for it.
+    StoreBehind: ("store_behind", ("store_behind",)),
     TooManyAttempts: ("throttled", ("excess_rate_limit_exceeded",)),
     NotFound: ("not_found", ("authz_fail",)),
     PasswordSet: ("password_set", ("authn_password_change",)),
@@ -64,7 +67,12 @@ def meaning(outcome: Any, operation: tuple[str, ...], now: datetime) -> Meaning:
         case Ended(family):
             events = ("authn_token_revoked",) if family.revoked_at == now else ()
             return "revoked", events, (family.user_id, family.id)
-        case Expired(user_id, session_id) | Revoked(user_id, session_id) | Replayed(user_id, session_id):
+        case (
+            Expired(user_id, session_id)
+            | Revoked(user_id, session_id)
+            | Replayed(user_id, session_id)
+            | StoreBehind(user_id, session_id)
+        ):
             return *_PLAIN[type(outcome)], (user_id, session_id)
         case _:
             return *_PLAIN[type(outcome)], None

@@ -15,9 +15,11 @@ from auth.outcomes import (
     Revoked,
     Rotated,
     SignedIn,
+    StoreBehind,
     TooManyAttempts,
     WrongCredentials,
 )
+from db.faults import DatabaseUnavailable
 from graph.context import Info
 from graph.errors import (
     InvalidCredentialsError,
@@ -114,6 +116,8 @@ class Mutation:
                 return SessionRevokedError()
             case Replayed():
                 return RefreshTokenReplayedError()
+            case StoreBehind():
+                raise DatabaseUnavailable
             case TooManyAttempts(retry_after):
                 return TooManyAttemptsError.after(retry_after)
             case _:

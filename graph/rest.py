@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from auth.clock import Clock
-from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, Rotated, TooManyAttempts
+from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, Rotated, StoreBehind, TooManyAttempts
 from auth.service import Kindred
 from graph.context import origin_of
 from graph.cookie import RefreshCookie
@@ -105,6 +105,8 @@ def _answer(outcome: RefreshOutcome, *, in_cookie: bool) -> JSONResponse:
             return _refused("Token revoked")
         case Replayed():
             return _refused("Token reused")
+        case StoreBehind():
+            return _unavailable()
         case TooManyAttempts(retry_after):
             # RFC 6585 section 4.
             return JSONResponse({"detail": "Too many attempts"}, 429, NO_STORE | {"retry-after": str(retry_after)})
@@ -114,6 +116,10 @@ def _answer(outcome: RefreshOutcome, *, in_cookie: bool) -> JSONResponse:
 
 def _refused(detail: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, 401, NO_STORE | {"www-authenticate": challenge(anonymous=False)})
+
+
+def _unavailable() -> JSONResponse:
+    return JSONResponse({"detail": UNAVAILABLE}, 503, NO_STORE | {"retry-after": str(RETRY_AFTER)})
 
 
 async def forbidden(_request: Request, error: Exception) -> JSONResponse:
@@ -130,7 +136,7 @@ async def refused(_request: Request, error: Any) -> JSONResponse:
 
 async def unavailable(_request: Request, _error: Exception) -> JSONResponse:
     """503: nothing is known to have been spent, and the same request may be sent again."""
-    return JSONResponse({"detail": UNAVAILABLE}, 503, NO_STORE | {"retry-after": str(RETRY_AFTER)})
+    return _unavailable()
 
 
 async def unprocessable(_request: Request, error: Exception) -> JSONResponse:

@@ -38,6 +38,10 @@ _GRAVE = {
 }
 
 
+# Outcomes that an operator has to look into: a bug, and a store that lost what it had acknowledged.
+_BROKEN = {"failed", "store_behind"}
+
+
 class Observer(Protocol):
     """Counts what was answered."""
 
@@ -124,7 +128,7 @@ class Watch:
             one = watched.operation[0] if len(watched.operation) == 1 else "several" if watched.operation else path
             self._observer.saw(one, outcome, status, seconds)
         grave = outcome == "unavailable" or any(name in _GRAVE for name in watched.security)
-        level = logging.ERROR if outcome == "failed" else logging.WARNING if grave else logging.INFO
+        level = logging.ERROR if outcome in _BROKEN else logging.WARNING if grave else logging.INFO
         if not requests.isEnabledFor(level):
             return
         client = scope.get("client")

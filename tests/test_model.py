@@ -1,17 +1,21 @@
 """The rule against a model of it: whatever happens in whatever order, every answer is the one the model gives.
 
 The model holds, for each sign-in, the list of its tokens and what each was exchanged with. It has no digests, no
-statements and no transactions; the service has no list of tokens. Hypothesis finds the order of events in which they
-differ, and shortens it. `HYPOTHESIS_PROFILE=long` looks for it much longer.
+statements and no transactions; the service has no list of tokens. The store may forget: a row is put back to what it
+was, by one generation or many, a revocation is undone with it, a row is gone, and all of it may return. Hypothesis
+finds the order of events in which they differ, and shortens it. `HYPOTHESIS_PROFILE=long` looks for it much longer.
 """
 
 import asyncio
+import json
 import os
 import shutil
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +34,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, insert, select, update
 
 from auth.outcomes import (
     Ended,
@@ -42,8 +46,10 @@ from auth.outcomes import (
     Revoked,
     Rotated,
     SignedIn,
+    StoreBehind,
     TooManyAttempts,
 )
+from auth.rotation import JUST_ISSUED
 from auth.service import Kindred
 from auth.sessions import Unauthenticated
 from auth.settings import Settings
@@ -54,7 +60,17 @@ from db.users import User
 from graph.app import create_app
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKED, ROTATED, THROTTLED, UNCOUNTED
+from tests.support.doors import (
+    DOORS,
+    EXPIRED,
+    INVALID,
+    REPLAYED,
+    REVOKED,
+    ROTATED,
+    THROTTLED,
+    UNAVAILABLE,
+    UNCOUNTED,
+)
 from tests.support.servers import SECRET
 
 T = TypeVar("T")
@@ -76,13 +92,14 @@ MOST_FAMILIES = 5
 # As stored; nothing is verified against them here, for hashing is no part of the rule.
 HASHES = ("the hash of one password", "the hash of another")
 # The order in which the answers of a race make sense.
-IN_A_RACE = (ROTATED, REPLAYED, REVOKED, EXPIRED, INVALID, THROTTLED)
+IN_A_RACE = (ROTATED, REPLAYED, REVOKED, EXPIRED, INVALID, THROTTLED, UNAVAILABLE)
 OUTCOMES = {
     Rotated: ROTATED,
     Invalid: INVALID,
     Expired: EXPIRED,
     Revoked: REVOKED,
     Replayed: REPLAYED,
+    StoreBehind: UNAVAILABLE,
     TooManyAttempts: THROTTLED,
 }
 
@@ -95,6 +112,35 @@ spans = st.one_of(
 doors = st.sampled_from(["the rule", "the rule", *DOORS])
 
 
+@dataclass(frozen=True)
+class Token:
+    """A refresh token, and the attempt that it answered: the secret it was exchanged for, and the key."""
+
+    text: str
+    generation: int
+    issued: datetime
+    parent: str = ""
+    key: str | None = None
+
+    @cached_property
+    def secret(self) -> str:
+        """What tells it from others. Issued again, after the store forgot it, the token says another time."""
+        claims = self.text.split(".")[1]
+        return str(json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["jti"])
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the store says of a session: which token is current, by its place, and since when."""
+
+    current: int
+    moved: datetime
+    busy_until: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    ended: datetime | None = None
+    # The row is not there: it was pruned, or lost.
+    gone: bool = False
+
+
 @dataclass
 class Session:
     """What the model knows of a sign-in."""
@@ -102,37 +148,53 @@ class Session:
     owner: str
     id: UUID
     born: datetime
-    moved: datetime
-    tokens: list[str]
+    store: Stored
+    tokens: list[Token]
     access: list[tuple[str, datetime]] = field(default_factory=list)
-    # By a token's place in `tokens`: the key it was exchanged with, None for none.
-    exchanged_with: dict[int, str | None] = field(default_factory=dict)
-    busy_until: datetime = datetime(2000, 1, 1, tzinfo=UTC)
-    ended: datetime | None = None
-    forgotten: bool = False
+    # The rows that a backup or a standby may still have, with what they say.
+    copies: list[tuple[Any, Stored]] = field(default_factory=list)
+    was_put_back: bool = False
 
     @property
     def limit(self) -> datetime:
-        return min(self.moved + IDLE, self.born + ABSOLUTE)
+        return self.limit_from(self.store.moved)
+
+    def limit_from(self, moved: datetime) -> datetime:
+        return min(moved + IDLE, self.born + ABSOLUTE)
+
+    @property
+    def current(self) -> Token:
+        return self.tokens[self.store.current]
 
     def is_live(self, now: datetime) -> bool:
-        return not self.forgotten and self.ended is None and now < self.limit
+        return not self.store.gone and self.store.ended is None and now < self.limit
 
     def is_busy(self, now: datetime) -> bool:
-        return self.busy_until > now + (REFRESHES.burst - 1) * timedelta(seconds=REFRESHES.interval)
+        return self.store.busy_until > now + (REFRESHES.burst - 1) * timedelta(seconds=REFRESHES.interval)
+
+    def was_exchanged(self, place: int) -> bool:
+        """Whether a second party is proved: the token was exchanged, or another one is of the same generation."""
+        presented = self.tokens[place]
+        return any(
+            token.parent == presented.secret
+            or (token.secret != presented.secret and token.generation == presented.generation)
+            for token in self.tokens
+        )
 
     def expected(self, place: int, key: str | None, now: datetime) -> str:
         """What a refresh with that token must come to."""
-        if self.forgotten:
-            return INVALID
-        if self.ended is not None:
+        presented, current = self.tokens[place], self.current
+        if self.store.gone:
+            return UNAVAILABLE if now - presented.issued < JUST_ISSUED else INVALID
+        if self.store.ended is not None:
             return REVOKED
+        if presented.generation > current.generation:
+            return UNAVAILABLE if now < self.limit_from(presented.issued) else EXPIRED
         if now >= self.limit:
             return EXPIRED
-        newest = len(self.tokens) - 1
-        if place == newest:
+        if presented.secret == current.secret:
             return THROTTLED if self.is_busy(now) else ROTATED
-        repeats = place == newest - 1 and key is not None and self.exchanged_with[place] == key
+        repeats = presented.secret == current.parent and key is not None and key == current.key
         return ROTATED if repeats else REPLAYED
 
 
@@ -202,7 +264,7 @@ class Machine(RuleBasedStateMachine):
 
     # What happens
 
-    @precondition(lambda self: sum(not session.forgotten for session in self.sessions) < MOST_FAMILIES)
+    @precondition(lambda self: sum(not session.store.gone for session in self.sessions) < MOST_FAMILIES)
     @rule(name=st.sampled_from(NAMES))
     def login(self, name: str) -> None:
         user = self.run(self.kindred.accounts.get(self.users[name].id))
@@ -211,9 +273,11 @@ class Machine(RuleBasedStateMachine):
         signed_in = self.run(self.kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), self.now))
         assert isinstance(signed_in, SignedIn) == self.active[name]
         if signed_in is not None:
-            session = Session(name, signed_in.family.id, self.now, self.now, [signed_in.tokens.refresh_token])
+            first = Token(signed_in.tokens.refresh_token, 1, self.now)
+            session = Session(name, signed_in.family.id, self.now, Stored(0, self.now), [first])
             session.access.append((signed_in.tokens.access_token, min(self.now + ACCESS, self.now + ABSOLUTE)))
             self.sessions.append(session)
+            self.copy(session)
 
     @precondition(lambda self: self.sessions)
     @rule(which=number, place=number, key=st.one_of(st.none(), number), fresh=st.booleans(), through=doors)
@@ -231,22 +295,23 @@ class Machine(RuleBasedStateMachine):
     @rule(which=number, again=st.integers(0, 3), through=doors)
     def ask_again_with_the_same_key(self, which: int, again: int, through: str) -> None:
         session = self.sessions[which % len(self.sessions)]
-        place = max(len(session.tokens) - 1 - again, 0)
-        self.refresh(session, place, session.exchanged_with.get(place), through)
+        attempt = session.tokens[max(len(session.tokens) - 1 - again, 0)]
+        secrets = [token.secret for token in session.tokens]
+        self.refresh(session, secrets.index(attempt.parent or attempt.secret), attempt.key, through)
 
     @precondition(lambda self: self.sessions)
     @rule(which=number, times=st.integers(2, 20))
     def use_a_session_for_long(self, which: int, times: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         for _ in range(times):
-            self.refresh(session, len(session.tokens) - 1, self.key(None, True), "the rule")
+            self.refresh(session, session.store.current, self.key(None, True), "the rule")
 
     @precondition(lambda self: self.sessions)
     @rule(which=number, back=st.integers(1, 2), at_once=st.integers(2, 3))
     def race_for_a_token(self, which: int, back: int, at_once: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         place = max(len(session.tokens) - back, 0)
-        token = session.tokens[place]
+        token = session.tokens[place].text
 
         async def race() -> list[tuple[str, str, str]]:
             return list(await asyncio.gather(*(self.answer(token, None, "the rule") for _ in range(at_once))))
@@ -264,7 +329,7 @@ class Machine(RuleBasedStateMachine):
     def revoke_by_id(self, which: int, asking: str) -> None:
         session = self.sessions[which % len(self.sessions)]
         outcome = self.run(self.kindred.sessions.revoke(self.users[asking].id, session.id, Origin(), self.now))
-        if session.forgotten or asking != session.owner:
+        if session.store.gone or asking != session.owner:
             assert isinstance(outcome, NotFound)
         else:
             assert isinstance(outcome, Ended)
@@ -274,9 +339,9 @@ class Machine(RuleBasedStateMachine):
     @rule(which=number, place=number)
     def revoke_by_any_token(self, which: int, place: int) -> None:
         session = self.sessions[which % len(self.sessions)]
-        token = session.tokens[place % len(session.tokens)]
+        token = session.tokens[place % len(session.tokens)].text
         outcome = self.run(self.kindred.sessions.revoke_by_token(token, Origin(), self.now))
-        assert isinstance(outcome, Invalid if session.forgotten else Ended)
+        assert isinstance(outcome, Invalid if session.store.gone else Ended)
         self.end(session)
 
     @rule(name=st.sampled_from(NAMES))
@@ -334,12 +399,30 @@ class Machine(RuleBasedStateMachine):
         gone = [
             session
             for session in self.sessions
-            if not session.forgotten
-            and (session.born + ABSOLUTE < before or (session.ended is not None and session.ended < before))
+            if not session.store.gone
+            and (session.born + ABSOLUTE < before or (session.store.ended is not None and session.store.ended < before))
         ]
         assert self.run(self.kindred.pruning.prune(self.now)).sessions == len(gone)
         for session in gone:
-            session.forgotten = True
+            session.store = replace(session.store, gone=True)
+
+    # What a store does that forgets
+
+    @precondition(lambda self: self.sessions)
+    @rule(which=number, back=st.one_of(st.integers(0, 2), st.integers(0, 40)))
+    def put_a_row_back(self, which: int, back: int) -> None:
+        """By some generations, and any end of the session with them; with `back` 0 the store catches up."""
+        session = self.sessions[which % len(self.sessions)]
+        row, stored = session.copies[max(len(session.copies) - 1 - back, 0)]
+        self.run(self.put_back(row))
+        session.store, session.was_put_back = stored, True
+
+    @precondition(lambda self: self.sessions)
+    @rule(which=number)
+    def lose_a_row(self, which: int) -> None:
+        session = self.sessions[which % len(self.sessions)]
+        self.run(self.lose(session))
+        session.store, session.was_put_back = replace(session.store, gone=True), True
 
     @rule()
     def restart(self) -> None:
@@ -353,15 +436,16 @@ class Machine(RuleBasedStateMachine):
         if not self.users:
             return
         rows, lineages = self.run(self.stored())
-        kept = {session.id: session for session in self.sessions if not session.forgotten}
+        kept = {session.id: session for session in self.sessions if not session.store.gone}
         assert set(rows) == set(kept)
         for family_id, session in kept.items():
             row = rows[family_id]
-            assert (row.revoked_at is None) == (session.ended is None)
-            assert row.generation == len(session.tokens)
+            assert (row.revoked_at is None) == (session.store.ended is None)
+            assert row.generation == session.current.generation
             assert row.expires_at == session.limit
             assert row.expires_at <= row.absolute_expires_at == session.born + ABSOLUTE
-            assert lineages[family_id] == min(len(session.tokens), SLOTS)
+            if not session.was_put_back:
+                assert lineages[family_id] == min(len(session.tokens), SLOTS)
 
     @precondition(lambda self: self.sessions)
     @invariant()
@@ -371,20 +455,23 @@ class Machine(RuleBasedStateMachine):
             assert self.run(self.accepts(access)) == (session.is_live(self.now) and self.now < until)
 
     def try_every_token(self) -> None:
-        """At the end: of all tokens that a session ever had, at most its newest works, and that only while it lives."""
+        """At the end: of all tokens that a session ever had, at most the current one works, and that while it lives."""
         for session in self.sessions:
-            live, every = session.is_live(self.now), list(session.tokens)
+            live, current = session.is_live(self.now), session.current
             busy = live and session.is_busy(self.now)
-            answers = [self.run(self.answer(token, None, "the rule")) for token in reversed(every)]
-            assert [outcome for outcome, _, _ in answers].count(ROTATED) == (live and not busy)
-            assert (answers[0][0] == ROTATED) == (live and not busy)
-            assert (answers[0][0] == THROTTLED) == busy
-            ended = not live or len(every) > 1
-            assert not ended or not any(self.run(self.accepts(access)) for access, _ in session.access)
-            if live and len(every) > 1:
-                assert answers[1][0] == REPLAYED
-                newest = every[-1] if busy else answers[0][1]
-                assert self.run(self.answer(newest, None, "the rule"))[0] == REVOKED
+            others = [token for token in reversed(session.tokens) if token.secret != current.secret]
+            first = self.run(self.answer(current.text, None, "the rule"))
+            assert (first[0] == ROTATED) == (live and not busy)
+            assert (first[0] == THROTTLED) == busy
+            outcomes = [self.run(self.answer(token.text, None, "the rule"))[0] for token in others]
+            assert ROTATED not in outcomes
+            # A token that is newer than the store proves no second party; any other one does.
+            newest = current.generation + (live and not busy)
+            replayed = live and any(token.generation <= newest for token in others)
+            assert (REPLAYED in outcomes) == replayed
+            if replayed:
+                assert self.run(self.answer(current.text if busy else first[1], None, "the rule"))[0] == REVOKED
+            assert (live and not replayed) or not any(self.run(self.accepts(access)) for access, _ in session.access)
 
     # How it is done
 
@@ -396,7 +483,9 @@ class Machine(RuleBasedStateMachine):
         return None if which is None else self.keys[which % len(self.keys)]
 
     def refresh(self, session: Session, place: int, key: str | None, through: str) -> None:
-        self.judge(session, place, key, self.run(self.answer(session.tokens[place], key, through)))
+        self.judge(session, place, key, self.run(self.answer(session.tokens[place].text, key, through)))
+        if session.is_live(self.now):
+            self.copy(session)
 
     async def answer(self, token: str, key: str | None, through: str) -> tuple[str, str, str]:
         """The outcome's name, and the tokens where there are any."""
@@ -406,7 +495,7 @@ class Machine(RuleBasedStateMachine):
                 return ROTATED, outcome.tokens.refresh_token, outcome.tokens.access_token
             return OUTCOMES[type(outcome)], "", ""
         refreshed = await self.doors[through].refresh(token, key)
-        assert refreshed.status in (200, 401, 429)
+        assert refreshed.status in (200, 401, 429, 503)
         pair = refreshed.pair
         return (refreshed.outcome, pair.refresh, pair.access) if pair else (refreshed.outcome, "", "")
 
@@ -415,22 +504,41 @@ class Machine(RuleBasedStateMachine):
         outcome, refresh, access = answer
         assert outcome == session.expected(place, key, self.now)
         if outcome == REPLAYED:
+            # Whatever the store forgot, no client is taken for a thief whose token was never used by anybody else.
+            assert session.was_exchanged(place)
             self.end(session)
         if outcome != ROTATED:
             return
-        if place == len(session.tokens) - 1:
-            assert refresh not in session.tokens
-            session.exchanged_with[place] = key
-            session.tokens.append(refresh)
-            session.moved = self.now
-            session.busy_until = max(session.busy_until, self.now) + timedelta(seconds=REFRESHES.interval)
+        presented = session.tokens[place]
+        if presented.secret == session.current.secret:
+            token = Token(refresh, session.current.generation + 1, self.now, presented.secret, key)
+            same = [known for known in session.tokens if known.secret == token.secret]
+            assert all((known.parent, known.key) == (presented.secret, key) and key for known in same)
+            session.tokens.append(token)
+            busy_until = max(session.store.busy_until, self.now) + timedelta(seconds=REFRESHES.interval)
+            session.store = Stored(len(session.tokens) - 1, self.now, busy_until)
         else:
-            assert refresh == session.tokens[-1]
+            assert refresh == session.current.text
         session.access.append((access, min(self.now + ACCESS, session.born + ABSOLUTE)))
 
     def end(self, session: Session) -> None:
         if session.is_live(self.now):
-            session.ended = self.now
+            session.store = replace(session.store, ended=self.now)
+
+    def copy(self, session: Session) -> None:
+        """Keep a copy of the session's row, as a backup or a standby does."""
+        session.copies.append((self.run(self.stored())[0][session.id], session.store))
+
+    async def put_back(self, row: Any) -> None:
+        values = dict(row._mapping)
+        async with self.kindred.db.transaction() as conn:
+            found = await conn.execute(update(families).where(families.c.id == row.id).values(values))
+            if not found.rowcount:
+                await conn.execute(insert(families), values)
+
+    async def lose(self, session: Session) -> None:
+        async with self.kindred.db.transaction() as conn:
+            await conn.execute(delete(families).where(families.c.id == session.id))
 
     async def stored(self) -> tuple[dict[UUID, Any], dict[UUID, int]]:
         of_family = refresh_tokens.c.family_id
