@@ -94,7 +94,8 @@ class Rotation:
             return Rotated(self.minting.pair(family, successor, now), family)
 
         async with self.db.transaction() as conn:  # judge after
-            family = await families.get(conn, user_id, family_id)
+            # Locked, so that no answer tells of a rotation that synchronous standbys do not have.
+            family = await families.lock(conn, user_id, family_id)
             if family is None:
                 is_lost = abs(now - presented.issued_at) < JUST_ISSUED and await users.get(conn, user_id) is not None
                 return StoreBehind(user_id, family_id) if is_lost else Invalid()

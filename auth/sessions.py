@@ -98,7 +98,9 @@ class Sessions:
         """End one of a user's sessions. One that is ended already stays as it is."""
         async with self.db.transaction() as conn:
             await end(conn, self.entropy, user_id, origin, now, reason, only=family_id)
-            family = await families.get(conn, user_id, family_id)
+            # Locked, so that an end which an earlier attempt wrote is not acknowledged before synchronous standbys
+            # have it.
+            family = await families.lock(conn, user_id, family_id)
         return NotFound() if family is None else Ended(family)
 
     async def revoke_by_token(self, refresh_token: str, origin: Origin, now: datetime) -> RevokeOutcome:

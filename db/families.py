@@ -82,6 +82,8 @@ _IS_IT = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindp
 INSERT = Compiled(insert(families).returning(*families.c))
 UNTOUCHED = {"revoked_at": None, "revocation_reason": None, "busy_until": 0}
 _BY_ID = Compiled(select(families).where(_IS_IT))
+# NO KEY UPDATE, as a rotation takes. SQLite's write transactions exclude each other anyway.
+_LOCKED = Compiled(select(families).where(_IS_IT).with_for_update(key_share=True))
 
 
 def in_state(state: SessionState, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
@@ -110,6 +112,16 @@ async def insert_family(conn: Connection, family: dict[str, Any]) -> TokenFamily
 async def get(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily | None:
     """The family, by its primary key; None if the user has none with this id."""
     row = await _BY_ID.one_or_none(conn, {"of_user": user_id, "of_family": family_id})
+    return cast(TokenFamily | None, row)
+
+
+async def lock(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily | None:
+    """Return the family, locked against other writers until the transaction ends; None if the user has none.
+
+    On PostgreSQL the commit of a lock waits for synchronous standbys, as the commit of a write does. What is answered
+    after it, a failover cannot lose, even where another transaction wrote it and was not acknowledged.
+    """
+    row = await _LOCKED.one_or_none(conn, {"of_user": user_id, "of_family": family_id})
     return cast(TokenFamily | None, row)
 
 
