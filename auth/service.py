@@ -52,7 +52,7 @@ class Kindred:
             timeout=settings.database_timeout,
             pool_size=settings.database_pool_size,
         )
-        db = Database(engine, timeout=settings.database_timeout)
+        db = Database(engine, timeout=settings.database_timeout, fraction=entropy.fraction)
         keys = Keys(db, SecretKeys.of_each(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
         throttle = Throttle(db, on=settings.throttle, memory=settings.event_retention)

@@ -115,9 +115,11 @@ def _prepare_sqlite(connection: Any, timeout: float) -> None:
 class Database:
     """An engine, and the ways to use it."""
 
-    def __init__(self, engine: AsyncEngine, *, timeout: float) -> None:
+    def __init__(self, engine: AsyncEngine, *, timeout: float, fraction: Callable[[], float]) -> None:
+        """`timeout` in seconds; `fraction` draws a number from 0 up to 1, by which retries are spread over time."""
         self.engine = engine
         self.timeout = timeout
+        self.fraction = fraction
         self.patience = Patience(timeout)
         # SQLite has one writer at a time, and lets those who wait find out by trying again and again, with no order
         # among them. Within this process they queue instead.

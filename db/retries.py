@@ -11,9 +11,11 @@ from db.faults import Collision, DatabaseUnavailable, OutcomeUnknown, RolledBack
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# How often a transaction that collided with another one is tried, and the pauses between attempts in seconds.
+# How often a transaction that collided with another one is tried.
 COLLISIONS = 4
-PAUSES = (0.01, 0.05, 0.2, 0.5)
+# Seconds between attempts: each pause is twice the one before, up to the longest. In an outage every waiting request
+# tries again, and a server that comes back must not meet all of them at once.
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1.0
 
 
 class _HasDatabase(Protocol):
@@ -39,7 +41,7 @@ def retried(
         @wraps(use_case)
         async def attempts(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
             last: DatabaseUnavailable | None = None
-            collisions = 0
+            attempted, collisions = 0, 0
             try:
                 async with self.db.patience():
                     while True:
@@ -54,10 +56,17 @@ def retried(
                             if collisions == COLLISIONS:
                                 raise
                             last = fault
-                        await asyncio.sleep(PAUSES[min(collisions, len(PAUSES) - 1)])
+                        attempted += 1
+                        await asyncio.sleep(_pause(attempted, self.db.fraction()))
             except TimeoutError as timeout:
                 raise DatabaseUnavailable from last or timeout
 
         return attempts
 
     return decorate
+
+
+def _pause(attempted: int, fraction: float) -> float:
+    """Seconds to wait after so many attempts: from half of the longest that this pause may be up to all of it."""
+    longest = min(FIRST_PAUSE * 2.0 ** (attempted - 1), LONGEST_PAUSE)
+    return longest * (1 + fraction) / 2
