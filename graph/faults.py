@@ -51,7 +51,10 @@ class BadUserInput(Exception):
 
 
 class Forbidden(Exception):
-    """A cookie came with a request that no page of ours meant to send. The message is for a developer."""
+    """A cookie came more than once, or with a request that no page of ours meant to send.
+
+    The message is for a developer.
+    """
 
 
 def gravity(code: Code) -> int:

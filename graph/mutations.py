@@ -138,7 +138,7 @@ class Mutation:
         outcome: outcomes.RevokeOutcome
         if input is None:
             outcome = await sessions.revoke_by_token(context.cookie.token(), context.origin, context.now)
-            context.cookie.clear(context.response)
+            context.cookie.clear_if_sent(context.response)
         elif isinstance(input.refresh_token, str):  # an empty one too
             outcome = await sessions.revoke_by_token(input.refresh_token, context.origin, context.now)
         else:

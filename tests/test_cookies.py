@@ -1,12 +1,17 @@
 """The refresh token in a cookie: where it is and is not, and that no other site can make a browser spend it."""
 
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
+import jwt
 import pytest
-from httpx2 import AsyncClient, Response
+from httpx2 import ASGITransport, AsyncClient, Response
 
+from auth.settings import Settings
+from db.users import User
+from graph.app import create_app
 from tests.support.clocks import FakeClock
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, Api
 
@@ -205,3 +210,189 @@ async def test_sess_12_ending_the_current_session_by_its_id_clears_the_cookie_an
         answer = await http.post("/graphql", json={"query": query}, headers=headers)
         assert answer.json()["data"]["revokeSession"]["__typename"] == "RevokeSessionSuccess"
         assert ("set-cookie" in answer.headers) is clears
+
+
+# What an attacker plants comes beside the genuine cookie, as raw bytes: the name with one byte before or after it.
+BYTES = [bytes([number]) for number in range(256)]
+# The bytes that leave the name as it is: white space of RFC 6265, and what ends the cookie before it, or the name.
+SAME_NAME = {"before": b" \t;", "after": b" \t="}
+REFUSED = (403, False, ("FORBIDDEN", "came more than once, so none of them counts."))
+
+
+async def send_raw(
+    http: AsyncClient, door: str, *cookies: bytes, body: dict[str, Any] | None = None, origin: str = OURS
+) -> Response:
+    """A refresh with these `Cookie` headers, to the byte."""
+    path, json = "/auth/token/refresh", body or {}
+    if door == "graphql":
+        path, json = "/graphql", {"query": REFRESH, "variables": {"input": {}}} | json
+    meant = [(b"kindred-delivery", b"cookie"), (b"origin", origin.encode())]
+    return await http.post(path, json=json, headers=[*meant, *((b"cookie", cookie) for cookie in cookies)])
+
+
+def refusal_of(response: Response) -> tuple[int, bool, tuple[str, str]]:
+    """The status, whether a cookie is set, and the code and the middle of the message."""
+    body = response.json()
+    (error,) = body.get("errors") or [{"message": body.get("detail"), "extensions": {"code": "FORBIDDEN"}}]
+    message = str(error["message"]).partition("` ")[2].partition(" Delete")[0]
+    return response.status_code, "set-cookie" in response.headers, (error["extensions"]["code"], message)
+
+
+def session_in(token: str) -> str:
+    return str(jwt.decode(token, options={"verify_signature": False})["sid"])
+
+
+def names_beside(name: bytes) -> Iterator[tuple[bytes, bool]]:
+    """That name with each byte before and after it, and other spellings; and whether it is the same name still."""
+    for byte in BYTES:
+        yield byte + name, byte in SAME_NAME["before"]
+        yield name + byte, byte in SAME_NAME["after"]
+    no_break, em_space = "\u00a0".encode(), "\u2003".encode()
+    for other in (name.lower(), name.upper(), b'"%b"' % name, b"a=" + name, no_break + name, em_space + name):
+        yield other, False
+
+
+@pytest.fixture
+async def bob_s(http: AsyncClient, bob: User) -> bytes:
+    """The refresh token of an attacker's own session."""
+    given = {"username": bob.username, "password": PASSWORD, "delivery": "COOKIE"}
+    answer = await http.post("/graphql", json={"query": LOGIN, "variables": {"input": given}}, headers=MEANT)
+    return cookie_of(answer).value.encode()
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_web_01_a_planted_cookie_beside_the_genuine_one_never_counts(
+    http: AsyncClient, clock: FakeClock, bob_s: bytes, door: str
+) -> None:
+    """The genuine session is refreshed; where the names are the same, nothing happens to either session."""
+    token = cookie_of(await sign_in(http)).value
+    session, wrong = session_in(token), []
+    for planted, is_same in names_beside(NAME.encode()):
+        for is_first in (False, True):
+            clock.advance(timedelta(seconds=10))  # which is how often a session may be refreshed
+            genuine, pair = f"{NAME}={token}".encode(), planted + b"=" + bob_s
+            answer = await send_raw(http, door, b"; ".join((pair, genuine) if is_first else (genuine, pair)))
+            if is_same:
+                if refusal_of(answer) != REFUSED:
+                    wrong.append((planted, answer.text))
+                answer = await send_raw(http, door, genuine)
+            if "set-cookie" in answer.headers and (fresh := cookie_of(answer).value) and session_in(fresh) == session:
+                token = fresh
+            else:
+                wrong.append((planted, answer.text))
+    assert wrong == []
+    # Nor was the attacker's token used: it still rotates.
+    assert outcome(await send_raw(http, door, NAME.encode() + b"=" + bob_s)) in ("RefreshTokenSuccess", "bearer")
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_web_01_a_planted_cookie_alone_is_no_cookie(http: AsyncClient, bob_s: bytes, door: str) -> None:
+    """The answer sets none either: there is nothing to clear, and another tab may just have signed in."""
+    expected = await send_raw(http, door)
+    assert (outcome(expected), "set-cookie" in expected.headers) in (
+        ("InvalidRefreshTokenError", False),
+        ("Invalid token", False),
+    )
+    wrong = []
+    for planted, is_same in names_beside(NAME.encode()):
+        if not is_same:
+            answer = await send_raw(http, door, planted + b"=" + bob_s)
+            if (answer.json(), "set-cookie" in answer.headers) != (expected.json(), False):
+                wrong.append((planted, answer.text))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_web_01_the_value_of_the_cookie_counts_to_the_byte(http: AsyncClient, door: str) -> None:
+    """Only white space and the end of the cookie are no part of it, and no quotes are removed."""
+    token = cookie_of(await sign_in(http)).value.encode()
+    name = NAME.encode() + b"="
+    values = [(byte + token, byte in b" \t") for byte in BYTES] + [(token + byte, byte in b" \t;") for byte in BYTES]
+    values += [(b'"%s"' % token, False), (b'"\\145%s"' % token[1:], False), (b"", False)]
+    right = ("RefreshTokenSuccess", "bearer")
+    for value, is_whole in values:
+        if not is_whole:
+            answer = await send_raw(http, door, name + value)
+            assert outcome(answer) in ("InvalidRefreshTokenError", "Invalid token"), value
+            assert cookie_of(answer).value == ""
+    for value, is_whole in values:
+        if is_whole:
+            answer = await send_raw(http, door, name + value.replace(token, cookie_of(answer).value.encode() or token))
+            assert outcome(answer) in right, value
+
+
+@pytest.mark.parametrize("origin", [OURS, APP])
+async def test_web_01_a_cookie_that_comes_twice_is_refused_and_nothing_is_consumed(
+    http: AsyncClient, api: Api, origin: str
+) -> None:
+    """In whatever order, in one header or two, and whatever the second value is."""
+    signed_in = await sign_in(http, MEANT | {"origin": origin})
+    cookie = cookie_of(signed_in)
+    genuine = f"{cookie.key}={cookie.value}".encode()
+    own = await api.login()
+    for other in (own.refresh.encode(), b"rubbish", b"", cookie.value.encode()):
+        planted = cookie.key.encode() + b"=" + other
+        for cookies in (
+            (genuine + b"; " + planted,),
+            (planted + b";" + genuine,),
+            (genuine, planted),
+            (planted, genuine),
+        ):
+            for door in DOORS:
+                refused = await send_raw(http, door, *cookies, origin=origin)
+                assert refusal_of(refused) == REFUSED
+                assert "Delete the cookies of this site" in refused.text
+                assert cookie.value.rpartition(".")[2] not in refused.text
+            login = {"input": {"username": "alice", "password": PASSWORD, "delivery": "COOKIE"}}
+            for body in ({"query": LOGOUT}, {"query": LOGIN, "variables": login}):
+                assert refusal_of(await send_raw(http, "graphql", *cookies, body=body, origin=origin)) == REFUSED
+    # Who brings the token in the body, or wants it there, is not concerned.
+    both = (genuine, cookie.key.encode() + b"=rubbish")
+    answer = await send_raw(http, "rest", *both, body={"refresh_token": own.refresh}, origin=origin)
+    assert outcome(answer) == "bearer"
+    for door, sent in (("rest", cookie.value), ("graphql", None)):
+        answer = await send_raw(http, door, f"{cookie.key}={sent or cookie_of(answer).value}".encode(), origin=origin)
+        assert outcome(answer) in ("RefreshTokenSuccess", "bearer")
+
+
+async def test_web_01_a_refused_sign_in_opens_no_session_and_counts_no_guess(http: AsyncClient, api: Api) -> None:
+    """Else a person who is refused would end up with many sessions, or be throttled."""
+    for password in [PASSWORD] + ["not the password"] * 9:
+        login = {"input": {"username": "alice", "password": password, "delivery": "COOKIE"}}
+        body = {"query": LOGIN, "variables": login}
+        cookies = f"{NAME}=one; {NAME}=two".encode()
+        assert refusal_of(await send_raw(http, "graphql", cookies, body=body)) == REFUSED
+    access = (await api.login()).access
+    data = await api.data("{ sessions(first: 10) { edges { node { id } } } }", bearer=access)
+    assert len(data["sessions"]["edges"]) == 1
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_cookie_header_may_come_in_parts(http: AsyncClient, door: str) -> None:
+    """RFC 9113 section 8.2.3: HTTP/2 may split it, and a proxy may leave it so."""
+    token = cookie_of(await sign_in(http)).value
+    answer = await send_raw(
+        http, door, b"a=b", f"c=d; {NAME}={token}".encode(), b"e=f", b"\xa0" + NAME.encode() + b"=x"
+    )
+    assert outcome(answer) in ("RefreshTokenSuccess", "bearer")
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_over_plain_http_a_cookie_that_comes_twice_is_refused_too(
+    database_url: str, settings_for: Callable[..., Settings], clock: FakeClock, door: str
+) -> None:
+    """The name has no prefix there, so a sibling domain, or a page under another path, can plant it."""
+    app = create_app(settings_for(database_url), clock=clock)
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http,
+    ):
+        origin = "http://kindred.test"
+        cookie = cookie_of(await sign_in(http, MEANT | {"origin": origin}))
+        http.cookies.clear()
+        assert cookie.key == "kindred-refresh"
+        genuine = f"kindred-refresh={cookie.value}".encode()
+        refused = await send_raw(http, door, genuine + b"; kindred-refresh=planted", origin=origin)
+        assert refusal_of(refused) == REFUSED
+        answer = await send_raw(http, door, genuine + b"; \xa0kindred-refresh=planted", origin=origin)
+        assert outcome(answer) in ("RefreshTokenSuccess", "bearer")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -108,7 +109,8 @@ def _is_short(answered: Answer) -> bool:
 
 def _headers(head: bytes) -> dict[str, str]:
     lines = head.decode("latin-1").split("\r\n")[1:]
-    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    # No other white space: what else there is may be what a test is about.
+    return {name.lower(): value.strip(" \t") for name, _, value in (line.partition(":") for line in lines)}
 
 
 async def _abort(writer: asyncio.StreamWriter) -> None:
@@ -129,11 +131,11 @@ async def _message(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, str],
 
 
 @asynccontextmanager
-async def relaying(port: int) -> AsyncIterator[Relay]:
-    """A relay to the server at that port, until the block ends."""
+async def relaying(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Relay]:
+    """A relay to the server at that port, until the block ends. With `tls` its own clients speak TLS."""
     relay = Relay(port)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
-    relay.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=tls)
+    relay.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield relay
     finally:

@@ -45,10 +45,10 @@ def need_chromium() -> None:
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[Browser]:
-    """A browser, with a profile for each of its contexts."""
+async def started(*options: str) -> AsyncIterator[Browser]:
+    """A browser, with a profile for each of its contexts; `options` are further ones of its command line."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=_OPTIONS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=[*_OPTIONS, *options])
         yield browser
         await browser.close()
 
