@@ -34,6 +34,9 @@ _HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 # Asked for by machines that know the address alone, and they tell nothing.
 _PROBES = frozenset(("/healthz", "/readyz"))
 
+# Headers that say who asks, and for what. A client sends each once. Of two, the service cannot know which one is meant.
+_SINGLE = {name.lower().encode(): name for name in ("Authorization", "Idempotency-Key", "Kindred-Delivery", "Origin")}
+
 
 def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
     """The application behind its edge. From the outside: proxies, headers, hosts, origins, bodies."""
@@ -48,6 +51,7 @@ def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
             allow_credentials=True,
             expose_headers=("Retry-After", "WWW-Authenticate"),
         )
+    app = SingleHeaders(app)
     app = HostCheck(app, settings.allowed_hosts)
     app = AnswerHeaders(app)
     if settings.trusted_proxies:
@@ -99,6 +103,29 @@ class HostCheck:
         if host is None:
             return False
         return not self._hosts or host[1].lower() in self._hosts or scope["path"] in _PROBES
+
+
+class SingleHeaders:
+    """Refuses requests that have a header of `_SINGLE` more than once.
+
+    Starlette reads the first of two and other servers the last, so a proxy in front could check the one and the service
+    believe the other.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            seen = set()
+            for name, _ in scope["headers"]:
+                if name in seen:
+                    message = f"The header `{_SINGLE[name]}` came more than once. Send it once."
+                    return await _refusal(scope, 400, Code.BAD_REQUEST, message)(scope, receive, send)
+                if name in _SINGLE:
+                    seen.add(name)
+        return await self.app(scope, receive, send)
 
 
 class WholeBody:

@@ -207,6 +207,66 @@ async def test_net_05_two_hosts_are_none(http: AsyncClient) -> None:
     assert (await http.get("/healthz", headers=headers)).status_code == 400
 
 
+# Headers that say who asks, and for what: one that counts, and what another party may add to it.
+TWICE: dict[str, tuple[str, list[str]]] = {
+    "Authorization": ("Bearer {access}", ["Bearer rubbish", "Basic eDp5", "", "Bearer {access}"]),
+    "Idempotency-Key": ("0123456789abcdef", ["fedcba9876543210", "", "0123456789abcdef"]),
+    "Kindred-Delivery": ("cookie", ["body", "", "cookie"]),
+    "Origin": ("http://kindred.test", [ORIGIN, "null", "", "http://kindred.test"]),
+}
+
+
+@pytest.mark.parametrize("more_settings", [{"allowed_origins": ORIGIN}])
+@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("name", TWICE)
+@pytest.mark.usefixtures("alice")
+async def test_web_02_a_header_that_says_who_asks_counts_for_nothing_where_it_comes_twice(
+    http: AsyncClient, api: Api, name: str, path: str
+) -> None:
+    pair = await api.login()
+    once, others = TWICE[name]
+    usual = {header: value for header, (value, _) in TWICE.items() if header != name}
+    usual["Cookie"] = f"kindred-refresh={pair.refresh}"
+    body = {"query": REFRESH, "variables": {"input": {}}} if path == "/graphql" else {}
+    for other in others:
+        for values in ((once, other), (other, once)):
+            headers = [*usual.items(), *((name, value) for value in values)]
+            sent = [(header, value.format(access=pair.access)) for header, value in headers]
+            answer = await http.post(path, json=body, headers=sent)
+            assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
+            assert "access-control-allow-origin" not in answer.headers
+            assert f"The header `{name}` came more than once. Send it once." in answer.text
+    # Nothing was consumed.
+    assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
+
+
+@pytest.mark.usefixtures("alice")
+async def test_web_02_no_byte_beside_a_header_that_says_who_asks_is_taken_for_white_space(
+    http: AsyncClient, api: Api
+) -> None:
+    """The connection strips SP and HTAB (RFC 9110 section 5.5); whatever else comes is part of the value."""
+    pair = await api.login()
+    cookie = [(b"cookie", f"kindred-refresh={pair.refresh}".encode()), (b"idempotency-key", b"0123456789abcdef")]
+    meant = [(b"kindred-delivery", b"cookie"), (b"origin", b"http://kindred.test")]
+    body = {"query": "{ viewer { id } }"}
+    wrong = []
+    for byte in (bytes([number]) for number in range(256)):
+        token = pair.access.encode()
+        for value in (b"%bBearer %b" % (byte, token), b"Bearer%b%b" % (byte, token), b"Bearer %b%b" % (token, byte)):
+            answer = await http.post("/graphql", json=body, headers=[(b"authorization", value)])
+            if answer.status_code != (200 if value.rstrip(b" ") == b"Bearer " + token else 401):
+                wrong.append((value, answer.text))
+        for place, (name, value) in enumerate(meant):
+            for beside in (byte + value, value + byte):
+                headers = [*cookie, *meant[:place], (name, beside), *meant[place + 1 :]]
+                answer = await http.post("/auth/token/refresh", json={}, headers=headers)
+                if (answer.status_code, "set-cookie" in answer.headers) != (403, False):
+                    wrong.append((beside, answer.text))
+    assert wrong == []
+    # Nothing was consumed.
+    assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
+
+
 @pytest.mark.parametrize("more_settings", [{"allowed_hosts": "kindred.test,[::1]"}])
 async def test_net_05_it_answers_to_its_names_alone(http: AsyncClient) -> None:
     for host in ("kindred.test", "KINDRED.test", "kindred.test:8000", "[::1]:8000"):
