@@ -117,4 +117,13 @@ async def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(http:
         assert asked <= known
 
 
-OUTCOMES = {"replayed", "wrong_credentials", "throttled", "unavailable", "failed", "invalid", "delivered"}
+OUTCOMES = {
+    "replayed",
+    "store_behind",
+    "wrong_credentials",
+    "throttled",
+    "unavailable",
+    "failed",
+    "invalid",
+    "delivered",
+}
