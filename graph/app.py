@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,14 +27,11 @@ from graph.delivery import delivering
 from graph.edge import guarded
 from graph.faults import Forbidden
 from graph.metrics import Metrics
+from graph.startup import Gate, Startup
 from graph.view import NO_STORE, PATH, GraphQLView
 from graph.watch import Watch
 
 logger = logging.getLogger("kindred")
-
-
-class NotMigrated(Exception):
-    """The database lacks migrations. The message says what to do."""
 
 
 class _Application(FastAPI):
@@ -50,7 +48,10 @@ class _Application(FastAPI):
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entropy | None = None) -> FastAPI:
-    """The service over these settings. Raises `UnfitSecret`; what needs the database is done when it starts."""
+    """The service over these settings. Raises `UnfitSecret`; what needs the database is done when it starts.
+
+    It starts without the database too, and then answers 503 until it has read from it what it needs.
+    """
     clock, entropy = clock or SystemClock(), entropy or Entropy()
     secret = load_secret(settings, entropy)
     metrics = Metrics() if settings.shows_metrics else None
@@ -58,23 +59,23 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         kindred = Kindred.build(settings, secret, entropy)
-        app.state.kindred = kindred
-        tasks: list[asyncio.Task[None]] = []
+        startup = Startup(kindred, clock)
+        app.state.kindred, app.state.startup = kindred, startup
+        tasks = [asyncio.create_task(startup.then(kindred.keys.follow))]
+        if metrics:
+            tasks.append(asyncio.create_task(metrics.follow(kindred)))
+        if settings.prune_interval:
+            tasks.append(asyncio.create_task(startup.then(partial(kindred.upkeep.run, clock))))
         try:
-            await require_migrations(kindred)
-            await kindred.start(clock.now())
-            tasks.append(asyncio.create_task(kindred.keys.follow()))
-            if metrics:
-                tasks.append(asyncio.create_task(metrics.follow(kindred)))
-            if settings.prune_interval:
-                tasks.append(asyncio.create_task(kindred.upkeep.run(clock)))
+            if not await startup.succeeds():
+                tasks.append(asyncio.create_task(startup.keep_trying()))
             # What start-up made lives as long as the process: later collections need not look at it again.
             gc.collect()
             gc.freeze()
             # What requests make is in no cycles, and needs no collector. By default that looks at all that is under way
             # whenever it is some hundred objects more: a twentieth of a refresh where many wait.
             gc.set_threshold(20_000)
-            async with delivering(kindred, clock, metrics):
+            async with delivering(kindred, clock, metrics, startup):
                 yield
         finally:
             for task in tasks:
@@ -116,22 +117,24 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
     async def healthz() -> JSONResponse:
         return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
-    @app.get("/readyz", summary="Whether the database is reachable and migrated")
+    @app.get("/readyz", summary="Whether this worker has started, and the database is reachable and migrated")
     async def readyz(request: Request) -> JSONResponse:
         try:
             async with asyncio.timeout(settings.database_timeout):
                 found = await current(request.app.state.kindred.db)
         except TimeoutError as error:
             raise DatabaseUnavailable from error
-        if found == newest:
-            return JSONResponse({"status": "ok"}, headers=NO_STORE)
-        return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
+        if found != newest:
+            return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
+        if not request.app.state.startup.is_complete:
+            return JSONResponse({"status": "starting"}, 503, NO_STORE)
+        return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     newest = head()
     graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
     view = GraphQLView(app.innermost, lambda: app.state.kindred, clock, graphiql, timeout=timeout)
     app.outermost = Watch(
-        guarded(view, settings),
+        guarded(Gate(view, lambda: app.state.startup.is_complete), settings),
         # FastAPI tells which of its routes it took; of others we know that they have no parameters.
         paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
         clock=clock,
@@ -139,12 +142,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         observer=metrics,
     )
     return app
-
-
-async def require_migrations(kindred: Kindred) -> None:
-    """Raises `NotMigrated` unless the database has had every migration."""
-    if await current(kindred.db) != head():
-        raise NotMigrated("The database is not up to date. Run `alembic upgrade head`, then start again.")
 
 
 def from_environment() -> FastAPI:

@@ -5,19 +5,18 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from auth.clock import SystemClock
 from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings
 from auth.service import Kindred
 from db.base import metadata
 from db.migrate import current, head, missing_tables
-from graph import cli_keys, cli_notices, cli_sessions, cli_users, logs
+from graph import cli_keys, cli_notices, cli_sessions, cli_users, logs, workers
 from graph.command import Refused, explained, settings_or_exit, with_kindred
-from graph.connections import Protocol
 from graph.development import prepare
 from graph.metrics import shared_by
 from graph.schema import sdl
+from graph.startup import first_look
 
 main = typer.Typer(
     help="Kindred: sign-in and sessions for GraphQL applications.\n\n"
@@ -38,36 +37,24 @@ main.add_typer(cli_notices.mail, name="mail")
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
-    workers: Annotated[int, typer.Option(help="How many processes share the work.", min=1)] = 1,
+    count: Annotated[int, typer.Option("--workers", help="How many processes share the work.", min=1)] = 1,
 ) -> None:
     """Run the service.
 
     In development it brings the database up to date first, and on one without users makes the user `demo`.
-    In production it starts only on a database that `alembic upgrade head` has brought up to date.
+    In production it refuses a database that `alembic upgrade head` has not brought up to date. One that is unavailable
+    it waits for, and answers 503 until then. It ends with exit code 0 only where SIGTERM or SIGINT asked it to.
     """
     settings = settings_or_exit()
-    if settings.in_production:
-        with_kindred(lambda kindred, _now: kindred.keys.load())
-    else:
-        with explained():
-            prepare(settings, f"http://{host}:{port}")
-    logs.configure(settings)
-    # Workers read the settings for themselves, from the same environment.
-    with shared_by(workers) if settings.shows_metrics else nullcontext():
-        uvicorn.run(
-            "graph.app:from_environment",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            http=Protocol,
-            ws="none",
-            timeout_keep_alive=settings.request_timeout,
-            # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
-            proxy_headers=False,
-            server_header=False,
-            log_config=None,
-        )
+    with workers.leaving_when_asked():
+        if settings.in_production:
+            with_kindred(lambda kindred, _now: first_look(kindred), migrated=False)
+        else:
+            with explained():
+                prepare(settings, f"http://{host}:{port}")
+        logs.configure(settings)
+        with shared_by(count) if settings.shows_metrics else nullcontext():
+            workers.serve(settings, host, port, count)
 
 
 @main.command()

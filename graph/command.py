@@ -18,7 +18,7 @@ from auth.service import Kindred
 from auth.settings import Settings
 from db.faults import DatabaseUnavailable
 from db.users import User
-from graph.app import NotMigrated, require_migrations
+from graph.startup import NotMigrated, require_migrations, why_unavailable
 
 T = TypeVar("T")
 
@@ -38,9 +38,7 @@ def explained() -> Iterator[None]:
         # A file of SQLite's, or of the secret. What PostgreSQL's connection says is a DatabaseUnavailable by now.
         fail(f"{error.strerror}: {error.filename}")
     except DatabaseUnavailable as error:
-        # The cause's name and no more: its text may have the database's address, and the password in it.
-        cause = type(error.__cause__).__name__ if error.__cause__ else "no answer in time"
-        fail(f"The database did not answer ({cause}). Is KINDRED_DATABASE_URL right, and is the database running?")
+        fail(why_unavailable(error))
 
 
 def fail(message: str) -> NoReturn:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from auth.clock import Clock
 from auth.notices import Channel, Delivered, Failed, Notice
@@ -14,6 +15,7 @@ from auth.settings import Settings
 from db.base import NoticeChannel
 from graph.mail import Mail
 from graph.metrics import Metrics
+from graph.startup import Startup
 from graph.webhook import Webhook
 
 
@@ -52,14 +54,15 @@ class _Counted:
 
 
 @asynccontextmanager
-async def delivering(kindred: Kindred, clock: Clock, metrics: Metrics | None) -> AsyncIterator[None]:
-    """Deliver notices while the block lasts, by each channel in a task of its own.
+async def delivering(kindred: Kindred, clock: Clock, metrics: Metrics | None, startup: Startup) -> AsyncIterator[None]:
+    """Deliver notices from the start on and while the block lasts, by each channel in a task of its own.
 
     An attempt that is under way when the block ends is cut off, and made again by whoever comes next.
     """
     async with channels(kindred.settings) as found:
         ways = [_Counted(channel, metrics) if metrics else channel for channel in found.values()]
-        tasks = [asyncio.create_task(kindred.notices.keep_delivering(channel, clock)) for channel in ways]
+        deliveries = [partial(kindred.notices.keep_delivering, channel, clock) for channel in ways]
+        tasks = [asyncio.create_task(startup.then(delivery)) for delivery in deliveries]
         try:
             yield
         finally:

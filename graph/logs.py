@@ -35,6 +35,8 @@ def configure(settings: Settings) -> None:
         library.handlers.clear()
         library.propagate = True
         library.setLevel(logging.NOTSET)
+    # It names the database's dialect at each look at the revision: with every `/readyz`, and with each try to start.
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
     # Its line has the URL with the query, and somebody will put a token there. The line for a request is ours.
     logging.getLogger("uvicorn.access").disabled = True
 

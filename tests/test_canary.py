@@ -220,14 +220,6 @@ async def test_log_01_log_02_a_server_writes_no_canary(database_url: str, tmp_pa
         ("check", "", {"KINDRED_DATABASE_URL": f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred"}),
         ("check", "", {"KINDRED_DATABASE_URL": f"mysql://kindred:{CANARY}@127.0.0.1:1/kindred"}),
         ("serve", "", {"KINDRED_DATABASE_URL": f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred"}),
-        (
-            "serve",
-            "",
-            {
-                "KINDRED_DATABASE_URL": f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred",
-                "KINDRED_ENVIRONMENT": "production",
-            },
-        ),
         ("check", "", {"KINDRED_LOG_LEVEL": CANARY}),
     ],
 )
@@ -245,3 +237,9 @@ def test_log_01_the_command_line_says_no_canary(
     )
     assert_unseen(command, [ran.stdout.decode(), ran.stderr.decode()])
     assert ran.stderr or ran.stdout
+
+
+async def test_log_01_a_worker_that_waits_for_its_database_says_no_canary(tmp_path: Path) -> None:
+    async with serving(f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred", tmp_path) as server:
+        await server.until("did not answer")
+        assert_unseen("log", [server.log.read_text()])

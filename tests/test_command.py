@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -223,18 +224,26 @@ def test_check_says_what_is_not(kin: Kin, database_url: str) -> None:
     assert said(kin("check")).count("ok") == 7
 
 
+UNAVAILABLE_AT = [
+    "postgresql://kindred:hunter2@127.0.0.1:1/kindred",
+    "postgresql://kindred:hunter2@nowhere.invalid/kindred",
+]
+NO_DATABASE_AT = [
+    "postgresql://kindred:hunter2@127.0.0.1:hunter2/kindred",
+    "mysql://kindred:hunter2@127.0.0.1/kindred",
+    "hunter2",
+    "sqlite:////nowhere/hunter2/../kindred.db",
+]
+
+
 @pytest.mark.parametrize(
-    "address",
+    ("command", "address"),
     [
-        "postgresql://kindred:hunter2@127.0.0.1:1/kindred",
-        "postgresql://kindred:hunter2@nowhere.invalid/kindred",
-        "postgresql://kindred:hunter2@127.0.0.1:hunter2/kindred",
-        "mysql://kindred:hunter2@127.0.0.1/kindred",
-        "hunter2",
-        "sqlite:////nowhere/hunter2/../kindred.db",
+        *product([["check"], ["user", "list"]], UNAVAILABLE_AT + NO_DATABASE_AT),
+        # It waits for a database that is unavailable (tests/faults/test_database_unavailable.py).
+        *product([["serve"]], NO_DATABASE_AT),
     ],
 )
-@pytest.mark.parametrize("command", [["check"], ["user", "list"], ["serve"]])
 def test_a_database_that_is_not_there_is_a_sentence_and_no_secret(
     kin: Kin, command: list[str], address: str, sqlite_url: str
 ) -> None:

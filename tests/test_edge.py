@@ -395,7 +395,8 @@ async def test_net_07_a_method_by_another_header_is_not_another_method(
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"])
 async def test_web_10_production_has_no_pages_about_itself(sqlite_url: str, settings_for: Made, path: str) -> None:
     app = create_app(settings_for(sqlite_url, environment="production"))
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http:
+    client = AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
+    async with app.router.lifespan_context(app), client as http:
         assert (await http.get(path)).status_code == 404
 
 

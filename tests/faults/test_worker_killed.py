@@ -4,17 +4,10 @@ import asyncio
 import time
 from pathlib import Path
 
-import psutil
-
 from tests.faults.conftest import SignIn
 from tests.faults.load import under_load
 from tests.support.doors import UNAVAILABLE
-from tests.support.servers import Process, serving
-
-
-def workers(server: Process) -> list[psutil.Process]:
-    """The processes that answer: the last two that the server started (the first may be Python's resource tracker)."""
-    return sorted(psutil.Process(server.process.pid).children(), key=psutil.Process.create_time)[-2:]
+from tests.support.servers import serving
 
 
 async def test_a_worker_that_is_killed_takes_no_session_with_it_and_is_replaced(
@@ -22,10 +15,10 @@ async def test_a_worker_that_is_killed_takes_no_session_with_it_and_is_replaced(
 ) -> None:
     pairs = await sign_in(database_url)
     async with serving(database_url, tmp_path, workers=2) as server, under_load([server.url], pairs) as history:
-        before = workers(server)
+        before = server.workers
         killed = time.monotonic()
         before[0].kill()
         await asyncio.sleep(4)
-        assert len(set(workers(server)) - set(before)) == 1
+        assert len(set(server.workers) - set(before)) == 1
     assert history.downtime_after(killed) < 2
     assert history.count(UNAVAILABLE) == 0

@@ -1,6 +1,7 @@
 """The service as an operator runs it: `kindred serve` in processes of its own."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 from httpx2 import AsyncClient, HTTPError, Limits, Request
 
 from auth.clock import SystemClock
@@ -60,12 +62,73 @@ class Process:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    async def leave(self, number: signal.Signals) -> int:
+        """Send a signal. Returns the exit code, when it has ended."""
+        self.process.send_signal(number)
+        return await asyncio.to_thread(self.process.wait, 60)
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The processes that answer, where there are several."""
+        return psutil.Process(self.process.pid).children()
+
+    def events(self) -> list[str]:
+        """The lines of its log but those for requests, as far as they are there."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line["event"] for line in lines if line["event"] != "request"]
+
+    async def until(self, said: str, times: int = 1) -> list[str]:
+        """Wait until so many lines of its log have this in them; returns them."""
+        async with asyncio.timeout(60):
+            while len(found := [event for event in self.events() if said in event]) < times:
+                assert self.process.poll() is None, self.log.read_text()
+                await asyncio.sleep(0.05)
+        return found
+
+    async def until_ready(self) -> None:
+        """Wait until every worker has started."""
+        async with asyncio.timeout(60):
+            for index in range(len(self.workers) or 1):
+                while not await self._is_ready(index):
+                    await asyncio.sleep(0.1)
+
+    async def _is_ready(self, index: int) -> bool:
+        others = [worker for number, worker in enumerate(self.workers) if number != index]
+        with silenced(others):
+            try:
+                async with AsyncClient(base_url=self.url) as http:
+                    return (await http.get("/readyz")).status_code == 200
+            except HTTPError:
+                return False
+
+
+@contextmanager
+def silenced(workers: list[psutil.Process]) -> Iterator[None]:
+    """While the block runs, these workers do not answer: others, which share their socket, take all that comes."""
+    for worker in workers:
+        worker.suspend()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.resume()
+
 
 @asynccontextmanager
 async def serving(
     database_url: str, folder: Path, *arguments: str, workers: int = 1, **settings: str
 ) -> AsyncIterator[Process]:
-    """`kindred serve` until the block ends, in `folder`, as in production, on a migrated database."""
+    """`kindred serve` until the block ends, in `folder`, as in production; answers when the block begins."""
+    async with starting(database_url, folder, *arguments, workers=workers, **settings) as server:
+        await _answering(server)
+        yield server
+
+
+@asynccontextmanager
+async def starting(
+    database_url: str, folder: Path, *arguments: str, workers: int = 1, **settings: str
+) -> AsyncIterator[Process]:
+    """The same, without waiting for an answer."""
     port = free_port()
     log = folder / f"server-{port}.log"
     command = [str(Path(sys.executable).with_name("kindred")), "serve", "--port", str(port), "--workers", str(workers)]
@@ -73,10 +136,8 @@ async def serving(
     variables = environment(database_url, **{"KINDRED_ENVIRONMENT": "production"} | settings)
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=subprocess.STDOUT)
-    server = Process(process, port, log)
     try:
-        await _answering(server)
-        yield server
+        yield Process(process, port, log)
     finally:
         process.terminate()
         try:
