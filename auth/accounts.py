@@ -118,7 +118,7 @@ class Accounts:
             await users.delete_user(conn, user.id)
 
     async def set_password(self, user: User, password: str, now: datetime) -> PasswordSet | WeakPassword:
-        """An operator sets a password: every session of the user ends with it."""
+        """An operator sets a password: every session of the user ends with it, and no network is familiar any more."""
         if reason := await self._weakness(password, user.username):
             return WeakPassword(reason)
         hashed = await self._hash(password)
@@ -130,6 +130,7 @@ class Accounts:
     ) -> ChangePasswordOutcome:
         """Somebody sets their own password, knowing the old one: every session ends but the one they use.
 
+        Of their familiar networks only that of the request is left.
         Raises `Unauthenticated` where that session ended meanwhile, `HashingBusy` and `DatabaseUnavailable`.
         """
         with self.hasher.place():
@@ -150,7 +151,7 @@ class Accounts:
         if not verified.matches:
             await self._record_failure(user, origin, now)
             return WrongCredentials(guess.begins_waits, guess.locks)
-        await self._was_right(guess, user, now)
+        await self._was_right(guess)
         if reason := await self._weakness(new_password, user.username):
             return WeakPassword(reason)
         hashed = await self._hash(new_password)
@@ -189,16 +190,17 @@ class Accounts:
                 if family is None or state_of(family, now) is not SessionState.ACTIVE:
                     raise Unauthenticated
             await users.set_password(conn, user_id, hashed, changed_at=now)
-            await self.throttle.unlock(conn, _key(user))
+            # An operator is elsewhere: the origin of their change is not a network of the user.
+            only_from = origin if current is not None else None
+            await self.throttle.start_over(conn, user_id, _key(user), now, only_from=only_from)
             changed = event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current)
             await self.recorder.add(conn, [changed])
             return await end(conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, but=current)
 
     @retried(idempotent=False)
-    async def _was_right(self, guess: Guess, user: User, now: datetime) -> None:
+    async def _was_right(self, guess: Guess) -> None:
         async with self.db.transaction() as conn:
-            if await users.lock(conn, user.id):  # before the rows of the throttle, as whoever signs in does
-                await self.throttle.was_right(conn, guess, user.id, now)
+            await self.throttle.was_right(conn, guess)
 
     @retried(idempotent=True)
     async def unlock(self, user: User) -> None:

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
-from auth.outcomes import TooManyAttempts
+from auth.outcomes import Origin, TooManyAttempts
 from db import familiar_networks, guesses, login_failures
 from db.engine import Connection, Database
 from db.faults import DatabaseUnavailable
@@ -95,27 +95,25 @@ class Throttle:
         name = names.of(owner)
         return Guess(name, tuple(subject for subject, _, _ in quotas), network, counts[name][0], owner)
 
-    async def was_right(self, conn: Connection, guess: Guess, user_id: UUID, now: datetime) -> None:
-        """The guess was the password: the row of failures ends, and its network is familiar from now on.
+    async def was_right(self, conn: Connection, guess: Guess) -> None:
+        """The guess was the password: the row of failures ends.
 
         From an address only this guess is taken back: whoever has an account must not be able to reset the count
         of their guesses at others.
         """
-        if not self.on:
-            return
-        await login_failures.take_back(conn, guess.addresses, forgotten=guess.name)
-        await familiar_networks.saw(conn, user_id, guess.network, now, precision=self._precision)
+        if self.on:
+            await login_failures.take_back(conn, guess.addresses, forgotten=guess.name)
 
     def counted(self, guess: Guess, user: User, now: datetime) -> Counted | None:
         """What a guess was counted under, for the sign-in that does what `was_right` does; None where nothing is.
 
-        The first network of all is not new. But where a user is older than what is remembered, no network known means
-        that all were forgotten, and whoever comes back after so long is as good as new.
+        The first network of all is not new. But where a user is older than what is remembered, or has another password
+        than the first one, no network known means that all were forgotten, and the next one may be an attacker's.
         """
         if not self.on:
             return None
-        is_older = now - user.created_at > self.memory
-        return Counted(guess.name, guess.addresses, guess.network, is_older, self._precision)
+        were_forgotten = now - user.created_at > self.memory or user.password_changed_at != user.created_at
+        return Counted(guess.name, guess.addresses, guess.network, were_forgotten, self._precision)
 
     @property
     def _precision(self) -> timedelta:
@@ -142,6 +140,21 @@ class Throttle:
         """Forget every failure under a name, from wherever."""
         networks = await familiar_networks.of_name(conn, name_key)
         await login_failures.forget(conn, [_name(name_key), *(_name(name_key, network) for network in networks)])
+
+    async def start_over(
+        self, conn: Connection, user_id: UUID, name_key: str, now: datetime, *, only_from: Origin | None
+    ) -> None:
+        """After a new password: forget every failure, and every familiar network but that of `only_from`.
+
+        An attacker who knew the old password has signed in with it, so their network is among the familiar ones. Left
+        there, it would keep its own hundred attempts, and no sign-in from it would be notified. The caller holds the
+        user's row, so no sign-in with the old password can add its network afterwards.
+        """
+        await self.unlock(conn, name_key)  # first: it needs the networks that are forgotten next
+        await familiar_networks.forget(conn, user_id)
+        if self.on and only_from is not None:
+            network = _digest("network", _network(only_from.ip))
+            await familiar_networks.saw(conn, user_id, network, now, precision=self._precision)
 
 
 @lru_cache(maxsize=4096)

@@ -70,6 +70,11 @@ async def of_user(conn: Connection, user_id: UUID) -> set[bytes]:
     return {row.network for row in await OF_USER.all(conn, {"of_user": user_id})}
 
 
+async def forget(conn: Connection, user_id: UUID) -> None:
+    """Delete every network of the user."""
+    await conn.execute(delete(familiar_networks).where(familiar_networks.c.user_id == user_id))
+
+
 async def of_name(conn: Connection, username_key: str) -> list[bytes]:
     """Every network that the user of that name has signed in from."""
     return list((await conn.execute(_OF_NAME, {"key": username_key})).scalars())

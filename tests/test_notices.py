@@ -15,6 +15,7 @@ from auth import notices
 from auth.service import Kindred
 from auth.settings import Settings
 from db import outbox as statements_of_outbox
+from db import sign_ins
 from db.base import NoticeChannel
 from db.faults import RolledBack
 from db.outbox import outbox
@@ -27,7 +28,7 @@ from tests.support.receivers import WEBHOOK_SECRET, Mailbox, WebReceiver, answer
 from tests.support.servers import SECRET
 
 NEW_PASSWORD = "three grey owls read 7 maps"
-ELSEWHERE = "203.0.113.9"
+HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 CHANGE_PASSWORD = """
 mutation Change($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }
 """
@@ -155,6 +156,61 @@ async def test_log_06_an_owner_whose_networks_were_forgotten_is_told_of_whoever_
     await api.login()
     await receiver.until(1)
     assert receiver.kinds == ["session.created_from_new_device"]
+
+
+@pytest.fixture(params=["in one statement where possible", "always in a transaction"])
+def as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both paths of db/sign_ins.py."""
+
+    async def never(*_: Any) -> None:
+        return None
+
+    if request.param != "in one statement where possible":
+        monkeypatch.setattr(sign_ins, "at_once", never)
+
+
+@pytest.mark.usefixtures("as_written")
+@pytest.mark.parametrize("signed_in_before", [True, False])
+async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified_as_new_once(
+    api: Api, kindred: Kindred, clock: FakeClock, alice: User, signed_in_before: bool
+) -> None:
+    """The attacker who knew the old password may know the new one too, and come first."""
+    for address in (HOME, ELSEWHERE) if signed_in_before else ():
+        api.http.headers["x-forwarded-for"] = address
+        await api.login()
+    clock.advance(timedelta(seconds=1))
+    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    before = len(await new_devices(kindred))
+    for address in (ELSEWHERE, HOME):
+        api.http.headers["x-forwarded-for"] = address
+        for _ in range(3):
+            clock.advance(timedelta(seconds=1))
+            await api.login(password=NEW_PASSWORD)
+    assert (await new_devices(kindred))[before:] == [ELSEWHERE, HOME]
+
+
+@pytest.mark.usefixtures("as_written")
+async def test_log_06_after_the_owner_changes_the_password_every_other_network_is_notified_as_new(
+    api: Api, kindred: Kindred, clock: FakeClock, alice: User
+) -> None:
+    for address in (ELSEWHERE, HOME):
+        api.http.headers["x-forwarded-for"] = address
+        pair = await api.login()
+    clock.advance(timedelta(seconds=1))
+    given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
+    assert await new_devices(kindred) == [HOME]
+    for address in (HOME, ELSEWHERE, HOME, ELSEWHERE):
+        api.http.headers["x-forwarded-for"] = address
+        clock.advance(timedelta(seconds=1))
+        await api.login(password=NEW_PASSWORD)
+    assert await new_devices(kindred) == [HOME, ELSEWHERE]
+
+
+async def new_devices(kindred: Kindred) -> list[str]:
+    """The address of each sign-in that was notified as one from a new network."""
+    rows = await stored(kindred)
+    return [row.ip for row in rows if (row.channel, row.kind) == ("webhook", "session.created_from_new_device")]
 
 
 async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(

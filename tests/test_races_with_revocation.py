@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,8 @@ import pytest
 from auth.clock import SystemClock
 from auth.outcomes import Origin
 from auth.passwords import hash_password
-from db import families
+from auth.throttle import Guess, _digest, _network
+from db import familiar_networks, families
 from db.base import SessionState
 from db.users import User
 from tests.support.doors import LOGIN, PASSWORD, REVOKE, REVOKED, ROTATED, Api, Door, Pair, RestDoor
@@ -196,6 +198,46 @@ async def test_rot_05_a_sign_in_by_the_front_door_beside_it_leaves_no_live_sessi
         await assert_nothing_lives(scene, user, [pair_of(answer["login"])], round)
 
     await in_rounds(20, play)
+
+
+@pytest.mark.parametrize("by_owner", [True, False], ids=["the owner", "an operator"])
+async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_no_network_familiar(
+    scene: Scene, fleet: Fleet, password_hash: str, by_owner: bool
+) -> None:
+    """An attacker who knew the old password: from one network that is familiar already, and from another one."""
+    # The owner's requests have no address.
+    network_of_owner = {_digest("network", _network(None))} if by_owner else set()
+    async with backstage(fleet.database_url, password_hash) as elsewhere:
+        throttle, sign_in = elsewhere.kindred.sign_in.throttle, elsewhere.kindred.sign_in
+
+        async def play(round: int) -> None:
+            user = await scene.operator.user()
+            current = await scene.operator.session(user)
+            origins = [Origin(str(IPv4Address(random.randrange(2**24, 2**31)))) for _ in range(4)]
+
+            async def admitted(origin: Origin) -> Guess:
+                guess = await throttle.admit(user.username, origin.ip, SystemClock().now())
+                assert isinstance(guess, Guess)
+                return guess
+
+            for origin in origins[:2]:
+                guess = await admitted(origin)
+                assert await sign_in._open(user, guess, None, None, origin, SystemClock().now())
+            # From here on the old password was found right, and the new one is being stored.
+            guesses = [await admitted(origin) for origin in origins]
+            stored, *_ = await asyncio.gather(
+                late(scene.store_password(user, current if by_owner else None)),
+                *(
+                    late(sign_in._open(user, guess, None, None, origin, SystemClock().now()))
+                    for guess, origin in zip(guesses, origins, strict=True)
+                ),
+            )
+            assert stored, round
+            async with scene.operator.kindred.db.read() as conn:
+                assert await familiar_networks.of_user(conn, user.id) == network_of_owner, round
+            assert await scene.live_families(user) == int(by_owner), round
+
+        await in_rounds(50, play)
 
 
 async def test_rot_05_a_refresh_beside_a_password_changed_by_the_front_door_leaves_nothing_that_works(

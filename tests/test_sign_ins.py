@@ -316,12 +316,18 @@ async def test_a_password_that_is_changed_while_its_user_is_deleted_waits_and_fi
     admitted = await guess(kindred, clock)
     async with kindred.db.transaction() as conn:
         await users.lock_wholly(conn, alice.id)
-        was_right = asyncio.ensure_future(kindred.accounts._was_right(admitted, alice, clock.now()))
+        await kindred.accounts._was_right(admitted)  # names no user, and so waits for no one
+        storing = asyncio.ensure_future(
+            kindred.accounts._store_password(
+                alice.id, alice.hashed_password, ORIGIN, clock.now(), current=None, verified=alice.hashed_password
+            )
+        )
         await asyncio.sleep(0.2)
+        assert not storing.done()
         async with asyncio.timeout(0.5):  # PostgreSQL looks for deadlocks after a second
             await kindred.accounts.throttle.unlock(conn, "alice")
         await users.delete_user(conn, alice.id)
-    await was_right
+    assert await storing is None
     assert await rows(kindred, familiar_networks) == []
 
 

@@ -24,6 +24,7 @@ from graph.app import create_app
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD, Api
 from tests.support.servers import backstage, serving
+from tests.support.watches import watching
 from tests.test_account import CHANGE, NEW_PASSWORD, passwords
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -301,6 +302,70 @@ async def test_a_new_password_unlocks_the_name(
     await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
     for address in (HOME, ELSEWHERE):
         assert await stranger.guess(password=NEW_PASSWORD, address=address) == RIGHT
+
+
+async def test_cred_10_a_new_password_removes_the_separate_count_of_every_network_but_the_owner_s(
+    stranger: Stranger, api: Api, kindred: Kindred
+) -> None:
+    """An attacker who knew the old password has signed in from a network, which then had a count of its own."""
+    for address in (ELSEWHERE, HOME):
+        signed_in = await stranger.ask("alice", PASSWORD, address)
+    await change_from(api, HOME, signed_in["tokens"]["accessToken"], NEW_PASSWORD)
+    assert await networks(kindred) == 1
+    assert [await stranger.guess(address=somewhere(number)) for number in range(5)] == [WRONG] * 5
+    assert await stranger.guess(password=NEW_PASSWORD, address=ELSEWHERE) == THROTTLED
+    assert await stranger.guess(password=NEW_PASSWORD, address=HOME) == RIGHT
+
+
+async def test_cred_10_a_password_set_by_an_operator_leaves_no_familiar_network(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+) -> None:
+    for address in (ELSEWHERE, HOME):
+        assert await stranger.guess(password=PASSWORD, address=address) == RIGHT
+    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    assert await networks(kindred) == 0
+    assert [await stranger.guess(address=somewhere(number)) for number in range(5)] == [WRONG] * 5
+    for address in (ELSEWHERE, HOME):
+        assert await stranger.guess(password=NEW_PASSWORD, address=address) == THROTTLED
+
+
+async def test_a_network_becomes_familiar_by_a_sign_in_or_a_new_password_and_not_by_a_correct_old_password(
+    stranger: Stranger, api: Api, kindred: Kindred
+) -> None:
+    """Owners are notified of the first two. An attacker must not add a network in silence."""
+    signed_in = await stranger.ask("alice", PASSWORD, HOME)
+    bearer = signed_in["tokens"]["accessToken"]
+    assert await change_from(api, ELSEWHERE, bearer, "short") == "WeakPasswordError"
+    assert await networks(kindred) == 1
+    assert await change_from(api, ELSEWHERE, bearer, NEW_PASSWORD) == "ChangePasswordSuccess"
+    assert await networks(kindred) == 1
+    assert [await stranger.guess(address=HOME) for _ in range(6)] == [WRONG] * 5 + [THROTTLED]
+    assert await stranger.guess(password=NEW_PASSWORD, address=ELSEWHERE) == RIGHT
+
+
+@pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "trusted_proxies": "127.0.0.1"}], ids=[""])
+@pytest.mark.parametrize("attack", ["sign in", "change the password"])
+async def test_cred_11_an_old_password_that_is_being_checked_adds_no_network_after_the_new_one(
+    stranger: Stranger, api: Api, kindred: Kindred, clock: FakeClock, alice: User, attack: str
+) -> None:
+    signed_in = await stranger.ask("alice", PASSWORD, ELSEWHERE)
+    with watching() as watch:
+        watch.going.clear()
+        attacking: asyncio.Task[Any] = asyncio.create_task(
+            stranger.guess(password=PASSWORD, address=ELSEWHERE)
+            if attack == "sign in"
+            else change_from(api, ELSEWHERE, signed_in["tokens"]["accessToken"], "short")
+        )
+        await watch.until(begun=1)
+        await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+        watch.going.set()
+        assert await attacking in (WRONG, "WeakPasswordError")
+    assert await networks(kindred) == 0
+
+
+async def change_from(api: Api, address: str, bearer: str, new: str) -> str:
+    response = await api.post(CHANGE, passwords(PASSWORD, new), bearer, **{"x-forwarded-for": address})
+    return str(response.json()["data"]["changePassword"]["__typename"])
 
 
 async def test_a_current_password_that_was_right_is_no_failure_though_the_new_one_is_weak(
