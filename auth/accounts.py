@@ -131,7 +131,7 @@ class Accounts:
         """Somebody sets their own password, knowing the old one: every session ends but the one they use.
 
         Of their familiar networks only that of the request is left.
-        Raises `Unauthenticated` where that session ended meanwhile, `HashingBusy` and `DatabaseUnavailable`.
+        Raises `Unauthenticated` where that session or the user is gone, `HashingBusy` and `DatabaseUnavailable`.
         """
         with self.hasher.place():
             return await self._change_password(current, current_password, new_password, origin, now)
@@ -140,8 +140,9 @@ class Accounts:
         self, current: TokenFamily, current_password: str, new_password: str, origin: Origin, now: datetime
     ) -> ChangePasswordOutcome:
         user = await self.get(current.user_id)
-        given = normalize_password(current_password)
-        if user is None or given is None:
+        if user is None:
+            raise Unauthenticated  # deleted since the access token was checked
+        if (given := normalize_password(current_password)) is None:
             return WrongCredentials()
         guess = await self.throttle.admit(_key(user), origin.ip, now)
         if isinstance(guess, TooManyAttempts):
@@ -179,9 +180,11 @@ class Accounts:
         current: UUID | None,
         verified: str | None,
     ) -> int | None:
-        """Returns how many sessions ended, or None where `verified` is no longer the user's hash."""
+        """Returns how many sessions ended, or None where the user is gone or `verified` is no longer their hash."""
         async with self.db.transaction() as conn:
             user = await users.lock(conn, user_id)
+            if user is None and current is not None:
+                raise Unauthenticated  # their sessions were deleted with them
             # As at sign-in: what was verified before the hashing must be what is true now.
             if user is None or (verified is not None and user.hashed_password != verified):
                 return None
@@ -212,6 +215,9 @@ class Accounts:
     async def _record_failure(self, user: User, origin: Origin, now: datetime) -> None:
         failure = event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
         async with self.db.transaction() as conn:
+            # Held until the event is stored, so that a deletion comes before or after both.
+            if await users.lock(conn, user.id) is None:
+                raise Unauthenticated
             await self.recorder.add(conn, [failure])
 
     @retried(idempotent=True)

@@ -13,6 +13,7 @@ from auth.accounts import UnfitUsername, UsernameTaken
 from auth.outcomes import Origin, PasswordSet, WeakPassword
 from auth.passwords import verify_password
 from auth.service import Kindred
+from auth.sessions import Unauthenticated
 from auth.throttle import _name
 from db import familiar_networks, login_failures
 from db.users import User
@@ -177,6 +178,25 @@ async def test_a_password_is_not_changed_by_a_session_that_ends_meanwhile(
     assert stored is not None
     assert verify_password(PASSWORD, stored.hashed_password)
     assert "PASSWORD_CHANGED" not in await kinds(kindred, alice)
+
+
+@TWO_THREADS
+@pytest.mark.parametrize("current", [PASSWORD, "wrong"])
+async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while_the_current_one_is_checked(
+    api: Api, kindred: Kindred, alice: User, clock: FakeClock, watch: Watch, current: str
+) -> None:
+    """Right or wrong: the session is gone with the user, and no failure is recorded for a user who does not exist."""
+    pair = await api.login()
+    family = await kindred.sessions.authenticate(pair.access, clock.now())
+    watch.threads.clear()
+    watch.going.clear()
+    changing = asyncio.create_task(api.codes(CHANGE, passwords(current, NEW_PASSWORD), pair.access))
+    await watch.until(begun=1)
+    await kindred.accounts.delete(alice)
+    watch.going.set()
+    assert await changing == ["UNAUTHENTICATED"]
+    with pytest.raises(Unauthenticated):
+        await kindred.accounts.change_password(family, current, NEW_PASSWORD, Origin(), clock.now())
 
 
 @TWO_THREADS

@@ -258,6 +258,23 @@ async def test_rot_05_a_refresh_beside_a_password_changed_by_the_front_door_leav
     await in_rounds(20, play)
 
 
+async def test_a_wrong_current_password_beside_a_deletion_is_refused_and_never_an_internal_error(scene: Scene) -> None:
+    async def play(round: int) -> None:
+        user = await scene.operator.user()
+        pair = await scene.operator.session(user)
+        given = {"currentPassword": "wrong", "newPassword": NEW_PASSWORD}
+        response, _ = await asyncio.gather(
+            scene.api.post(CHANGE_PASSWORD, {"input": given}, pair.access),
+            late(scene.operator.kindred.accounts.delete(user), jitter=0.2),
+        )
+        body = response.json()
+        codes = [error["extensions"]["code"] for error in body.get("errors", [])]
+        result = (body["data"] or {}).get("changePassword")
+        assert codes == ["UNAUTHENTICATED"] or result == {"__typename": "InvalidCredentialsError"}, (round, body)
+
+    await in_rounds(50, play)
+
+
 NOBODYS = Pair("", "")
 
 

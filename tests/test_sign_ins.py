@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, text
 
 from auth.outcomes import Origin, SignedIn, TooManyAttempts
 from auth.service import Kindred
+from auth.sessions import Unauthenticated
 from auth.throttle import Guess, _name
 from db import sign_ins, users
 from db.base import metadata
@@ -319,7 +320,7 @@ async def test_a_password_that_is_changed_while_its_user_is_deleted_waits_and_fi
         await kindred.accounts._was_right(admitted)  # names no user, and so waits for no one
         storing = asyncio.ensure_future(
             kindred.accounts._store_password(
-                alice.id, alice.hashed_password, ORIGIN, clock.now(), current=None, verified=alice.hashed_password
+                alice.id, alice.hashed_password, ORIGIN, clock.now(), current=alice.id, verified=alice.hashed_password
             )
         )
         await asyncio.sleep(0.2)
@@ -327,7 +328,8 @@ async def test_a_password_that_is_changed_while_its_user_is_deleted_waits_and_fi
         async with asyncio.timeout(0.5):  # PostgreSQL looks for deadlocks after a second
             await kindred.accounts.throttle.unlock(conn, "alice")
         await users.delete_user(conn, alice.id)
-    assert await storing is None
+    with pytest.raises(Unauthenticated):
+        await storing
     assert await rows(kindred, familiar_networks) == []
 
 
