@@ -113,8 +113,12 @@ class Accounts:
     async def delete(self, user: User) -> None:
         """Forget a user: sessions, where they were used from, events, the name. What was issued to them is invalid."""
         async with self.db.transaction() as conn:
-            await users.lock_wholly(conn, user.id)  # before the rows of the throttle, as whoever signs in does
+            # The order of decision 25. A replay or a revocation holds a session and then checks that the user exists.
+            # Of these locks only the last one keeps that check waiting, and no replay can hold a session by then.
+            await users.lock(conn, user.id)
             await self.throttle.unlock(conn, _key(user))
+            await families.lock_all(conn, user.id)
+            await users.lock_wholly(conn, user.id)
             await users.delete_user(conn, user.id)
 
     async def set_password(self, user: User, password: str, now: datetime) -> PasswordSet | WeakPassword:

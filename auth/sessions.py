@@ -155,6 +155,8 @@ class Sessions:
             seen = await family_sweeps.issued_before(
                 conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now
             )
+            # Users first (decision 25), or this could deadlock with another transaction that ends several sessions.
+            await users.lock_several(conn, {family.user_id for family in seen})
             ended = await family_sweeps.revoke_issued_before(conn, issued_before, seen, now=now, reason=reason)
             events = [
                 event(self.entropy, family.user_id, kind, now, origin, family_id=family.id, detail=reason)

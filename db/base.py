@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import cast
 
-from sqlalchemy import CheckConstraint, Table, func
+from sqlalchemy import CheckConstraint, ColumnElement, Delete, Table, delete, func, select, tuple_
 from sqlmodel import SQLModel
 
 # Set before the first table class: a constraint without a name cannot be dropped by a migration on both databases.
@@ -89,6 +89,19 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     """A CHECK that holds `column` to the values of an enum."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def delete_some(table: Table, *conditions: ColumnElement[bool], limit: int) -> Delete:
+    """A DELETE of up to `limit` rows on which the conditions hold, without those that another transaction holds.
+
+    It waits for no row, so pruning is part of no deadlock. A row that is held now is deleted by a later pruning.
+
+    The rows are chosen in a WITH, because PostgreSQL may execute a plain subquery twice and delete more than the limit.
+    The WITH is inside the subquery, because SQLite's driver reports no row count for a statement that begins with WITH.
+    """
+    key = table.primary_key.columns
+    free = select(*key).where(*conditions).limit(limit).with_for_update(skip_locked=True).cte("free", nesting=True)
+    return delete(table).where(tuple_(*key).in_(select(*free.c)))
 
 
 def table_of(model: type[SQLModel]) -> Table:

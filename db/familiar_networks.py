@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, bindparam, delete, select, true, tuple_
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, bindparam, delete, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
-from db.base import CLUSTERED, table_of
+from db.base import CLUSTERED, delete_some, table_of
 from db.compiled import Compiled
 from db.engine import Connection
 from db.usernames import usernames
@@ -82,6 +82,5 @@ async def of_name(conn: Connection, username_key: str) -> list[bytes]:
 
 async def prune(conn: Connection, *, seen_before: datetime, limit: int) -> int:
     """Forget up to `limit` networks that nobody has signed in from since that instant; returns how many."""
-    key = (familiar_networks.c.user_id, familiar_networks.c.network)
-    some = select(*key).where(familiar_networks.c.last_seen_at < seen_before).limit(limit)
-    return (await conn.execute(delete(familiar_networks).where(tuple_(*key).in_(some)))).rowcount
+    some = delete_some(familiar_networks, familiar_networks.c.last_seen_at < seen_before, limit=limit)
+    return (await conn.execute(some)).rowcount

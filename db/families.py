@@ -19,11 +19,9 @@ from sqlalchemy import (
     Index,
     and_,
     bindparam,
-    delete,
     insert,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlmodel import Field, SQLModel
@@ -35,6 +33,7 @@ from db.base import (
     USER_AGENT_LENGTH,
     RevocationReason,
     SessionState,
+    delete_some,
     one_of,
     table_of,
 )
@@ -85,6 +84,10 @@ _BY_ID = Compiled(select(families).where(_IS_IT))
 # NO KEY UPDATE, as a rotation takes. SQLite's write transactions exclude each other anyway.
 _LOCKED = Compiled(select(families).where(_IS_IT).with_for_update(key_share=True))
 
+_ALL_LOCKED = Compiled(
+    select(families.c.id).where(families.c.user_id == bindparam("of_user")).order_by(families.c.id).with_for_update()
+)
+
 
 def in_state(state: SessionState, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Families in that state. (`expires_at` is never past the absolute limit, so it stands for both.)"""
@@ -123,6 +126,11 @@ async def lock(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily 
     """
     row = await _LOCKED.one_or_none(conn, {"of_user": user_id, "of_family": family_id})
     return cast(TokenFamily | None, row)
+
+
+async def lock_all(conn: Connection, user_id: UUID) -> None:
+    """Hold every family of the user, live or not, until the transaction ends. The caller holds the user."""
+    await _ALL_LOCKED.all(conn, {"of_user": user_id})
 
 
 async def several(conn: Connection, user_id: UUID, ids: Sequence[UUID]) -> Sequence[TokenFamily]:
@@ -217,7 +225,6 @@ async def prune(conn: Connection, *, ended_before: datetime, limit: int) -> int:
     """
     pruned = 0
     for ended_at in (families.c.absolute_expires_at, families.c.revoked_at):
-        some = select(families.c.user_id, families.c.id).where(ended_at < ended_before).limit(limit - pruned)
-        result = await conn.execute(delete(families).where(tuple_(families.c.user_id, families.c.id).in_(some)))
-        pruned += result.rowcount
+        some = delete_some(families, ended_at < ended_before, limit=limit - pruned)
+        pruned += (await conn.execute(some)).rowcount
     return pruned

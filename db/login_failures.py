@@ -11,7 +11,7 @@ from typing import Any, cast
 from sqlalchemy import ARRAY, CheckConstraint, any_, bindparam, case, delete, literal_column, select, update
 from sqlmodel import Field, SQLModel
 
-from db.base import table_of
+from db.base import delete_some, table_of
 from db.compiled import Compiled
 from db.engine import Connection
 
@@ -101,5 +101,5 @@ async def get(conn: Connection, subject: bytes) -> LoginFailures | None:
 
 async def prune(conn: Connection, *, failed_before: datetime, limit: int) -> int:
     """Delete up to `limit` rows whose last failure is older than that instant; returns how many."""
-    some = select(login_failures.c.subject).where(login_failures.c.last_failed_at < failed_before).limit(limit)
-    return (await conn.execute(delete(login_failures).where(login_failures.c.subject.in_(some)))).rowcount
+    some = delete_some(login_failures, login_failures.c.last_failed_at < failed_before, limit=limit)
+    return (await conn.execute(some)).rowcount

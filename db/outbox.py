@@ -17,7 +17,6 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
-    delete,
     func,
     insert,
     literal,
@@ -28,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from db.base import CLUSTERED, IP_LENGTH, USER_AGENT_LENGTH, NoticeChannel, NoticeKind, one_of, table_of
+from db.base import CLUSTERED, IP_LENGTH, USER_AGENT_LENGTH, NoticeChannel, NoticeKind, delete_some, one_of, table_of
 from db.engine import Connection
 from db.families import families
 from db.users import users
@@ -179,10 +178,20 @@ async def backlog(conn: Connection, channel: NoticeChannel) -> tuple[int, int]:
 
 
 async def revive(conn: Connection, channel: NoticeChannel, now: datetime) -> int:
-    """Make every row due now that was given up, or waits for another attempt; returns how many."""
+    """Make every row due now that was given up, or waits for another attempt; returns how many.
+
+    A row that another transaction holds is left out: it is being claimed, finished or deleted at this moment. To wait
+    for it could deadlock with the deletion of its user (decision 25).
+    """
+    free = (
+        select(*_KEY)
+        .where(outbox.c.channel == channel, outbox.c.delivered_at.is_(None))
+        .with_for_update(skip_locked=True)
+        .cte("free", nesting=True)
+    )
     again = (
         update(outbox)
-        .where(outbox.c.channel == channel, outbox.c.delivered_at.is_(None))
+        .where(tuple_(*_KEY).in_(select(*free.c)))
         .values(next_attempt_at=now, given_up_at=None, attempts=0)
     )
     return (await conn.execute(again)).rowcount
@@ -194,8 +203,8 @@ async def prune(conn: Connection, *, occurred_before: datetime, waiting_since: d
     What occurred before `waiting_since` goes in any case: nobody delivers it, as its channel was turned off.
     """
     old = and_(outbox.c.occurred_at < occurred_before, outbox.c.next_attempt_at.is_(None))
-    some = select(*_KEY).where(or_(old, outbox.c.occurred_at < waiting_since)).limit(limit)
-    return (await conn.execute(delete(outbox).where(tuple_(*_KEY).in_(some)))).rowcount
+    some = delete_some(outbox, or_(old, outbox.c.occurred_at < waiting_since), limit=limit)
+    return (await conn.execute(some)).rowcount
 
 
 def _key_of(row: Any) -> dict[str, Any]:

@@ -10,15 +10,22 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     bindparam,
-    delete,
     insert,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
-from db.base import CLUSTERED, IP_LENGTH, USER_AGENT_LENGTH, WITHOUT_WAITING, SecurityEventKind, one_of, table_of
+from db.base import (
+    CLUSTERED,
+    IP_LENGTH,
+    USER_AGENT_LENGTH,
+    WITHOUT_WAITING,
+    SecurityEventKind,
+    delete_some,
+    one_of,
+    table_of,
+)
 from db.compiled import Compiled
 from db.engine import Connection
 from db.faults import Collision
@@ -100,6 +107,5 @@ async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: in
 
 async def prune(conn: Connection, *, occurred_before: datetime, limit: int) -> int:
     """Delete up to `limit` events older than that instant; returns how many."""
-    key = (security_events.c.user_id, security_events.c.id)
-    some = select(*key).where(security_events.c.occurred_at < occurred_before).limit(limit)
-    return (await conn.execute(delete(security_events).where(tuple_(*key).in_(some)))).rowcount
+    some = delete_some(security_events, security_events.c.occurred_at < occurred_before, limit=limit)
+    return (await conn.execute(some)).rowcount

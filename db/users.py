@@ -1,6 +1,6 @@
 """`users`: who can sign in. Keyed by the user's own id; the name's uniqueness lives in `usernames`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -42,6 +42,7 @@ BY_ID = Compiled(_FOUND)
 _LOCKED = Compiled(_FOUND.with_for_update(key_share=True))
 # Beside this one no row can be added that names the user.
 _LOCKED_WHOLLY = Compiled(_FOUND.with_for_update())
+_SEVERAL_LOCKED = select(users.c.id).order_by(users.c.id).with_for_update(key_share=True)
 _ALL = select(users).order_by(users.c.username)
 
 
@@ -60,8 +61,16 @@ async def lock(conn: Connection, user_id: UUID) -> User | None:
     return cast(User | None, await _LOCKED.one_or_none(conn, {"user_id": user_id}))
 
 
+async def lock_several(conn: Connection, user_ids: Collection[UUID]) -> None:
+    """Hold each of these users as `lock` does, in the order of their ids."""
+    await conn.execute(_SEVERAL_LOCKED.where(users.c.id.in_(user_ids)))
+
+
 async def lock_wholly(conn: Connection, user_id: UUID) -> None:
-    """Hold the user against every other writer, and against new rows of theirs, until the transaction ends."""
+    """Hold the user against every other writer, and against new rows of theirs, until the transaction ends.
+
+    The caller holds the user by `lock`, and all of their families by `families.lock_all`.
+    """
     await _LOCKED_WHOLLY.all(conn, {"user_id": user_id})
 
 
