@@ -83,7 +83,6 @@ UNTOUCHED = {"revoked_at": None, "revocation_reason": None, "busy_until": 0}
 _BY_ID = Compiled(select(families).where(_IS_IT))
 # NO KEY UPDATE, as a rotation takes. SQLite's write transactions exclude each other anyway.
 _LOCKED = Compiled(select(families).where(_IS_IT).with_for_update(key_share=True))
-
 _ALL_LOCKED = Compiled(
     select(families.c.id).where(families.c.user_id == bindparam("of_user")).order_by(families.c.id).with_for_update()
 )
