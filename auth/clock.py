@@ -1,7 +1,11 @@
 """The one place that reads the real clock. Everything else is told what time it is."""
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+# Where the system has it, the clock that counts on while the machine sleeps.
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
@@ -11,6 +15,10 @@ class Clock(Protocol):
         """This instant, aware and in UTC."""
         ...
 
+    def elapsed(self) -> timedelta:
+        """The time since some fixed instant, by a clock that cannot be set. Two readings tell how much time passed."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -18,3 +26,7 @@ class SystemClock:
     def now(self) -> datetime:
         """This instant, aware and in UTC."""
         return datetime.now(UTC)
+
+    def elapsed(self) -> timedelta:
+        """The time since the machine started."""
+        return timedelta(seconds=time.clock_gettime(_SINCE_BOOT))

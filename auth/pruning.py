@@ -35,7 +35,10 @@ class Pruning:
     event_retention: timedelta
 
     async def prune(self, now: datetime, *, pause: float = 0) -> Pruned:
-        """Delete what is old, in batches, each of them a transaction of its own, with `pause` seconds behind each."""
+        """Delete what is old, in batches, each of them a transaction of its own, with `pause` seconds behind each.
+
+        `now` is believed here. `Upkeep` says which instant may be.
+        """
         ended_before, occurred_before = now - self.retention, now - self.event_retention
 
         async def of_families(conn: Connection) -> int:

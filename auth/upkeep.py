@@ -2,14 +2,22 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from auth.agreement import (
+    LONGEST_OUTAGE,
+    ClockNotBelieved,
+    ClocksDiffer,
+    TimeSeen,
+    require_agreement,
+    says_not_believed,
+)
 from auth.clock import Clock
 from auth.entropy import Entropy
 from auth.pruning import Pruned, Pruning
-from db import leases
-from db.engine import Database
+from db import leases, security_events
+from db.engine import Connection, Database
 from db.faults import DatabaseUnavailable
 from db.retries import retried
 
@@ -18,6 +26,7 @@ logger = logging.getLogger("kindred")
 LEASE = "prune"
 # Seconds between two batches, in which everybody else has the database to themselves.
 PAUSE = 0.1
+_NOT_PRUNED = "nothing was pruned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ class Upkeep:
     pruning: Pruning
     entropy: Entropy
     interval: timedelta
+    time_seen: TimeSeen = field(default_factory=TimeSeen)
 
     async def run(self, clock: Clock) -> None:
         """Prune whenever it is due, for ever. Whatever fails is tried again the next time."""
@@ -35,27 +45,66 @@ class Upkeep:
             # Workers that started together do not come together.
             await asyncio.sleep(self.interval.total_seconds() * (0.25 + 0.25 * self.entropy.fraction()))
             try:
-                if pruned := await self.prune_if_due(clock.now()):
+                if pruned := await self.prune_if_due(clock):
                     logger.info("Pruned: %s", pruned)
+            except ClocksDiffer as error:
+                logger.warning("Pruning was put off: %s", error)
             except DatabaseUnavailable:
                 logger.warning("Pruning was put off: the database did not answer.")
             except Exception:
                 logger.exception("Pruning failed, and will be tried again.")
 
-    async def prune_if_due(self, now: datetime) -> Pruned | None:
-        """Prune, unless some worker has begun to less than an interval ago; then None.
+    async def prune_if_due(self, clock: Clock) -> Pruned | None:
+        """Prune, unless some worker has begun to less than an interval ago; then None. Raises `ClocksDiffer`.
 
-        A worker prunes for as long as it has the lease. What it leaves, also by dying, is the next one's.
+        A worker prunes for as long as it has the lease. What it leaves, also by dying, is the next one's. It works up
+        to the instant that the clock is believed to have reached.
         """
-        if not await self._claim(now):
+        believed = await self._claim(clock.now(), clock.elapsed())
+        if believed is None:
             return None
         try:
             async with asyncio.timeout(self.interval.total_seconds()):
-                return await self.pruning.prune(now, pause=PAUSE)
+                return await self.pruning.prune(believed, pause=PAUSE)
         except TimeoutError:
             return None
 
+    async def prune_at_once(self, now: datetime, *, clock_is_right: bool = False) -> Pruned:
+        """Prune for an operator, who confirms with `clock_is_right` that so much time has passed since the last run.
+
+        Raises `ClocksDiffer`, and `ClockNotBelieved` where the last run is longer ago than `LONGEST_OUTAGE`.
+        """
+        await self._begin(now, clock_is_right)
+        return await self.pruning.prune(now)
+
+    @retried(idempotent=True)
+    async def not_believed(self, now: datetime) -> str | None:
+        """What to tell an operator where this clock would not be believed; None where it would."""
+        async with self.db.read() as conn:
+            ahead = now - await _last_run_at(conn, now)
+        return says_not_believed(ahead) if ahead > LONGEST_OUTAGE else None
+
     @retried(idempotent=False)
-    async def _claim(self, now: datetime) -> bool:
+    async def _claim(self, now: datetime, elapsed: timedelta) -> datetime | None:
         async with self.db.transaction() as conn:
-            return await leases.claim(conn, LEASE, now=now, until=now + self.interval)
+            await require_agreement(conn, now, undone=_NOT_PRUNED)
+            # Before the lease: each worker looks at the clock while it is most probably right.
+            believed = self.time_seen.believed(now, elapsed, await _last_run_at(conn, now))
+            if not await leases.claim(conn, LEASE, now=now, until=now + self.interval):
+                return None
+            await leases.record_run(conn, LEASE, at=believed)
+            return believed
+
+    @retried(idempotent=True)
+    async def _begin(self, now: datetime, clock_is_right: bool) -> None:
+        async with self.db.transaction() as conn:
+            await require_agreement(conn, now, undone=_NOT_PRUNED)
+            ahead = now - await _last_run_at(conn, now)
+            if ahead > LONGEST_OUTAGE and not clock_is_right:
+                raise ClockNotBelieved(says_not_believed(ahead))
+            await leases.record_run(conn, LEASE, at=now)
+
+
+async def _last_run_at(conn: Connection, now: datetime) -> datetime:
+    """The instant that the last run reached. Before the first run: the newest event's, or `now` where there is none."""
+    return await leases.last_run_at(conn, LEASE) or await security_events.newest(conn, until=now) or now

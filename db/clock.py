@@ -1,4 +1,4 @@
-"""The database's own clock. Nothing is decided by it; it is there to be compared with ours."""
+"""The database's own clock. No instant is taken from it; it is there to be compared with this machine's clock."""
 
 from datetime import UTC, datetime
 from typing import cast

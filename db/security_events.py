@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     bindparam,
+    func,
     insert,
     select,
 )
@@ -103,6 +104,12 @@ async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: in
         query = query.where(security_events.c.id < after)
     found = await conn.execute(query.order_by(security_events.c.id.desc()).limit(limit))
     return cast(Sequence[SecurityEvent], found.all())
+
+
+async def newest(conn: Connection, *, until: datetime) -> datetime | None:
+    """When the newest event up to that instant occurred; None where there is none."""
+    newest = select(func.max(security_events.c.occurred_at)).where(security_events.c.occurred_at <= until)
+    return cast(datetime | None, (await conn.execute(newest)).scalar_one())
 
 
 async def prune(conn: Connection, *, occurred_before: datetime, limit: int) -> int:

@@ -1,13 +1,13 @@
 """The command `kindred`."""
 
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from auth.clock import SystemClock
-from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings
+from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings, says_difference
 from auth.service import Kindred
 from db.base import metadata
 from db.migrate import current, head, missing_tables
@@ -62,7 +62,8 @@ def check() -> None:
     """Verify that the service could start: settings, secret, database, migrations, tables, signing keys.
 
     What it could start with and an operator should still see to is a line that begins with `warn`: signing keys that
-    are due for rotation, or sealed with an older server secret; a clock that differs from the database's.
+    are due for rotation, or sealed with an older server secret; a clock that differs from the database's, or is too far
+    ahead of the last pruning to be believed.
     """
     settings = settings_or_exit()
     typer.echo(f"ok  settings ({settings.environment.value})")
@@ -85,8 +86,9 @@ def check() -> None:
         if not warnings:
             typer.echo("ok  signing keys")
         if abs(ahead := await clock_difference(kindred.db, SystemClock())) > CLOCKS_MAY_DIFFER:
-            seconds, way = round(abs(ahead).total_seconds()), "ahead of" if ahead > timedelta(0) else "behind"
-            warnings.append(f"The database's clock is {seconds} s {way} this machine's. Set both by NTP.")
+            warnings.append(f"{says_difference(ahead)}. Set both by NTP.")
+        elif not_believed := await kindred.upkeep.not_believed(now):
+            warnings.append(not_believed)
         else:
             typer.echo("ok  clock")
         for channel in settings.channels:
@@ -98,11 +100,22 @@ def check() -> None:
 
 
 @main.command()
-def prune() -> None:
-    """Delete what is old, in batches: ended sessions, security events, failed sign-ins, networks, notices."""
+def prune(
+    clock_is_right: Annotated[
+        bool,
+        typer.Option(
+            "--clock-is-right", help="The last pruning was more than a week ago, as the clock says.", show_default=False
+        ),
+    ] = False,
+) -> None:
+    """Delete what is old, in batches: ended sessions, security events, failed sign-ins, networks, notices.
+
+    Refuses where the database's clock differs from this machine's by more than two minutes, or where the last pruning
+    was more than a week ago by a clock that may be wrong.
+    """
 
     async def work(kindred: Kindred, now: datetime) -> None:
-        pruned = await kindred.pruning.prune(now)
+        pruned = await kindred.upkeep.prune_at_once(now, clock_is_right=clock_is_right)
         typer.echo(
             f"Deleted {pruned.sessions} sessions, {pruned.events} security events, {pruned.login_failures} counts of "
             f"failed sign-ins, {pruned.familiar_networks} networks that users once signed in from and "

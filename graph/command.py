@@ -10,6 +10,7 @@ from typing import NoReturn, TypeVar
 import typer
 from pydantic import ValidationError
 
+from auth.agreement import ClockNotBelieved, ClocksDiffer
 from auth.clock import SystemClock
 from auth.entropy import Entropy
 from auth.sealing import WrongSecret
@@ -32,7 +33,7 @@ def explained() -> Iterator[None]:
     """Turn what an operator can mend into a sentence on standard error and exit code 1."""
     try:
         yield
-    except (Refused, UnfitSecret, WrongSecret, NotMigrated) as error:
+    except (Refused, UnfitSecret, WrongSecret, NotMigrated, ClocksDiffer, ClockNotBelieved) as error:
         fail(str(error))
     except OSError as error:
         # A file of SQLite's, or of the secret. What PostgreSQL's connection says is a DatabaseUnavailable by now.

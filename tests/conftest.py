@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from auth.names import username_key
 from auth.passwords import hash_password
 from auth.service import Kindred
 from auth.settings import Settings
-from db.engine import url_of
+from db import clock as database_clock
+from db.engine import Connection, url_of
 from db.migrate import upgrade
 from db.users import User
 from graph.app import create_app
@@ -97,9 +99,16 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """The time, which stands still until the test moves it."""
-    return FakeClock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The time, which stands still until the test moves it, for the database as well."""
+    clock, asked = FakeClock(), database_clock.now
+
+    async def now(conn: Connection) -> datetime:
+        await asked(conn)
+        return clock.now() + clock.database_ahead
+
+    monkeypatch.setattr(database_clock, "now", now)
+    return clock
 
 
 @pytest.fixture

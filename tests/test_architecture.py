@@ -88,7 +88,7 @@ def test_one_module_reads_the_clock() -> None:
     clocks = re.compile(r"(^|\.)(datetime|date)\.(now|utcnow|today)$|^time\.(time|time_ns|gmtime|localtime|strftime)$")
     readers = {name_of(path) for path in PRODUCT for name in names_used(path) if clocks.search(name)}
     assert readers == {"auth/clock.py"}
-    assert offenders(PRODUCT, {"time"}) == []
+    assert {name for name, _ in offenders(PRODUCT, {"time"})} == {"auth/clock.py"}
 
 
 def test_one_module_rolls_the_dice() -> None:

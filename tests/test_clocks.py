@@ -14,6 +14,7 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import select
 from typer.testing import CliRunner
 
+from auth.clock import SystemClock
 from auth.health import clock_difference
 from auth.outcomes import Origin, SignedIn
 from auth.service import Kindred
@@ -23,9 +24,9 @@ from db.families import families
 from db.users import User
 from graph import cli
 from graph.app import create_app
-from tests.support.clocks import FakeClock
+from tests.support.clocks import Ahead, FakeClock
 from tests.support.databases import connect
-from tests.support.doors import DOORS, EXPIRED, REPLAYED, ROTATED, UNCOUNTED, Api, Door
+from tests.support.doors import DOORS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, UNCOUNTED, Api, Door
 from tests.support.servers import SECRET, environment
 from tests.support.statements import statements
 
@@ -37,16 +38,9 @@ Node = Callable[[timedelta], AbstractAsyncContextManager[Api]]
 def node(database_url: str, clock: FakeClock, settings_for: Callable[..., Settings]) -> Node:
     """Another node, whose clock differs from the first one's by so much."""
 
-    class Ahead:
-        def __init__(self, by: timedelta) -> None:
-            self.by = by
-
-        def now(self) -> datetime:
-            return clock.now() + self.by
-
     @asynccontextmanager
     async def node(ahead: timedelta) -> AsyncIterator[Api]:
-        app = create_app(settings_for(database_url), clock=Ahead(ahead))
+        app = create_app(settings_for(database_url), clock=Ahead(clock, ahead))
         async with (
             app.router.lifespan_context(app),
             AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http,
@@ -128,10 +122,13 @@ async def test_rot_11_rot_20_what_expired_by_a_clock_that_was_ahead_is_no_replay
     assert (await door.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing(
+async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_session(
     api: Api, alice: User, door: Door, kindred: Kindred, clock: FakeClock, database_url: str
 ) -> None:
-    """No statement asks it, and no column has it for a default."""
+    """Signing in, refreshing, listing and revoking do not ask it, and no column has it for a default.
+
+    Only what deletes rows or ends sessions for good asks it, and takes no instant from it: see `test_wrong_clocks.py`.
+    """
     if kindred.db.engine.dialect.name == "postgresql":
         connection = await connect(database_url)
         name = await connection.fetchval("SELECT current_database()")
@@ -144,8 +141,8 @@ async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing(
             pair = await api.login()
             pair = (await door.refresh(pair.refresh)).tokens
             assert await api.is_live(pair.access)
-            await kindred.upkeep.prune_if_due(clock.now())
-            await kindred.sessions.revoke_issued_before(clock.now(), Origin(), clock.now())
+            await api.data(SESSIONS, bearer=pair.access)
+            await api.data(REVOKE, {"input": {"id": pair.session_id}}, bearer=pair.access)
         async with kindred.db.read() as conn:
             (family,) = (await conn.execute(select(families))).all()
         assert family.created_at == family.last_used_at == clock.now()
@@ -174,20 +171,20 @@ async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing(
 def test_ops_07_check_tells_when_the_clocks_differ(
     database_url: str, monkeypatch: pytest.MonkeyPatch, ahead: int, says: str
 ) -> None:
-    class Ahead:
+    class Shifted(SystemClock):
         def now(self) -> datetime:
             return datetime.now(UTC) + ahead * SECOND
 
     env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
     assert CliRunner().invoke(cli.main, ["key", "rotate"], env=env).exit_code == 0
-    monkeypatch.setattr(cli, "SystemClock", Ahead)
+    monkeypatch.setattr(cli, "SystemClock", Shifted)
     checked = CliRunner().invoke(cli.main, ["check"], env=env)
     assert checked.exit_code == 0
     assert checked.stdout.splitlines()[-1] == says
 
 
-async def test_ops_07_what_the_network_takes_is_no_difference(kindred: Kindred) -> None:
-    class Slow:
+async def test_ops_07_what_the_network_takes_is_no_difference(kindred: Kindred, clock: FakeClock) -> None:
+    class Slow(SystemClock):
         """The question took six seconds, by this clock."""
 
         def __init__(self, start: datetime) -> None:
@@ -196,7 +193,7 @@ async def test_ops_07_what_the_network_takes_is_no_difference(kindred: Kindred) 
         def now(self) -> datetime:
             return self.instants.pop(0)
 
-    assert await clock_difference(kindred.db, Slow(datetime.now(UTC))) == timedelta(0)
+    assert await clock_difference(kindred.db, Slow(clock.now())) == timedelta(0)
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])

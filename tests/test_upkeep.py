@@ -24,7 +24,7 @@ from db.faults import RolledBack
 from db.leases import leases
 from db.lineage import refresh_tokens
 from db.users import User
-from tests.support.clocks import FakeClock
+from tests.support.clocks import Ahead, FakeClock
 from tests.support.doors import INVALID, REPLAYED, ROTATED, Api, Door, RestDoor
 from tests.support.servers import SECRET, backstage, serving
 
@@ -80,18 +80,18 @@ async def test_data_03_one_worker_prunes_and_the_others_leave_it_to_that_one(
 ) -> None:
     await fill(kindred, alice, clock.now(), 3)
     workers = [kindred.upkeep, another.upkeep] * 3
-    done = await asyncio.gather(*(worker.prune_if_due(clock.now()) for worker in workers))
+    done = await asyncio.gather(*(worker.prune_if_due(clock) for worker in workers))
     (pruned,) = [pruned for pruned in done if pruned is not None]
     assert pruned.sessions == 3
     # Until the interval is over, and then whoever comes first.
     await fill(kindred, alice, clock.now(), 2)
     clock.advance(HOUR - SECOND)
-    assert [await worker.prune_if_due(clock.now()) for worker in workers] == [None] * 6
+    assert [await worker.prune_if_due(clock) for worker in workers] == [None] * 6
     clock.advance(SECOND)
-    next_time = await another.upkeep.prune_if_due(clock.now())
+    next_time = await another.upkeep.prune_if_due(clock)
     assert next_time is not None
     assert next_time.sessions == 2
-    assert await kindred.upkeep.prune_if_due(clock.now()) is None
+    assert await kindred.upkeep.prune_if_due(clock) is None
 
 
 async def test_a_worker_that_dies_while_it_prunes_blocks_nobody_for_longer_than_the_interval(
@@ -100,15 +100,15 @@ async def test_a_worker_that_dies_while_it_prunes_blocks_nobody_for_longer_than_
     await fill(kindred, alice, clock.now(), 30)
     monkeypatch.setattr(pruning, "BATCH", 10)
     monkeypatch.setattr(upkeep, "PAUSE", 30)
-    dying = asyncio.create_task(kindred.upkeep.prune_if_due(clock.now()))
+    dying = asyncio.create_task(kindred.upkeep.prune_if_due(clock))
     while await how_many(another) == 30:
         await asyncio.sleep(0.01)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     monkeypatch.setattr(upkeep, "PAUSE", 0)
-    assert await another.upkeep.prune_if_due(clock.now()) is None
+    assert await another.upkeep.prune_if_due(clock) is None
     clock.advance(HOUR)
-    pruned = await another.upkeep.prune_if_due(clock.now())
+    pruned = await another.upkeep.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 20
 
@@ -116,11 +116,13 @@ async def test_a_worker_that_dies_while_it_prunes_blocks_nobody_for_longer_than_
 async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_nobody(
     kindred: Kindred, another: Kindred, clock: FakeClock
 ) -> None:
-    assert await kindred.upkeep.prune_if_due(clock.now() + 365 * DAY) is not None
-    assert await another.upkeep.prune_if_due(clock.now()) is not None
+    clock.step(365 * DAY)
+    assert await kindred.upkeep.prune_if_due(clock) is not None
+    clock.step(-365 * DAY)
+    assert await another.upkeep.prune_if_due(clock) is not None
     # But two clocks that differ by some seconds respect each other.
-    assert await kindred.upkeep.prune_if_due(clock.now() - 30 * SECOND) is None
-    assert await kindred.upkeep.prune_if_due(clock.now() + 30 * SECOND) is None
+    assert await kindred.upkeep.prune_if_due(Ahead(clock, -30 * SECOND)) is None
+    assert await kindred.upkeep.prune_if_due(Ahead(clock, 30 * SECOND)) is None
 
 
 @pytest.mark.parametrize("more_settings", [{"prune_interval": SECOND}], ids=["1-s"])
@@ -131,13 +133,13 @@ async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
     monkeypatch.setattr(upkeep, "PAUSE", 0.7)
     await fill(kindred, alice, clock.now(), 100)
     before = time.perf_counter()
-    assert await kindred.upkeep.prune_if_due(clock.now()) is None
+    assert await kindred.upkeep.prune_if_due(clock) is None
     assert 0.9 < time.perf_counter() - before < 3
     assert await how_many(kindred) == 80
     # The database is none the worse for it, and what is left is for the next one.
     clock.advance(SECOND)
     monkeypatch.setattr(upkeep, "PAUSE", 0)
-    pruned = await kindred.upkeep.prune_if_due(clock.now())
+    pruned = await kindred.upkeep.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 80
 
@@ -153,14 +155,14 @@ async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_wi
     for _ in range(10):
         clock.advance(5 * DAY)
         pairs.append((await door.refresh(pairs[-1].refresh)).tokens)
-        assert await kindred.upkeep.prune_if_due(clock.now()) is not None
+        assert await kindred.upkeep.prune_if_due(clock) is not None
     assert await how_many(kindred) == 1
     async with kindred.db.transaction() as conn:
         await conn.execute(delete(refresh_tokens))
     assert await api.is_live(pairs[-1].access)
     assert (await door.refresh(pairs[3].refresh)).outcome == REPLAYED
     clock.advance(31 * DAY)
-    pruned = await kindred.upkeep.prune_if_due(clock.now())
+    pruned = await kindred.upkeep.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 1
     assert (await door.refresh(pairs[-1].refresh)).outcome == INVALID
@@ -172,7 +174,7 @@ async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
     faults: list[Exception | None] = [RolledBack(), ValueError("a bug"), None, RolledBack(), None]
     done = asyncio.Event()
 
-    async def prune(self: object, now: datetime) -> None:
+    async def prune(self: object, _clock: FakeClock) -> None:
         fault = faults.pop(0)
         if not faults:
             done.set()
@@ -207,7 +209,7 @@ async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
     await fill(kindred, alice, clock.now(), 5000, lineage=16)
     monkeypatch.setattr(upkeep, "PAUSE", 0.02)
     door = RestDoor(api.http)
-    pruning_ends = asyncio.create_task(kindred.upkeep.prune_if_due(clock.now()))
+    pruning_ends = asyncio.create_task(kindred.upkeep.prune_if_due(clock))
     waits: list[float] = []
     while not pruning_ends.done():
         clock.advance(60 * SECOND)

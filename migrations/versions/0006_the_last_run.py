@@ -1,0 +1,19 @@
+"""Until when the work of a lease was done, by a clock that was believed"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("leases", sa.Column("last_run_at", sa.DateTime(timezone=True), nullable=True))
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_column("leases", "last_run_at")

@@ -1,0 +1,243 @@
+"""Wrong clocks: a machine a year ahead or a year behind does nothing that lasts once its clock is right again."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from auth import agreement
+from auth.agreement import ClockNotBelieved, ClocksDiffer
+from auth.entropy import Entropy
+from auth.outcomes import Origin
+from auth.pruning import Pruned
+from auth.service import Kindred
+from auth.settings import Settings
+from auth.upkeep import LEASE, Upkeep
+from db import leases
+from db.families import families
+from db.users import User
+from graph import cli
+from tests.support.clocks import Ahead, FakeClock
+from tests.support.doors import Api
+from tests.support.servers import SECRET
+from tests.test_pruning import every
+from tests.test_upkeep import ended_family, fill, how_many
+
+YEAR, DAY, HOUR, MINUTE = timedelta(days=365), timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+NOTHING = Pruned(0, 0, 0, 0, 0)
+
+
+@pytest.fixture
+async def started_later(
+    database_url: str, settings_for: Callable[..., Settings], clock: FakeClock
+) -> AsyncIterator[Kindred]:
+    """A process that has not looked at the clock yet."""
+    kindred = Kindred.build(settings_for(database_url, hashing_threads=1), SECRET.encode(), Entropy())
+    yield kindred
+    await kindred.stop()
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "kindred"]
+
+
+async def last_run_at(kindred: Kindred) -> datetime | None:
+    async with kindred.db.read() as conn:
+        return await leases.last_run_at(conn, LEASE)
+
+
+@pytest.mark.parametrize("ahead", [YEAR, -YEAR, 3 * MINUTE, -3 * MINUTE], ids=str)
+async def test_data_03_nothing_is_pruned_while_the_database_s_clock_differs(
+    kindred: Kindred, alice: User, clock: FakeClock, ahead: timedelta
+) -> None:
+    await fill(kindred, alice, clock.now(), 3)
+    clock.database_ahead = ahead
+    with pytest.raises(
+        ClocksDiffer, match=r"The database's clock is \d+ s (ahead of|behind) this machine's, so nothing"
+    ):
+        await kindred.upkeep.prune_if_due(clock)
+    with pytest.raises(ClocksDiffer):
+        await kindred.upkeep.prune_at_once(clock.now(), clock_is_right=True)
+    assert await how_many(kindred) == 3
+    assert await every(kindred, leases.leases) == []
+    clock.database_ahead = MINUTE
+    pruned = await kindred.upkeep.prune_if_due(clock)
+    assert pruned is not None
+    assert pruned.sessions == 3
+
+
+async def test_data_03_the_service_says_that_the_clocks_differ_and_tries_again(
+    kindred: Kindred, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fill(kindred, alice, clock.now(), 3)
+    clock.database_ahead = -YEAR
+    often = Upkeep(kindred.db, kindred.pruning, kindred.entropy, timedelta(seconds=1))
+    with caplog.at_level(logging.WARNING, "kindred"):
+        task = asyncio.create_task(often.run(clock))
+        async with asyncio.timeout(20):
+            while not warnings(caplog):
+                await asyncio.sleep(0.01)
+            assert await how_many(kindred) == 3
+            clock.database_ahead = timedelta(0)
+            while await how_many(kindred):
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert warnings(caplog)[0] == (
+        "Pruning was put off: The database's clock is 31536000 s behind this machine's, so nothing was pruned. "
+        "Set both by NTP."
+    )
+
+
+async def test_data_03_a_clock_that_jumps_a_year_together_with_the_database_s_deletes_nothing(
+    api: Api, kindred: Kindred, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on one machine, where both are the same clock."""
+    live, ended = await api.login(), await api.login()
+    await kindred.sessions.revoke_all(alice.id, Origin(), clock.now())
+    live = await api.login()
+    assert await kindred.upkeep.prune_if_due(clock) == NOTHING
+    before = [len(await every(kindred, table)) for table in leases.leases.metadata.sorted_tables]
+    with caplog.at_level(logging.WARNING, "kindred"):
+        clock.advance(HOUR)
+        clock.step(YEAR)
+        for _ in range(3):
+            assert await kindred.upkeep.prune_if_due(clock) == NOTHING
+            clock.advance(HOUR)
+    assert [len(await every(kindred, table)) for table in leases.leases.metadata.sorted_tables] == before
+    assert warnings(caplog) == [
+        "Pruning does not follow the clock. This machine's clock is 365 days ahead of the last pruning. "
+        "If it is right, run `kindred prune --clock-is-right`; else set it by NTP."
+    ]
+    clock.step(-YEAR)
+    assert await api.is_live((await _refreshed(kindred, live.refresh, clock)).access_token)
+    # And what ages in the meantime is pruned in time.
+    clock.advance(31 * DAY)
+    pruned = await kindred.upkeep.prune_if_due(clock)
+    assert pruned is not None
+    assert pruned.sessions == 2
+    assert ended.session_id not in {str(family.id) for family in await every(kindred, families)}
+
+
+async def _refreshed(kindred: Kindred, token: str, clock: FakeClock) -> Any:
+    return (await kindred.rotation.refresh(token, None, Origin(), clock.now())).tokens  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("gap", "is_believed"), [(6 * DAY, True), (8 * DAY, False), (YEAR, False)], ids=str)
+async def test_data_03_after_a_start_an_outage_of_a_week_is_believed_and_no_more(
+    kindred: Kindred,
+    started_later: Kindred,
+    alice: User,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    gap: timedelta,
+    is_believed: bool,
+) -> None:
+    await kindred.upkeep.prune_if_due(clock)
+    # What has been over for long enough in a day's time, and no sooner.
+    async with kindred.db.transaction() as conn:
+        row = ended_family(alice, clock.now()) | {"absolute_expires_at": clock.now() - 29 * DAY}
+        await conn.execute(families.insert(), [row | {"expires_at": row["absolute_expires_at"]}])
+    clock.step(gap)
+    with caplog.at_level(logging.WARNING, "kindred"):
+        pruned = await started_later.upkeep.prune_if_due(clock)
+    assert pruned is not None
+    assert pruned.sessions == int(is_believed)
+    assert len(warnings(caplog)) == int(not is_believed)
+    # Where it is not believed, the time that passes since is.
+    clock.advance(DAY)
+    pruned = await started_later.upkeep.prune_if_due(clock)
+    assert pruned is not None
+    assert pruned.sessions == int(not is_believed)
+
+
+async def test_data_03_an_operator_confirms_the_clock_for_the_command_and_for_every_worker(
+    kindred: Kindred, started_later: Kindred, alice: User, clock: FakeClock
+) -> None:
+    await kindred.upkeep.prune_if_due(clock)
+    clock.step(60 * DAY)
+    await fill(kindred, alice, clock.now() - 370 * DAY, 2)
+    async with kindred.db.transaction() as conn:
+        await conn.execute(families.update().values(absolute_expires_at=clock.now() - 40 * DAY))
+    with pytest.raises(ClockNotBelieved, match="60 days ahead of the last pruning"):
+        await started_later.upkeep.prune_at_once(clock.now())
+    assert await how_many(kindred) == 2
+    assert (await started_later.upkeep.prune_at_once(clock.now(), clock_is_right=True)).sessions == 2
+    # A worker that has run since before follows, and goes on from there.
+    for _ in range(3):
+        clock.advance(HOUR)
+        assert await kindred.upkeep.prune_if_due(clock) == NOTHING
+        assert clock.now() - (await last_run_at(kindred) or clock.now()) <= HOUR
+
+
+async def test_data_03_a_clock_that_was_ahead_is_forgotten_when_it_is_put_right(
+    kindred: Kindred, started_later: Kindred, alice: User, clock: FakeClock
+) -> None:
+    """A database that was made while the clock was a year ahead must not believe that year for ever."""
+    clock.step(YEAR)
+    await kindred.upkeep.prune_if_due(clock)
+    clock.step(-YEAR)
+    await kindred.upkeep.prune_if_due(clock)
+    assert await last_run_at(kindred) == clock.now()
+    await fill(kindred, alice, clock.now() + 400 * DAY, 1)
+    clock.advance(HOUR)
+    clock.step(YEAR - DAY)
+    for worker in (kindred, started_later):
+        assert await worker.upkeep.prune_if_due(clock) == NOTHING
+        clock.advance(HOUR)
+
+
+async def test_data_03_the_first_run_of_all_believes_no_more_than_a_week_since_the_newest_event(
+    api: Api, kindred: Kindred, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after an upgrade from a release that did not keep the instant of its last run."""
+    await api.try_login("alice", "not her password")
+    signed_in_at = clock.now()
+    clock.step(YEAR)
+    with caplog.at_level(logging.WARNING, "kindred"):
+        assert await kindred.upkeep.prune_if_due(clock) == NOTHING
+    assert len(warnings(caplog)) == 1
+    assert await last_run_at(kindred) == signed_in_at + agreement.CLOCKS_MUST_AGREE
+
+
+async def test_data_03_a_worker_a_year_behind_deletes_nothing_that_is_young(
+    api: Api, kindred: Kindred, alice: User, clock: FakeClock
+) -> None:
+    await api.login()
+    await kindred.upkeep.prune_if_due(clock)
+    assert await kindred.upkeep.prune_if_due(Ahead(clock, timedelta(0))) is None
+    clock.step(-YEAR)
+    assert await kindred.upkeep.prune_if_due(clock) == NOTHING
+
+
+def test_ops_07_prune_and_check_ask_for_the_operator_s_word(database_url: str) -> None:
+    env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
+
+    def run(*command: str) -> tuple[int, str]:
+        result = CliRunner().invoke(cli.main, command, env=env)
+        return result.exit_code, result.stdout + result.stderr
+
+    assert run("key", "rotate")[0] == 0
+    assert run("prune")[0] == 0
+    assert "ok  clock" in run("check")[1]
+    asyncio.run(_set_last_run(database_url, datetime.now(UTC) - 30 * DAY - HOUR))
+    says = (
+        "This machine's clock is 30 days ahead of the last pruning. If it is right, run `kindred prune "
+        "--clock-is-right`; else set it by NTP."
+    )
+    assert run("prune") == (1, f"kindred: {says}\n")
+    assert f"warn  {says}" in run("check")[1]
+    assert run("prune", "--clock-is-right")[0] == 0
+    assert run("prune")[0] == 0
+    assert "ok  clock" in run("check")[1]
+
+
+async def _set_last_run(database_url: str, instant: datetime) -> None:
+    kindred = Kindred.build(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
+    async with kindred.db.transaction() as conn:
+        await leases.record_run(conn, LEASE, at=instant)
+    await kindred.stop()
