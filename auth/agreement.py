@@ -7,7 +7,6 @@ cannot be undone asks a second witness first: the database's clock, and the time
 import logging
 from datetime import datetime, timedelta
 
-from auth.health import says_difference
 from db import clock as database_clock
 from db.engine import Connection
 from db.faults import DatabaseUnavailable
@@ -36,6 +35,12 @@ async def require_agreement(conn: Connection, now: datetime, *, undone: str) -> 
     ahead = await database_clock.now(conn) - now
     if abs(ahead) > CLOCKS_MUST_AGREE:
         raise ClocksDiffer(f"{says_difference(ahead)}, so {undone}. Set both by NTP.")
+
+
+def says_difference(ahead: timedelta) -> str:
+    """How far the database's clock is ahead of this machine's (behind where negative), without a full stop."""
+    way = "ahead of" if ahead > timedelta(0) else "behind"
+    return f"The database's clock is {round(abs(ahead).total_seconds())} s {way} this machine's"
 
 
 class TimeSeen:

@@ -23,12 +23,6 @@ async def clock_difference(db: Database, clock: Clock) -> timedelta:
     return min(theirs - before, timedelta(0))
 
 
-def says_difference(ahead: timedelta) -> str:
-    """How far the database's clock is ahead of this machine's (behind where negative), without a full stop."""
-    way = "ahead of" if ahead > timedelta(0) else "behind"
-    return f"The database's clock is {round(abs(ahead).total_seconds())} s {way} this machine's"
-
-
 def key_warnings(keys: Keys, now: datetime) -> Iterator[str]:
     """What to do about the signing keys that were read, a sentence for each."""
     newest = max(keys.ring, key=lambda key: (key.active_from, key.kid), default=None)

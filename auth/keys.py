@@ -9,6 +9,7 @@ from typing import cast
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from auth.agreement import require_agreement
 from auth.encoding import thumbprint
 from auth.entropy import Entropy
 from auth.key_ring import AccessKey, KeyRing, PrivateKey, public_jwk
@@ -87,16 +88,15 @@ class Keys:
         """Add a key that signs from `PUBLISHED_AHEAD` on, and retire the others when their last token has ended.
 
         `at_once` is for a private key that has leaked: the new one signs now, and nothing that any other key signed
-        counts from now on. Refresh tokens do not depend on these keys, so nobody is signed out.
+        counts from now on. Refresh tokens do not depend on these keys, so nobody is signed out. Raises `ClocksDiffer`.
         """
         active_from = now if at_once else now + PUBLISHED_AHEAD
         key = self._make(algorithm, now, active_from=active_from)
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
-            if at_once:
-                await signing_keys.retire_all(conn, at=now)
-            else:
-                await signing_keys.retire(conn, older_than=active_from, at=active_from + access_token_ttl)
+            # Both instants are kept for good.
+            await require_agreement(conn, now, undone="no key was made or retired")
+            await signing_keys.retire(conn, at=now if at_once else active_from + access_token_ttl)
             await signing_keys.add(conn, key)
         return key
 

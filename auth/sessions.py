@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from auth.agreement import require_agreement
 from auth.entropy import Entropy
 from auth.events import event
 from auth.outcomes import Ended, Invalid, NotFound, Origin, RevokeOutcome
@@ -136,7 +137,7 @@ class Sessions:
 
         For a database that was restored from a backup: in it tokens are current again that were used since (OPS-04).
         In batches, each a transaction of its own. Returns how many ended; where the database went away meanwhile, it
-        may have been more.
+        may have been more. Raises `ClocksDiffer`, before anything ended.
         """
         total, last = 0, None
         while True:
@@ -152,6 +153,8 @@ class Sessions:
     ) -> tuple[Sequence[FamilyKey], int]:
         reason, kind = RevocationReason.REVOKED_BY_OPERATOR, SecurityEventKind.SESSION_REVOKED
         async with self.db.transaction() as conn:
+            if after is None:  # only the first time: many batches take longer than clocks may differ by
+                await require_agreement(conn, now, undone="no session was ended")
             seen = await family_sweeps.issued_before(
                 conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now
             )

@@ -53,16 +53,10 @@ async def reseal(conn: Connection, kid: str, sealed: bytes) -> None:
     await conn.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(sealed_private_key=sealed))
 
 
-async def retire_all(conn: Connection, *, at: datetime) -> None:
-    """From `at` on, accept nothing that any of these keys signed, whatever was decided about it before."""
+async def retire(conn: Connection, *, at: datetime) -> None:
+    """From `at` on, accept nothing that any of these keys signed; a key that is to retire sooner still does.
+
+    A key that a clock ahead of this one made, or was to retire, is among them.
+    """
     outlives = or_(signing_keys.c.retired_at.is_(None), signing_keys.c.retired_at > at)
     await conn.execute(update(signing_keys).where(outlives).values(retired_at=at))
-
-
-async def retire(conn: Connection, *, older_than: datetime, at: datetime) -> None:
-    """From `at` on, no longer accept what keys signed that were active before `older_than`."""
-    await conn.execute(
-        update(signing_keys)
-        .where(signing_keys.c.active_from < older_than, signing_keys.c.retired_at.is_(None))
-        .values(retired_at=at)
-    )

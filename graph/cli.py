@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from auth.agreement import says_difference
 from auth.clock import SystemClock
-from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings, says_difference
+from auth.health import CLOCKS_MAY_DIFFER, clock_difference, key_warnings
 from auth.service import Kindred
 from db.base import metadata
 from db.migrate import current, head, missing_tables

@@ -242,9 +242,7 @@ async def test_tok_12_what_a_retired_key_signed_is_refused_though_it_has_not_end
     pair = await api.login()
     clock.advance(timedelta(minutes=1))
     assert await api.is_live(pair.access)
-    made = await kindred.keys.rotate(
-        SigningAlgorithm.ES256, clock.now() - PUBLISHED_AHEAD, access_token_ttl=timedelta(0)
-    )
+    made = await kindred.keys.rotate(SigningAlgorithm.ES256, clock.now(), access_token_ttl=timedelta(0), at_once=True)
     await kindred.keys.load()
     response = await api.post("{ viewer { id } }", bearer=pair.access)
     assert response.status_code == 401

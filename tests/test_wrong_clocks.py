@@ -18,9 +18,11 @@ from auth.service import Kindred
 from auth.settings import Settings
 from auth.upkeep import LEASE, Upkeep
 from db import leases
+from db.base import SigningAlgorithm
 from db.families import families
 from db.users import User
 from graph import cli
+from graph.app import create_app
 from tests.support.clocks import Ahead, FakeClock
 from tests.support.doors import Api
 from tests.support.servers import SECRET
@@ -50,7 +52,10 @@ async def last_run_at(kindred: Kindred) -> datetime | None:
         return await leases.last_run_at(conn, LEASE)
 
 
-@pytest.mark.parametrize("ahead", [YEAR, -YEAR, 3 * MINUTE, -3 * MINUTE], ids=str)
+APART = pytest.mark.parametrize("ahead", [YEAR, -YEAR, 3 * MINUTE, -3 * MINUTE], ids=str)
+
+
+@APART
 async def test_data_03_nothing_is_pruned_while_the_database_s_clock_differs(
     kindred: Kindred, alice: User, clock: FakeClock, ahead: timedelta
 ) -> None:
@@ -241,3 +246,80 @@ async def _set_last_run(database_url: str, instant: datetime) -> None:
     async with kindred.db.transaction() as conn:
         await leases.record_run(conn, LEASE, at=instant)
     await kindred.stop()
+
+
+@APART
+async def test_ops_04_many_sessions_are_not_ended_while_the_database_s_clock_differs(
+    api: Api, kindred: Kindred, alice: User, clock: FakeClock, ahead: timedelta
+) -> None:
+    pair = await api.login()
+    clock.advance(MINUTE)
+    clock.database_ahead = ahead
+    with pytest.raises(ClocksDiffer, match="so no session was ended"):
+        await kindred.sessions.revoke_issued_before(clock.now(), Origin(), clock.now())
+    assert await api.is_live(pair.access)
+    clock.database_ahead = MINUTE
+    assert await kindred.sessions.revoke_issued_before(clock.now(), Origin(), clock.now()) == 1
+
+
+@APART
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_tok_12_no_key_is_made_or_retired_while_the_database_s_clock_differs(
+    kindred: Kindred, clock: FakeClock, ahead: timedelta, at_once: bool
+) -> None:
+    async def rotate() -> None:
+        await kindred.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=15 * MINUTE, at_once=at_once)
+
+    before = await kindred.keys.every()
+    clock.database_ahead = ahead
+    with pytest.raises(ClocksDiffer, match="so no key was made or retired"):
+        await rotate()
+    assert await kindred.keys.every() == before
+    clock.database_ahead = MINUTE
+    await rotate()
+    assert len(await kindred.keys.every()) == 2
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_tok_12_a_rotation_retires_what_a_clock_a_year_ahead_made_and_was_to_retire(
+    kindred: Kindred, clock: FakeClock, at_once: bool
+) -> None:
+    async def rotate() -> str:
+        made = await kindred.keys.rotate(
+            SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=15 * MINUTE, at_once=at_once
+        )
+        await kindred.keys.load()
+        return made.kid
+
+    clock.step(YEAR)
+    await rotate()
+    clock.step(-YEAR)
+    made = await rotate()
+    clock.advance(timedelta(0) if at_once else 25 * MINUTE)
+    assert [key["kid"] for key in kindred.keys.ring.jwks(clock.now())["keys"]] == [made]
+    assert kindred.keys.ring.signing(clock.now()).kid == made
+    # In a year's time as well.
+    clock.advance(YEAR + HOUR)
+    assert [key["kid"] for key in kindred.keys.ring.jwks(clock.now())["keys"]] == [made]
+
+
+@pytest.mark.parametrize("wrong_by", [YEAR, -YEAR], ids=str)
+async def test_tok_12_the_first_key_of_a_machine_whose_clock_is_wrong_signs_when_it_is_right(
+    database_url: str, settings_for: Callable[..., Settings], clock: FakeClock, wrong_by: timedelta
+) -> None:
+    app = create_app(settings_for(database_url), clock=clock)
+    clock.step(wrong_by)
+    async with app.router.lifespan_context(app):
+        kindred: Kindred = app.state.kindred
+        (first,) = await kindred.keys.every()
+        clock.step(-wrong_by)
+        ring = kindred.keys.ring
+        assert ring.signing(clock.now()).kid == first.kid
+        assert ring.verifying(first.kid, clock.now()) is not None
+        assert [key["kid"] for key in ring.jwks(clock.now())["keys"]] == [first.kid]
+        # The next one replaces it, as it would any other.
+        made = await kindred.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=15 * MINUTE)
+        await kindred.keys.load()
+        clock.advance(25 * MINUTE)
+        assert kindred.keys.ring.signing(clock.now()).kid == made.kid
+        assert kindred.keys.ring.verifying(first.kid, clock.now()) is None
