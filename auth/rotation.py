@@ -17,6 +17,7 @@ is derived from the attempt, and an attempt that comes again finds its own succe
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from auth.agreement import CLOCKS_MUST_AGREE, require_agreement
 from auth.entropy import Entropy
 from auth.events import Recorder, event
 from auth.minting import Minting
@@ -101,11 +102,13 @@ class Rotation:
                 return StoreBehind(user_id, family_id) if is_lost else Invalid()
             if family.revoked_at is not None:
                 return Revoked(user_id, family_id)
-            if presented.generation > family.generation:  # signed, so it is the store that forgot: no thief's doing
-                is_over = presented.expires_at <= now
-                return Expired(user_id, family_id) if is_over else StoreBehind(user_id, family_id)
-            if family.expires_at <= now:
+            forgot = presented.generation > family.generation  # signed, so it is the store: no thief's doing
+            if (presented.expires_at if forgot else family.expires_at) <= now:
+                # A client drops its token on this answer, so one clock's word is not enough for it.
+                await require_agreement(conn, now, undone="no session was called expired")
                 return Expired(user_id, family_id)
+            if forgot:
+                return StoreBehind(user_id, family_id)
             if family.token_digest == digest(successor) and not self._too_late(keyless, family, now):
                 return Rotated(self.minting.pair(family, successor, now), family, repeated=True)
             if family.token_digest == digest(presented.jti):  # unspent: only the pace was in the way
@@ -122,4 +125,6 @@ class Rotation:
             await self.recorder.add(conn, [replay])
 
     def _too_late(self, keyless: bool, family: TokenFamily, now: datetime) -> bool:
-        return bool(self.leeway) and keyless and now - family.last_used_at > self.leeway
+        # A last use in the future is a wrong clock's. It would make the leeway as long as that clock was ahead.
+        in_time = -CLOCKS_MUST_AGREE <= now - family.last_used_at <= self.leeway
+        return bool(self.leeway) and keyless and not in_time

@@ -47,7 +47,9 @@ def rotation(given: Callable[[str], Any]) -> Any:
 
     `given` names what a claim says: parameters, or the columns of a table of claims.
     """
-    busy_until = families.c.busy_until
+    busy_until, last_used_at, expires_at = families.c.busy_until, families.c.last_used_at, families.c.expires_at
+    # By a clock that is behind. What it would write is over already by every right one, so both instants stay.
+    is_behind = last_used_at > given("now")
     return (
         update(families)
         .where(
@@ -55,18 +57,19 @@ def rotation(given: Callable[[str], Any]) -> Any:
             families.c.id == given("of_family"),
             families.c.token_digest == given("presented"),
             families.c.revoked_at.is_(None),
-            families.c.expires_at > given("now"),
+            expires_at > given("now"),
             families.c.absolute_expires_at > given("now"),
             ~busy_until.between(given("too_busy_from"), given("too_busy_to")),
         )
         .values(
             token_digest=given("successor"),
             generation=families.c.generation + 1,
-            last_used_at=given("now"),
+            last_used_at=case((is_behind, last_used_at), else_=type_coerce(given("now"), last_used_at.type)),
             # least(), which SQLite spells min(): no token of a family outlives the family.
             expires_at=case(
+                (is_behind, expires_at),
                 (families.c.absolute_expires_at < given("idle_limit"), families.c.absolute_expires_at),
-                else_=type_coerce(given("idle_limit"), families.c.expires_at.type),
+                else_=type_coerce(given("idle_limit"), expires_at.type),
             ),
             ip=given("from_ip"),
             busy_until=case(

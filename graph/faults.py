@@ -9,6 +9,7 @@ from uuid import UUID
 
 from graphql import GraphQLError, GraphQLSyntaxError
 
+from auth.agreement import ClocksDiffer
 from auth.passwords import HashingBusy
 from auth.sessions import Unauthenticated
 from db.faults import DatabaseUnavailable
@@ -67,6 +68,12 @@ def is_outage(error: BaseException | None) -> bool:
     return isinstance(error, DatabaseUnavailable | HashingBusy)
 
 
+def log_outage(error: Exception) -> None:
+    """Log why a request got 503: by the name of the cause alone, as its text may have the database's address."""
+    why = str(error) if isinstance(error, ClocksDiffer) else type(error.__cause__ or error).__name__
+    logger.warning("unavailable: %s", why)
+
+
 def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schema: bool) -> tuple[Code, dict[str, Any]]:
     """An error as it is answered. What is not meant for the caller is logged under `incident`, and masked.
 
@@ -96,7 +103,7 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schem
             message = _CLOSED[code]
         case _ if is_outage(cause):
             code, message = Code.UNAVAILABLE, UNAVAILABLE
-            logger.warning("unavailable: %s", type(cause.__cause__ or cause).__name__)
+            log_outage(cause)
         case _:
             code, message = Code.INTERNAL, "Something went wrong here. It has been logged under this ID."
             extensions["id"] = str(incident)

@@ -12,7 +12,7 @@ from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, R
 from auth.service import Kindred
 from graph.context import origin_of
 from graph.cookie import RefreshCookie
-from graph.faults import BROKEN, RETRY_AFTER, UNAVAILABLE
+from graph.faults import BROKEN, RETRY_AFTER, UNAVAILABLE, log_outage
 from graph.inputs import IDEMPOTENCY_KEY
 from graph.view import NO_STORE, challenge
 from graph.watch import Watched
@@ -134,8 +134,9 @@ async def refused(_request: Request, error: Any) -> JSONResponse:
     return JSONResponse({"detail": error.detail}, status, NO_STORE | dict(error.headers or {}))
 
 
-async def unavailable(_request: Request, _error: Exception) -> JSONResponse:
+async def unavailable(_request: Request, error: Exception) -> JSONResponse:
     """503: nothing is known to have been spent, and the same request may be sent again."""
+    log_outage(error)
     return _unavailable()
 
 

@@ -106,6 +106,7 @@ async def test_rot_20_the_limits_are_kept_to_the_microsecond(kindred: Kindred, a
         assert isinstance(signed_in, SignedIn)
         end = start + kindred.settings.session_ttl
         token = signed_in.tokens.refresh_token
+        clock.instant = end
         late = await kindred.rotation.refresh(token, None, Origin(), end)
         assert type(late).__name__ == "Expired"
         in_time = await kindred.rotation.refresh(token, None, Origin(), end - MICROSECOND)

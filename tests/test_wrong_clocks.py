@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from auth import agreement
 from auth.agreement import ClockNotBelieved, ClocksDiffer
 from auth.entropy import Entropy
-from auth.outcomes import Origin
+from auth.outcomes import Origin, Rotated, SignedIn
 from auth.pruning import Pruned
 from auth.service import Kindred
 from auth.settings import Settings
@@ -24,8 +24,9 @@ from db.users import User
 from graph import cli
 from graph.app import create_app
 from tests.support.clocks import Ahead, FakeClock
-from tests.support.doors import Api
+from tests.support.doors import EXPIRED, REPLAYED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
 from tests.support.servers import SECRET
+from tests.support.statements import statements
 from tests.test_pruning import every
 from tests.test_upkeep import ended_family, fill, how_many
 
@@ -323,3 +324,79 @@ async def test_tok_12_the_first_key_of_a_machine_whose_clock_is_wrong_signs_when
         clock.advance(25 * MINUTE)
         assert kindred.keys.ring.signing(clock.now()).kid == made.kid
         assert kindred.keys.ring.verifying(first.kid, clock.now()) is None
+
+
+@pytest.mark.parametrize("ahead", [YEAR, -YEAR], ids=str)
+async def test_rot_11_no_session_is_called_expired_while_the_database_s_clock_differs(
+    api: Api, alice: User, kindred: Kindred, door: Door, clock: FakeClock, ahead: timedelta
+) -> None:
+    """A client drops its token on that answer."""
+    pair = await api.login()
+    clock.advance(31 * DAY)
+    clock.database_ahead = ahead
+    with statements(kindred) as sent:
+        assert (await door.refresh(pair.refresh)).outcome == UNAVAILABLE
+    # Asked once: what two clocks say does not change by asking again.
+    assert len([statement for statement in sent if "clock_timestamp" in statement or "strftime" in statement]) == 1
+    clock.database_ahead = MINUTE
+    assert (await door.refresh(pair.refresh)).outcome == EXPIRED
+
+
+async def test_rot_11_a_machine_a_year_ahead_ends_no_session_that_lives(
+    api: Api, alice: User, door: Door, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = await api.login()
+    clock.step(YEAR)
+    clock.database_ahead = -YEAR
+    with caplog.at_level(logging.WARNING, "kindred"):
+        assert (await door.refresh(pair.refresh)).outcome == UNAVAILABLE
+    assert (
+        "unavailable: The database's clock is 31536000 s behind this machine's, so no session was called expired. "
+        "Set both by NTP." in warnings(caplog)
+    )
+    clock.step(-YEAR)
+    clock.database_ahead = timedelta(0)
+    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+
+
+@pytest.mark.parametrize("behind", [YEAR, 31 * DAY, 20 * DAY], ids=str)
+@pytest.mark.parametrize("at_once", [1, 30])
+async def test_rot_20_a_machine_that_is_behind_shortens_no_session_that_it_rotates(
+    kindred: Kindred, alice: User, clock: FakeClock, behind: timedelta, at_once: int
+) -> None:
+    """Alone and in batches, once and again."""
+    opened = [await kindred.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(at_once)]
+    tokens = [one.tokens.refresh_token for one in opened if isinstance(one, SignedIn)]
+    clock.advance(HOUR)
+    for now in (clock.now(), clock.now() - behind, clock.now() - behind + MINUTE, clock.now() + HOUR):
+        before = {family.id: family for family in await every(kindred, families)}
+        outcomes = await asyncio.gather(*(kindred.rotation.refresh(token, None, Origin(), now) for token in tokens))
+        tokens = [outcome.tokens.refresh_token for outcome in outcomes if isinstance(outcome, Rotated)]
+        assert len(tokens) == at_once
+        for family in await every(kindred, families):
+            assert family.expires_at >= before[family.id].expires_at
+            assert family.last_used_at >= before[family.id].last_used_at
+
+
+async def test_rot_11_a_session_that_a_machine_a_year_behind_refreshed_after_its_end_is_expired_all_the_same(
+    api: Api, alice: User, door: Door, clock: FakeClock
+) -> None:
+    pair = await api.login()
+    clock.advance(31 * DAY)
+    clock.step(-YEAR)
+    pair = (await door.refresh(pair.refresh)).tokens
+    pair = (await door.refresh(pair.refresh)).tokens
+    clock.step(YEAR)
+    assert not await api.is_live(pair.access)
+    assert (await door.refresh(pair.refresh)).outcome == EXPIRED
+
+
+@pytest.mark.parametrize("more_settings", [{"replay_leeway": timedelta(seconds=10)}])
+async def test_rot_12_a_clock_that_was_ahead_does_not_make_the_leeway_longer(
+    api: Api, alice: User, door: Door, clock: FakeClock
+) -> None:
+    pair = await api.login()
+    clock.step(5 * DAY)
+    await door.refresh(pair.refresh)
+    clock.step(-5 * DAY)
+    assert (await door.refresh(pair.refresh)).outcome == REPLAYED
