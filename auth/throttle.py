@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
+from auth.addresses import network_of, networks_of
+from auth.agreement import CLOCKS_MUST_AGREE
 from auth.outcomes import Origin, TooManyAttempts
 from db import familiar_networks, guesses, login_failures
 from db.engine import Connection, Database
@@ -32,10 +33,8 @@ LONGEST_WAIT = timedelta(minutes=15)
 # SP 800-63B-4 section 3.2.2: no more than a hundred consecutive failures. An operator unlocks the name.
 MOST_GUESSES = 100
 
-# From an address: so many failures within so long, under whatever names (spraying). A network of IPv6 that is
-# handed to many customers has ten times as many.
+# From an address: so many failures within so long, under whatever names (spraying).
 _QUOTAS = ((30, timedelta(minutes=5)), (300, timedelta(hours=1)))
-_LARGE_NETWORK = 10
 
 # Of one session: as many refreshes at once as somebody opens tabs, and six a minute in the long run. A client that
 # refreshes in a loop is slowed down, and spends nothing meanwhile.
@@ -81,7 +80,7 @@ class Throttle:
 
         The same for names that exist and names that do not. What is refused is not counted.
         """
-        network, quotas = _digest("network", _network(ip)), _quotas(ip)
+        network, quotas = _digest("network", network_of(ip)), _quotas(ip)
         names = Names(_name(name_key), _name(name_key, network))
         if not self.on:
             owner = await guesses.owner(self.db, name_key, network)
@@ -153,42 +152,23 @@ class Throttle:
         await self.unlock(conn, name_key)  # first: it needs the networks that are forgotten next
         await familiar_networks.forget(conn, user_id)
         if self.on and only_from is not None:
-            network = _digest("network", _network(only_from.ip))
+            network = _digest("network", network_of(only_from.ip))
             await familiar_networks.saw(conn, user_id, network, now, precision=self._precision)
 
-
-@lru_cache(maxsize=4096)
-def normalize_address(text: str | None) -> str | None:
-    """An IP address as it is stored and counted under; None for what is none (NET-04)."""
-    address = _address(text)
-    return None if address is None else str(address)
-
-
-def _address(text: str | None) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address((text or "").partition("%")[0])
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
-@lru_cache(maxsize=4096)
-def _network(ip: str | None, *, ipv6_prefix: int = 64) -> str:
-    address = _address(ip)
-    if address is None:
-        return "unknown"  # one count for all of them together
-    prefix = ipv6_prefix if address.version == 6 else 32
-    return str(ip_network((address, prefix), strict=False))
+    @retried(idempotent=True)
+    async def unlock_address(self, address: str) -> list[str]:
+        """Forget every failure from an IP address, under whatever names. Returns the networks it is counted with."""
+        async with self.db.transaction() as conn:
+            await login_failures.forget(conn, [subject for subject, _, _ in _quotas(address)])
+        return [network for network, _ in networks_of(address)]
 
 
 @lru_cache(maxsize=4096)
 def _quotas(ip: str | None) -> tuple[Quota, ...]:
     """What guesses from there are counted under: how many within how long. The largest network comes first."""
-    small, large = _network(ip), _network(ip, ipv6_prefix=48)
-    networks = [(small, 1)] if small == large else [(large, _LARGE_NETWORK), (small, 1)]
     return tuple(
         (_digest(f"address, {window}", network), most * factor, window)
-        for network, factor in networks
+        for network, factor in networks_of(ip)
         for most, window in _QUOTAS
     )
 
@@ -205,7 +185,8 @@ def _judged(quotas: Sequence[Quota], now: datetime, name: bytes, before: Failure
     counts = {}
     for subject, most, window in quotas:
         failures, since = _those_in(before.get(subject), now)
-        if now - since >= window:
+        # Over, or begun in the future, which a wrong clock wrote: it would be over no sooner than then.
+        if not -CLOCKS_MUST_AGREE <= now - since < window:
             failures, since = 0, now
         if failures >= most:
             raise _Refused(since + window - now)
@@ -213,7 +194,7 @@ def _judged(quotas: Sequence[Quota], now: datetime, name: bytes, before: Failure
     failures, since = _those_in(before.get(name), now)
     if failures and (wait := _until_next_guess(failures, before[name].last_failed_at, now)):
         raise _Refused(wait)
-    counts[name] = (failures + 1, since)
+    counts[name] = (failures + 1, min(since, now))
     return counts
 
 
@@ -224,7 +205,8 @@ def _those_in(row: LoginFailures | None, now: datetime) -> tuple[int, datetime]:
 def _until_next_guess(failures: int, last: datetime, now: datetime) -> timedelta:
     if failures >= MOST_GUESSES:
         return LONGEST_WAIT
-    if failures < FREE_GUESSES:
+    # A failure in the future is a wrong clock's, and waits for nothing. It is counted all the same, as is the next.
+    if failures < FREE_GUESSES or last > now + CLOCKS_MUST_AGREE:
         return timedelta(0)
     wait = min(timedelta(seconds=2 ** min(failures - FREE_GUESSES, 10)), LONGEST_WAIT)
     return max(last + wait - now, timedelta(0))

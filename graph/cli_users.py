@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from auth.accounts import UnfitEmail, UnfitUsername, UsernameTaken
+from auth.addresses import normalize_address
 from auth.outcomes import WeakPassword
 from auth.service import Kindred
 from graph.command import Refused, moment, read_password, table, user_named, with_kindred
@@ -101,13 +102,33 @@ def delete(
 
 
 @users.command()
-def unlock(name: Name) -> None:
-    """Let a user sign in again whose password was tried too often."""
+def unlock(
+    name: Annotated[
+        str | None, typer.Argument(help="The name the person signs in with.", metavar="[NAME]", show_default=False)
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="An IP address that failed too often, under whatever names.", metavar="ADDRESS"),
+    ] = None,
+) -> None:
+    """Let a user sign in again whose password was tried too often, or an IP address that tried too many.
+
+    An IPv6 address is let go with its /64 and its /48, which are counted too.
+    """
+    if name is None and address is None:
+        raise typer.BadParameter("Give the NAME of a user, or --address.")
+    normal = normalize_address(address.strip("[]")) if address is not None else None
+    if address is not None and normal is None:
+        raise typer.BadParameter("ADDRESS must be an IPv4 or IPv6 address, such as 203.0.113.9 or 2001:db8::1.")
 
     async def work(kindred: Kindred, _now: datetime) -> None:
-        user = await user_named(kindred, name)
-        await kindred.accounts.unlock(user)
-        typer.echo(f"Unlocked {user.username}.")
+        if name is not None:
+            user = await user_named(kindred, name)
+            await kindred.accounts.unlock(user)
+            typer.echo(f"Unlocked {user.username}.")
+        if normal is not None:
+            networks = await kindred.accounts.throttle.unlock_address(normal)
+            typer.echo(f"Unlocked {' and '.join(networks)}.")
 
     with_kindred(work)
 

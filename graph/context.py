@@ -12,10 +12,10 @@ from starlette.responses import Response
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
+from auth.addresses import normalize_address
 from auth.outcomes import Origin
 from auth.service import Kindred
 from auth.sessions import Unauthenticated
-from auth.throttle import normalize_address
 from db.base import USER_AGENT_LENGTH
 from db.families import TokenFamily
 from db.faults import DatabaseUnavailable

@@ -14,9 +14,9 @@ from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from auth.addresses import normalize_address
 from auth.clock import Clock
 from auth.entropy import Entropy
-from auth.throttle import normalize_address
 from db.base import USER_AGENT_LENGTH
 from graph.logs import encoded, tell
 from graph.meanings import BY_CODE, meaning

@@ -307,3 +307,18 @@ def test_every_command_option_and_argument_has_a_help_text() -> None:
             # A password as an argument would be seen by every process of the machine.
             assert "password" not in (parameter.name or "")
     assert CliRunner().invoke(main, ["user", "add", "alice", "a password"]).exit_code == 2
+
+
+def test_an_operator_lets_go_a_name_an_address_or_both(kin: Kin) -> None:
+    said(kin("user", "add", "alice", stdin=PASSWORD))
+    assert said(kin("user", "unlock", "alice")) == "Unlocked alice.\n"
+    assert said(kin("user", "unlock", "--address", "::ffff:203.0.113.9")) == "Unlocked 203.0.113.9/32.\n"
+    both = kin("user", "unlock", "alice", "--address", "[2001:DB8:1:2::1]")
+    assert said(both) == "Unlocked alice.\nUnlocked 2001:db8:1::/48 and 2001:db8:1:2::/64.\n"
+    for wrong in ("", "alice", "203.0.113.0/24", "203.0.113.256", "203.0.113.9:443"):
+        told = kin("user", "unlock", "--address", wrong)
+        assert told.exit_code == 2
+        assert "ADDRESS must be an IPv4 or IPv6 address, such as 203.0.113.9" in " ".join(told.stderr.split())
+    neither = kin("user", "unlock")
+    assert neither.exit_code == 2
+    assert "Give the NAME of a user, or --address." in neither.stderr

@@ -10,10 +10,11 @@ from uuid import UUID
 
 import pytest
 
+from auth.addresses import network_of
 from auth.clock import SystemClock
 from auth.outcomes import Origin
 from auth.passwords import hash_password
-from auth.throttle import Guess, _digest, _network
+from auth.throttle import Guess, _digest
 from db import familiar_networks, families
 from db.base import SessionState
 from db.users import User
@@ -206,7 +207,7 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
 ) -> None:
     """An attacker who knew the old password: from one network that is familiar already, and from another one."""
     # The owner's requests have no address.
-    network_of_owner = {_digest("network", _network(None))} if by_owner else set()
+    network_of_owner = {_digest("network", network_of(None))} if by_owner else set()
     async with backstage(fleet.database_url, password_hash) as elsewhere:
         throttle, sign_in = elsewhere.kindred.sign_in.throttle, elsewhere.kindred.sign_in
 

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import select
 
+from auth.addresses import normalize_address
 from auth.service import Kindred
 from auth.settings import Settings
-from auth.throttle import normalize_address
 from db import familiar_networks, guesses, sign_ins, users
 from db.faults import DatabaseUnavailable
 from db.login_failures import login_failures
@@ -492,3 +492,97 @@ async def test_dos_05_what_is_counted_ends_with_the_time_it_is_kept_for(
     clock.advance(timedelta(days=31))
     await kindred.pruning.prune(clock.now())
     assert await rows(kindred) == []
+
+
+TWO_DAYS = timedelta(days=2)
+
+
+async def test_cred_10_a_name_does_not_wait_for_a_clock_that_was_ahead(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock
+) -> None:
+    clock.step(TWO_DAYS)
+    assert [await stranger.guess(address=somewhere(number)) for number in range(5)] == [WRONG] * 5
+    clock.step(-TWO_DAYS)
+    # Counted and stored with the right time, so that the next one waits, and no longer than it should.
+    assert await stranger.guess(address=somewhere(5)) == WRONG
+    refused = await stranger.ask("alice", "wrong", somewhere(6))
+    assert (refused["__typename"], refused["retryAfter"]) == (THROTTLED, 2)
+    (name,) = [row for row in await rows(kindred) if row.failures == 6]
+    assert name.first_failed_at == name.last_failed_at == clock.now()
+    clock.advance(2 * SECOND)
+    assert await stranger.guess(password=PASSWORD, address=somewhere(7)) == RIGHT
+
+
+async def test_cred_10_a_clock_that_was_ahead_gives_nobody_more_than_a_hundred_failures(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock
+) -> None:
+    answers = []
+    for number in range(101):
+        # As where every second request goes to a machine that is two days ahead.
+        clock.step(TWO_DAYS if number % 2 else -TWO_DAYS)
+        answers.append(await stranger.guess(address=somewhere(number)))
+    assert answers == [WRONG] * 100 + [THROTTLED]
+
+
+async def test_cred_10_an_address_does_not_wait_for_a_clock_that_was_ahead(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock
+) -> None:
+    clock.step(TWO_DAYS)
+    answers = [await stranger.guess(f"user-{number}") for number in range(31)]
+    assert answers == [WRONG] * 30 + [THROTTLED]
+    clock.step(-TWO_DAYS)
+    # A new window, in which as many are let in as in any other.
+    answers = [await stranger.guess(f"other-{number}") for number in range(31)]
+    assert answers == [WRONG] * 30 + [THROTTLED]
+    assert {row.first_failed_at for row in await rows(kindred) if row.failures == 30} == {clock.now()}
+    clock.advance(timedelta(minutes=5))
+    assert await stranger.guess("another") == WRONG
+
+
+async def test_cred_10_a_window_that_began_by_a_clock_that_was_ahead_ends(stranger: Stranger, clock: FakeClock) -> None:
+    """SQLite begins a new one at once, PostgreSQL where the old one would be in the way."""
+    clock.step(TWO_DAYS)
+    assert [await stranger.guess(f"user-{number}") for number in range(10)] == [WRONG] * 10
+    clock.step(-TWO_DAYS)
+    answers = [await stranger.guess(f"other-{number}") for number in range(60)]
+    admitted = answers.count(WRONG)
+    assert admitted in (30, 20 + 30)
+    assert answers == [WRONG] * admitted + [THROTTLED] * (60 - admitted)
+
+
+@pytest.mark.parametrize("seconds", [30, 110])
+async def test_cred_10_clocks_that_differ_a_little_give_no_guess_more(
+    stranger: Stranger, clock: FakeClock, seconds: int
+) -> None:
+    clock.step(seconds * SECOND)
+    assert [await stranger.guess(address=somewhere(number)) for number in range(5)] == [WRONG] * 5
+    assert [await stranger.guess(f"user-{number}") for number in range(30)] == [WRONG] * 30
+    clock.step(-seconds * SECOND)
+    assert await stranger.guess(address=somewhere(6)) == THROTTLED
+    assert await stranger.guess("another") == THROTTLED
+
+
+@pytest.mark.parametrize(
+    ("address", "typed", "networks"),
+    [
+        (ELSEWHERE, ELSEWHERE, ["203.0.113.9/32"]),
+        ("::ffff:203.0.113.9", ELSEWHERE, ["203.0.113.9/32"]),
+        ("2001:db8:1:2::1", "2001:DB8:1:2::9%eth0", ["2001:db8:1::/48", "2001:db8:1:2::/64"]),
+    ],
+)
+async def test_an_operator_lets_go_an_address_and_nothing_else(
+    stranger: Stranger, kindred: Kindred, clock: FakeClock, address: str, typed: str, networks: list[str]
+) -> None:
+    for _ in range(10):  # an hour's worth, in steps that the five minutes allow
+        for number in range(30):
+            await stranger.guess(f"user-{number}", address=address)
+        clock.advance(timedelta(minutes=5))
+    assert await stranger.guess("another", address=address) == THROTTLED
+    elsewhere = [await stranger.guess("name", address=HOME) for _ in range(5)]
+    assert elsewhere == [WRONG] * 5
+    normal = normalize_address(typed)
+    assert normal is not None
+    assert await kindred.accounts.throttle.unlock_address(normal) == networks
+    assert await stranger.guess("another", address=address) == WRONG
+    assert await stranger.guess("name", address=address) == THROTTLED
+    assert len([row for row in await rows(kindred) if row.failures == 5]) == 3
