@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from auth.agreement import ClocksDiffer, require_agreement
 from auth.clock import Clock
 from auth.entropy import Entropy
 from db import outbox
@@ -34,6 +35,8 @@ CLAIM = timedelta(seconds=2 * LONGEST_ATTEMPT)
 # a receiver that comes back does not get everything at once.
 WAITS = [timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 10800, 21600, 43200)]
 _MOST_JITTER = 0.25
+# Longer than any wait. What waits for more was written or claimed by a clock that was ahead, and is due now.
+LONGEST_WAIT = 2 * WAITS[-1]
 # What nobody could have delivered by now, because its channel was turned off.
 ABANDONED_AFTER = 2 * sum(WAITS, timedelta())
 
@@ -111,12 +114,19 @@ class Notices:
 
     async def keep_delivering(self, channel: Channel, clock: Clock) -> None:
         """Deliver what is due, at once when this process wrote it and within seconds else, until cancelled."""
-        written = self.channels[channel.name]
+        written, differ = self.channels[channel.name], False
         while True:
             written.clear()
             try:
                 while await self.deliver(channel, clock):
                     pass
+                if differ:
+                    logger.warning("notices by %s are delivered again: the clocks agree", channel.name)
+                differ = False
+            except ClocksDiffer as error:
+                if not differ:
+                    logger.warning("notices by %s wait: %s", channel.name, error)
+                differ = True
             except DatabaseUnavailable:
                 pass  # it is looked for again
             except Exception as error:
@@ -131,7 +141,7 @@ class Notices:
         """Make one attempt at each of the notices that are due longest. Returns at how many; after 0 there is no hurry.
 
         Those that another process was faster to claim do not count, nor those that could not be claimed: whoever
-        waits for a database that takes no writes must not ask it without a pause.
+        waits for a database that takes no writes must not ask it without a pause. Raises `ClocksDiffer`.
         """
         rows = await self._due(channel.name, clock.now())
         return sum(await asyncio.gather(*(self._deliver(channel, row, clock) for row in rows)))
@@ -152,7 +162,9 @@ class Notices:
     @retried(idempotent=True)
     async def _due(self, channel: NoticeChannel, now: datetime) -> Sequence[Any]:
         async with self.db.read() as conn:
-            return await outbox.due(conn, channel, now, limit=AT_ONCE)
+            # By a clock a year behind, the next attempt is always due: ten at once, and giving up is for good.
+            await require_agreement(conn, now, undone="no notice was delivered")
+            return await outbox.due(conn, channel, now, implausible=now + LONGEST_WAIT, limit=AT_ONCE)
 
     @retried(idempotent=False)
     async def _claim(self, row: Any, until: datetime) -> int | None:

@@ -106,7 +106,11 @@ _WITH_NAMES = (
     .outerjoin(families, and_(families.c.user_id == outbox.c.user_id, families.c.id == outbox.c.family_id))
 )
 _DUE = (
-    _WITH_NAMES.where(outbox.c.channel == bindparam("by_channel"), outbox.c.next_attempt_at <= bindparam("now"))
+    _WITH_NAMES.where(
+        outbox.c.channel == bindparam("by_channel"),
+        # The second of these was written by a clock far ahead of this one: no wait is so long.
+        or_(outbox.c.next_attempt_at <= bindparam("now"), outbox.c.next_attempt_at > bindparam("implausible")),
+    )
     .order_by(outbox.c.next_attempt_at, outbox.c.id)
     .limit(bindparam("most"))
 )
@@ -135,12 +139,16 @@ async def add(conn: Connection, kind: NoticeKind, channels: Sequence[NoticeChann
         await conn.execute(insert(outbox).from_select(["user_id", *row], chosen))
 
 
-async def due(conn: Connection, channel: NoticeChannel, now: datetime, *, limit: int) -> Sequence[Any]:
-    """Up to `limit` rows that an attempt may be made at, due longest first.
+async def due(
+    conn: Connection, channel: NoticeChannel, now: datetime, *, implausible: datetime, limit: int
+) -> Sequence[Any]:
+    """Up to `limit` rows that an attempt may be made at, due longest first; a row due after `implausible` is due now.
 
     Each with the user's `username` and `email` and the session's `device_name` and `device_user_agent` beside it.
     """
-    return (await conn.execute(_DUE, {"by_channel": channel, "now": now, "most": limit})).all()
+    return (
+        await conn.execute(_DUE, {"by_channel": channel, "now": now, "implausible": implausible, "most": limit})
+    ).all()
 
 
 async def claim(conn: Connection, row: Any, *, until: datetime) -> int | None:

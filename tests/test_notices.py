@@ -355,7 +355,8 @@ async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_give
     assert {post.headers["webhook-id"] for post in receiver.posts} == {str(row.id)}
     assert len({post.headers["webhook-timestamp"] for post in receiver.posts}) == 10
     assert len({post.body for post in receiver.posts}) == 1
-    records = [record for record in caplog.records if record.name == "kindred"]
+    # Where the test moved the clock between two readings, the service found that the clocks differ, and waited.
+    records = [record for record in caplog.records if record.getMessage().startswith(("notice ", "gave up"))]
     assert [record.levelno for record in records] == [logging.WARNING] * 9 + [logging.ERROR]
     assert "hunter" not in caplog.text
     assert WEBHOOK_SECRET not in caplog.text
@@ -632,3 +633,46 @@ async def test_attempts_to_tell_owners_are_counted(
         'channel="mail",outcome="delivered"',
     ):
         assert f"kindred_notice_attempts_total{{{line}}} 1.0" in counted
+
+
+async def test_log_06_a_notice_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
+    kindred: Kindred, alice: User, clock: FakeClock, receiver: WebReceiver
+) -> None:
+    longest = notices.WAITS[-1] * 1.25
+    await put_in(kindred, alice, clock, attempts=9, next_attempt_at=clock.now() + longest)
+    year = timedelta(days=365)
+    await put_in(kindred, alice, clock, next_attempt_at=clock.now() + year, occurred_at=clock.now() + year)
+    await receiver.until(1)
+    async with asyncio.timeout(10):
+        while not any(row.delivered_at for row in await stored(kindred)):
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    waits, delivered = await stored(kindred)
+    assert (waits.attempts, waits.next_attempt_at) == (9, clock.now() + longest)
+    assert (delivered.attempts, delivered.delivered_at) == (1, clock.now())
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=365), timedelta(days=-365)], ids=str)
+async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
+    kindred: Kindred,
+    alice: User,
+    clock: FakeClock,
+    receiver: WebReceiver,
+    caplog: pytest.LogCaptureFixture,
+    ahead: timedelta,
+) -> None:
+    """A clock a year behind would make ten attempts at once, and give up for good."""
+    with caplog.at_level(logging.WARNING, "kindred"):
+        clock.database_ahead = ahead
+        await put_in(kindred, alice, clock)
+        await asyncio.sleep(0.5)
+        (row,) = await stored(kindred)
+        assert (row.attempts, len(receiver.posts)) == (0, 0)
+        clock.database_ahead = timedelta(0)
+        await receiver.until(1)
+        await settled(kindred)
+        await asyncio.sleep(0.2)
+    about_webhook = [record.getMessage() for record in caplog.records if "by webhook" in record.getMessage()]
+    assert len(about_webhook) == 2
+    assert about_webhook[0].startswith("notices by webhook wait: The database's clock is 31536000 s ")
+    assert about_webhook[1] == "notices by webhook are delivered again: the clocks agree"
