@@ -92,7 +92,7 @@ class Kindred:
             sessions=Sessions(db, issuer, entropy, depth),
             accounts=Accounts(db, entropy, recorder, hasher, throttle, settings.password_min_length),
             pruning=pruning,
-            upkeep=Upkeep(db, pruning, entropy, settings.prune_interval),
+            upkeep=Upkeep(db, pruning, entropy, settings.prune_interval, absolute),
             notices=Notices(db, entropy, recorder.channels),
             settings=settings,
             entropy=entropy,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from auth.agreement import (
+    CLOCKS_MUST_AGREE,
     LONGEST_OUTAGE,
     ClockNotBelieved,
     ClocksDiffer,
@@ -15,8 +16,8 @@ from auth.agreement import (
 )
 from auth.clock import Clock
 from auth.entropy import Entropy
-from auth.pruning import Pruned, Pruning
-from db import leases, security_events
+from auth.pruning import BATCH, Pruned, Pruning
+from db import family_sweeps, leases, security_events
 from db.engine import Connection, Database
 from db.faults import DatabaseUnavailable
 from db.retries import retried
@@ -37,6 +38,8 @@ class Upkeep:
     pruning: Pruning
     entropy: Entropy
     interval: timedelta
+    # How long a session may last at most.
+    session_limit: timedelta
     time_seen: TimeSeen = field(default_factory=TimeSeen)
 
     async def run(self, clock: Clock) -> None:
@@ -63,6 +66,8 @@ class Upkeep:
         believed = await self._claim(clock.now(), clock.elapsed())
         if believed is None:
             return None
+        if says := await self.from_the_future(clock.now()):
+            logger.warning(says)
         try:
             async with asyncio.timeout(self.interval.total_seconds()):
                 return await self.pruning.prune(believed, pause=PAUSE)
@@ -76,6 +81,36 @@ class Upkeep:
         """
         await self._begin(now, clock_is_right)
         return await self.pruning.prune(now)
+
+    async def end_in_time(self, now: datetime) -> int:
+        """Give sessions that a clock ahead of this one opened the limit that they would have by this one.
+
+        Only for an operator who confirms the clock: one that is behind would end every session by it. Returns how many.
+        Raises `ClocksDiffer`.
+        """
+        total = 0
+        while count := await self._end_in_time(now):
+            total += count
+        return total
+
+    @retried(idempotent=True)
+    async def _end_in_time(self, now: datetime) -> int:
+        async with self.db.transaction() as conn:
+            await require_agreement(conn, now, undone="no session was given another end")
+            after = now + CLOCKS_MUST_AGREE
+            return await family_sweeps.open_no_later(conn, now, after=after, limit=self.session_limit, most=BATCH)
+
+    @retried(idempotent=True)
+    async def from_the_future(self, now: datetime) -> str | None:
+        """What to tell an operator of sessions that were opened after `now`; None where there are none."""
+        async with self.db.read() as conn:
+            count = await family_sweeps.opened_after(conn, now + CLOCKS_MUST_AGREE, limit=self.session_limit)
+        if not count:
+            return None
+        return (
+            f"{count} sessions were opened in the future, by this machine's clock, and would end too late. If it is "
+            "right, run `kindred prune --clock-is-right`; else set it by NTP."
+        )
 
     @retried(idempotent=True)
     async def not_believed(self, now: datetime) -> str | None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, literal, select, tuple_, update
 
 from db.base import RevocationReason, SessionState
 from db.compiled import Compiled
@@ -75,3 +75,31 @@ async def revoke_issued_before(
 
 def _older_than(instant: datetime, now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return in_state(SessionState.ACTIVE, now), families.c.last_used_at < instant
+
+
+def _opened_after(instant: datetime, limit: timedelta) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    # The first one is for the index.
+    return families.c.absolute_expires_at > instant + limit, families.c.created_at > instant
+
+
+async def opened_after(conn: Connection, instant: datetime, *, limit: timedelta) -> int:
+    """How many families were opened after that instant, and end later than `limit` from it."""
+    opened = select(func.count()).select_from(families).where(*_opened_after(instant, limit))
+    return int((await conn.execute(opened)).scalar_one())
+
+
+async def open_no_later(conn: Connection, now: datetime, *, after: datetime, limit: timedelta, most: int) -> int:
+    """Let up to `most` families opened later than `after` be opened at `now`, and last no longer than `limit`.
+
+    Returns how many.
+    """
+    chosen = tuple_(*_KEY).in_(select(*_KEY).where(*_opened_after(after, limit)).limit(most))
+    used, end = families.c.last_used_at, families.c.expires_at
+    opened = update(families).where(chosen)
+    values = {
+        "created_at": now,
+        "last_used_at": case((used > now, literal(now, used.type)), else_=used),
+        "expires_at": case((end > now + limit, literal(now + limit, end.type)), else_=end),
+        "absolute_expires_at": now + limit,
+    }
+    return (await conn.execute(opened.values(values))).rowcount

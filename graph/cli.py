@@ -88,8 +88,10 @@ def check() -> None:
             typer.echo("ok  signing keys")
         if abs(ahead := await clock_difference(kindred.db, SystemClock())) > CLOCKS_MAY_DIFFER:
             warnings.append(f"{says_difference(ahead)}. Set both by NTP.")
-        elif not_believed := await kindred.upkeep.not_believed(now):
-            warnings.append(not_believed)
+        elif doubts := [
+            says for says in (await kindred.upkeep.not_believed(now), await kindred.upkeep.from_the_future(now)) if says
+        ]:
+            warnings += doubts
         else:
             typer.echo("ok  clock")
         for channel in settings.channels:
@@ -105,7 +107,10 @@ def prune(
     clock_is_right: Annotated[
         bool,
         typer.Option(
-            "--clock-is-right", help="The last pruning was more than a week ago, as the clock says.", show_default=False
+            "--clock-is-right",
+            help="The last pruning was more than a week ago, as the clock says. Sessions that were opened in its "
+            "future are given the end that they would have if they were opened now.",
+            show_default=False,
         ),
     ] = False,
 ) -> None:
@@ -117,6 +122,8 @@ def prune(
 
     async def work(kindred: Kindred, now: datetime) -> None:
         pruned = await kindred.upkeep.prune_at_once(now, clock_is_right=clock_is_right)
+        if clock_is_right and (shortened := await kindred.upkeep.end_in_time(now)):
+            typer.echo(f"Shortened {shortened} sessions that were opened in the future.")
         typer.echo(
             f"Deleted {pruned.sessions} sessions, {pruned.events} security events, {pruned.login_failures} counts of "
             f"failed sign-ins, {pruned.familiar_networks} networks that users once signed in from and "

@@ -182,7 +182,7 @@ async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
             raise fault
 
     monkeypatch.setattr(upkeep.Upkeep, "prune_if_due", prune)
-    often = upkeep.Upkeep(kindred.db, kindred.pruning, kindred.entropy, timedelta(milliseconds=20))
+    often = upkeep.Upkeep(kindred.db, kindred.pruning, kindred.entropy, timedelta(milliseconds=20), DAY)
     with caplog.at_level(logging.WARNING, "kindred"):
         task = asyncio.create_task(often.run(clock))
         async with asyncio.timeout(5):

@@ -24,7 +24,7 @@ from db.users import User
 from graph import cli
 from graph.app import create_app
 from tests.support.clocks import Ahead, FakeClock
-from tests.support.doors import EXPIRED, REPLAYED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
+from tests.support.doors import EXPIRED, PASSWORD, REPLAYED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
 from tests.support.servers import SECRET
 from tests.support.statements import statements
 from tests.test_pruning import every
@@ -81,7 +81,7 @@ async def test_data_03_the_service_says_that_the_clocks_differ_and_tries_again(
 ) -> None:
     await fill(kindred, alice, clock.now(), 3)
     clock.database_ahead = -YEAR
-    often = Upkeep(kindred.db, kindred.pruning, kindred.entropy, timedelta(seconds=1))
+    often = Upkeep(kindred.db, kindred.pruning, kindred.entropy, timedelta(seconds=1), DAY)
     with caplog.at_level(logging.WARNING, "kindred"):
         task = asyncio.create_task(often.run(clock))
         async with asyncio.timeout(20):
@@ -400,3 +400,73 @@ async def test_rot_12_a_clock_that_was_ahead_does_not_make_the_leeway_longer(
     await door.refresh(pair.refresh)
     clock.step(-5 * DAY)
     assert (await door.refresh(pair.refresh)).outcome == REPLAYED
+
+
+async def test_rot_20_sessions_that_a_clock_a_year_ahead_opened_end_in_time_once_an_operator_confirms_the_clock(
+    api: Api, alice: User, kindred: Kindred, door: Door, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    limit = kindred.settings.session_ttl
+    usual = await api.login()
+    clock.step(YEAR)
+    pair = await api.login()
+    clock.step(-YEAR)
+    before = {str(family.id): family for family in await every(kindred, families)}
+    with caplog.at_level(logging.WARNING, "kindred"):
+        await kindred.upkeep.prune_if_due(clock)
+    assert "1 sessions were opened in the future, by this machine's clock" in warnings(caplog)[0]
+    assert {str(family.id): family for family in await every(kindred, families)} == before
+    clock.advance(HOUR)
+    clock.database_ahead = YEAR
+    with pytest.raises(ClocksDiffer):
+        await kindred.upkeep.end_in_time(clock.now())
+    clock.database_ahead = timedelta(0)
+    assert await kindred.upkeep.end_in_time(clock.now()) == 1
+    assert await kindred.upkeep.end_in_time(clock.now()) == 0
+    after = {str(family.id): family for family in await every(kindred, families)}
+    assert after[usual.session_id] == before[usual.session_id]
+    shortened = after[pair.session_id]
+    assert shortened.created_at == shortened.last_used_at == clock.now()
+    assert shortened.expires_at == shortened.absolute_expires_at == clock.now() + limit
+    clock.advance(limit - HOUR)
+    pair = (await door.refresh(pair.refresh)).tokens
+    clock.advance(HOUR)
+    assert (await door.refresh(pair.refresh)).outcome == EXPIRED
+
+
+async def test_rot_20_a_clock_a_year_behind_shortens_no_session_by_itself(
+    api: Api, alice: User, kindred: Kindred, door: Door, clock: FakeClock
+) -> None:
+    """To such a clock every session is from the future, and on one machine the database's says the same."""
+    pair = await api.login()
+    clock.step(-YEAR)
+    for _ in range(3):
+        assert await kindred.upkeep.prune_if_due(clock) == NOTHING
+        clock.advance(HOUR)
+    clock.step(YEAR)
+    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+
+
+def test_ops_07_prune_shortens_sessions_of_the_future_at_the_operator_s_word(database_url: str) -> None:
+    env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
+
+    def run(*command: str) -> str:
+        result = CliRunner().invoke(cli.main, command, env=env)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    run("key", "rotate")
+    CliRunner().invoke(cli.main, ["user", "add", "alice"], input=PASSWORD, env=env)
+    asyncio.run(_open_session(database_url, datetime.now(UTC) + YEAR))
+    assert "warn  1 sessions were opened in the future" in run("check")
+    assert "Shortened" not in run("prune")
+    assert "Shortened 1 sessions that were opened in the future." in run("prune", "--clock-is-right")
+    assert "ok  clock" in run("check")
+
+
+async def _open_session(database_url: str, now: datetime) -> None:
+    kindred = Kindred.build(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
+    await kindred.keys.load()
+    user = await kindred.accounts.named("alice")
+    assert user is not None
+    await kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), now)
+    await kindred.stop()
