@@ -59,8 +59,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         kindred = Kindred.build(settings, secret, entropy)
-        startup = Startup(kindred, clock)
-        app.state.kindred, app.state.startup = kindred, startup
+        startup = Startup(kindred, clock, gate)
+        app.state.kindred = kindred
         tasks = [asyncio.create_task(startup.then(kindred.keys.follow))]
         if metrics:
             tasks.append(asyncio.create_task(metrics.follow(kindred)))
@@ -78,6 +78,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             async with delivering(kindred, clock, metrics, startup):
                 yield
         finally:
+            gate.is_open = False
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -126,15 +127,16 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             raise DatabaseUnavailable from error
         if found != newest:
             return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
-        if not request.app.state.startup.is_complete:
+        if not gate.is_open:
             return JSONResponse({"status": "starting"}, 503, NO_STORE)
         return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     newest = head()
     graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
     view = GraphQLView(app.innermost, lambda: app.state.kindred, clock, graphiql, timeout=timeout)
+    gate = Gate(view)
     app.outermost = Watch(
-        guarded(Gate(view, lambda: app.state.startup.is_complete), settings),
+        guarded(gate, settings),
         # FastAPI tells which of its routes it took; of others we know that they have no parameters.
         paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
         clock=clock,

@@ -63,16 +63,12 @@ def why_unavailable(error: DatabaseUnavailable) -> str:
 class Startup:
     """The start of one worker."""
 
-    def __init__(self, kindred: Kindred, clock: Clock) -> None:
+    def __init__(self, kindred: Kindred, clock: Clock, gate: "Gate") -> None:
         self._kindred = kindred
         self._clock = clock
+        self._gate = gate
         self._complete = asyncio.Event()
         self._logged: type[Exception] | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the database was found migrated and the signing keys were read."""
-        return self._complete.is_set()
 
     async def succeeds(self) -> bool:
         """Try once. False if the worker has to wait; the log says for what. Raises any other error."""
@@ -91,6 +87,7 @@ class Startup:
         if self._logged:
             logger.info("The worker is ready: the database answers and is migrated, and the signing keys were read.")
         self._complete.set()
+        self._gate.is_open = True
         return True
 
     async def keep_trying(self) -> None:
@@ -125,13 +122,14 @@ class Gate:
     good tokens, and a rotation would consume a refresh token that it cannot answer with new ones.
     """
 
-    def __init__(self, app: ASGIApp, is_open: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._is_open = is_open
+        # An attribute, as each refresh asks for it.
+        self.is_open = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it in the form of the endpoint that it is for."""
-        if scope["type"] != "http" or self._is_open() or _needs_nothing(scope):
+        if scope["type"] != "http" or self.is_open or _needs_nothing(scope):
             return await self._app(scope, receive, send)
         if scope["path"] == PATH:
             answer = refusal(503, UNAVAILABLE, {"retry-after": str(RETRY_AFTER)}, code=Code.UNAVAILABLE)
