@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from auth.outcomes import Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, SignedIn
+from auth.rotation import JUST_ISSUED
 from auth.service import Kindred
 from db import families
 from db.base import RevocationReason
@@ -121,6 +122,7 @@ async def test_each_of_those_sent_together_has_its_own_verdict(
             await families.revoke(conn, alice.id, now=clock.now(), reason=reason, only=family_id)
         for family_id in ids[unknown]:
             await conn.execute(families.families.delete().where(families.families.c.id == family_id))
+    clock.advance(JUST_ISSUED)
     outcomes = await refreshed(kindred, clock, tokens, "another-attempt-{:03}".format)
     assert list(map(type, outcomes)) == [Replayed] * 5 + [Revoked] * 5 + [Invalid] * 5 + [Rotated] * 15
     found = await kindred.sessions.several(alice.id, ids)
