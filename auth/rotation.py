@@ -101,7 +101,8 @@ class Rotation:
                 is_lost = abs(now - presented.issued_at) < JUST_ISSUED and await users.get(conn, user_id) is not None
                 return StoreBehind(user_id, family_id) if is_lost else Invalid()
             if family.revoked_at is not None:
-                return Revoked(user_id, family_id)
+                is_late = family.revoked_at >= family.expires_at  # it had expired before
+                return Expired(user_id, family_id) if is_late else Revoked(user_id, family_id)
             forgot = presented.generation > family.generation  # signed, so it is the store: no thief's doing
             if (presented.expires_at if forgot else family.expires_at) <= now:
                 # A client drops its token on this answer, so one clock's word is not enough for it.

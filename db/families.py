@@ -89,20 +89,24 @@ _ALL_LOCKED = Compiled(
 
 
 def in_state(state: SessionState, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    """Families in that state. (`expires_at` is never past the absolute limit, so it stands for both.)"""
+    """Families in that state. (`expires_at` is never past the absolute limit, so it stands for both.)
+
+    A revocation reaches families that look expired too, as the clock may be ahead. Those stay expired.
+    """
     match state:
         case SessionState.ACTIVE:
             return and_(families.c.revoked_at.is_(None), families.c.expires_at > now)
         case SessionState.EXPIRED:
-            return and_(families.c.revoked_at.is_(None), families.c.expires_at <= now)
+            is_over = and_(families.c.revoked_at.is_(None), families.c.expires_at <= now)
+            return or_(is_over, families.c.revoked_at >= families.c.expires_at)
         case SessionState.REVOKED:
-            return families.c.revoked_at.is_not(None)
+            return families.c.revoked_at < families.c.expires_at
 
 
 def state_of(family: TokenFamily, now: datetime) -> SessionState:
     """The state of a family that was read, by the same measure as `in_state`."""
     if family.revoked_at is not None:
-        return SessionState.REVOKED
+        return SessionState.REVOKED if family.revoked_at < family.expires_at else SessionState.EXPIRED
     return SessionState.ACTIVE if family.expires_at > now else SessionState.EXPIRED
 
 
@@ -184,13 +188,14 @@ async def revoke(
     only: UUID | None = None,
     but: UUID | None = None,
 ) -> Sequence[UUID]:
-    """End the user's live families: the one named by `only`, or all of them, or all of them `but` one.
+    """Revoke the user's families: the one named by `only`, or all of them, or all of them `but` one.
 
-    Returns the ids of those that were live and now are not.
+    Returns the ids of those that were live and now are not. Those that have expired by `now` are revoked as well: if
+    this machine's clock is ahead, they have not, and would live on once it is right.
     """
     ended = _revoke(one=only is not None, but_one=but is not None)
     values = {"of_user": user_id, "now": now, "reason": reason, "only": only, "but": but}
-    return [family.id for family in await ended.all(conn, values)]
+    return [family.id for family in await ended.all(conn, values) if family.expires_at > now]
 
 
 @cache
@@ -198,9 +203,9 @@ def _revoke(*, one: bool, but_one: bool) -> Compiled:
     now = bindparam("now", type_=families.c.revoked_at.type)
     ended = (
         update(families)
-        .where(families.c.user_id == bindparam("of_user"), in_state(SessionState.ACTIVE, now))
+        .where(families.c.user_id == bindparam("of_user"), families.c.revoked_at.is_(None))
         .values(revoked_at=now, revocation_reason=bindparam("reason"))
-        .returning(families.c.id)
+        .returning(families.c.id, families.c.expires_at)
     )
     if one:
         ended = ended.where(families.c.id == bindparam("only"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, literal, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, literal, or_, select, tuple_, update
 
 from db.base import RevocationReason, SessionState
 from db.compiled import Compiled
@@ -13,6 +13,8 @@ from db.engine import Connection
 from db.families import families, in_state
 
 _KEY = (families.c.user_id, families.c.id)
+# How far apart the clocks of two workers may be.
+CLOCKS_MAY_DIFFER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,11 @@ async def surplus(conn: Connection, user_id: UUID, *, keep: int, now: datetime) 
 async def issued_before(
     conn: Connection, instant: datetime, *, of_user: UUID | None, after: FamilyKey | None, limit: int, now: datetime
 ) -> Sequence[FamilyKey]:
-    """The next `limit` live families from behind `after`, by their keys, whose current refresh token is older.
+    """The next `limit` families from behind `after`, by their keys, that are not revoked and whose current refresh
+    token is older.
 
-    A rotation moves `last_used_at`, so that is when the current token was issued.
+    A rotation moves `last_used_at`, so that is when the current token was issued. One that was issued after `now` was
+    so by a clock that was ahead, and counts as older: nothing tells when it was.
     """
     some = select(*_KEY).where(*_older_than(instant, now)).order_by(*_KEY).limit(limit)
     if of_user is not None:
@@ -67,14 +71,17 @@ async def issued_before(
 async def revoke_issued_before(
     conn: Connection, instant: datetime, keys: Sequence[FamilyKey], *, now: datetime, reason: RevocationReason
 ) -> Sequence[FamilyKey]:
-    """End those of these families that still are what `issued_before` looked for. Returns them."""
+    """Revoke those of these families that still are what `issued_before` looked for. Returns those that were live."""
     chosen = tuple_(*_KEY).in_([(key.user_id, key.id) for key in keys])
     ended = update(families).where(chosen, *_older_than(instant, now)).values(revoked_at=now, revocation_reason=reason)
-    return [FamilyKey(*key) for key in (await conn.execute(ended.returning(*_KEY))).all()]
+    rows = (await conn.execute(ended.returning(*_KEY, families.c.expires_at))).all()
+    return [FamilyKey(row.user_id, row.id) for row in rows if row.expires_at > now]
 
 
 def _older_than(instant: datetime, now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return in_state(SessionState.ACTIVE, now), families.c.last_used_at < instant
+    # As in `families.revoke`, whether a family has expired does not matter: this machine's clock may be ahead.
+    used = families.c.last_used_at
+    return families.c.revoked_at.is_(None), or_(used < instant, used > now + CLOCKS_MAY_DIFFER)
 
 
 def _opened_after(instant: datetime, limit: timedelta) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -8,7 +8,7 @@ import typer
 from auth.outcomes import NotFound, Origin
 from auth.service import Kindred
 from db.base import RevocationReason, SessionState
-from db.families import state_of
+from db.families import TokenFamily, state_of
 from graph.command import Refused, moment, table, user_named, with_kindred
 from graph.devices import describe_device
 from graph.inputs import parse_id
@@ -35,7 +35,7 @@ def list_(
             rows += [
                 (
                     str(family.id),
-                    family.revocation_reason or state_of(family, now).value,
+                    _state(family, now),
                     family.device_name or describe_device(family.user_agent),
                     family.ip or "-",
                     moment(family.created_at),
@@ -89,7 +89,7 @@ def _revoke(name: str, session_id: str | None) -> None:
         outcome = await kindred.sessions.revoke(user.id, family_id, Origin(), now, reason) if family_id else NotFound()
         if isinstance(outcome, NotFound):
             raise Refused(f"{user.username} has no session {session_id}. `kindred session list {name}` shows all.")
-        typer.echo(f"The session is at its end ({outcome.family.revocation_reason or 'EXPIRED'}).")
+        typer.echo(f"The session is at its end ({_state(outcome.family, now)}).")
 
     with_kindred(work)
 
@@ -111,3 +111,9 @@ def _instant(text: str) -> datetime:
     except ValueError:
         raise typer.BadParameter("TIME must look like 2030-01-31T08:00:00Z.") from None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _state(family: TokenFamily, now: datetime) -> str:
+    """The state of a session; for a revoked one the reason, which tells more."""
+    state = state_of(family, now)
+    return str(family.revocation_reason) if state is SessionState.REVOKED else state.value

@@ -65,7 +65,8 @@ def meaning(outcome: Any, operation: tuple[str, ...], now: datetime) -> Meaning:
             more = ("authn_login_lock",) if locks else ("authn_login_fail_max",) if begins_waits else ()
             return "wrong_credentials", (fail, *more), None
         case Ended(family):
-            events = ("authn_token_revoked",) if family.revoked_at == now else ()
+            was_live = family.revoked_at == now and family.expires_at > now
+            events = ("authn_token_revoked",) if was_live else ()
             return "revoked", events, (family.user_id, family.id)
         case (
             Expired(user_id, session_id)

@@ -137,11 +137,12 @@ class Session(Node):
 
     @classmethod
     def of(cls, family: TokenFamily, now: datetime) -> Self:
-        reason = family.revocation_reason
+        state = state_of(family, now)
+        is_revoked = state is SessionState.REVOKED
         return cls(
             id=strawberry.ID(str(family.id)),
             family=family,
-            state=state_of(family, now),
+            state=state,
             device_name=family.device_name or describe_device(family.user_agent),
             user_agent=family.user_agent,
             ip_address=family.ip,
@@ -149,8 +150,8 @@ class Session(Node):
             last_used_at=family.last_used_at,
             expires_at=family.expires_at,
             absolute_expires_at=family.absolute_expires_at,
-            revoked_at=family.revoked_at,
-            revocation_reason=RevocationReason(reason) if reason else None,
+            revoked_at=family.revoked_at if is_revoked else None,
+            revocation_reason=RevocationReason(str(family.revocation_reason)) if is_revoked else None,
         )
 
     @strawberry.field(description="Whether this request was made with an access token of this session.")

@@ -54,7 +54,8 @@ from auth.service import Kindred
 from auth.sessions import Unauthenticated
 from auth.settings import Settings
 from auth.throttle import REFRESHES
-from db.families import families
+from db.base import SessionState
+from db.families import families, state_of
 from db.lineage import SLOTS, refresh_tokens
 from db.users import User
 from graph.app import create_app
@@ -187,7 +188,7 @@ class Session:
         if self.store.gone:
             return UNAVAILABLE if now - presented.issued < JUST_ISSUED else INVALID
         if self.store.ended is not None:
-            return REVOKED
+            return REVOKED if self.store.ended < self.limit else EXPIRED
         if presented.generation > current.generation:
             return UNAVAILABLE if now < self.limit_from(presented.issued) else EXPIRED
         if now >= self.limit:
@@ -202,13 +203,14 @@ class Machine(RuleBasedStateMachine):
     """The service and the model, side by side."""
 
     fresh: Fresh
+    clock: FakeClock
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.url = self.run(self.fresh())
-        self.clock = FakeClock()
+        self.clock.instant = FakeClock().instant
         self.sessions: list[Session] = []
         self.keys: list[str] = []
         self.numbers = count()
@@ -346,9 +348,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def revoke_all(self, name: str) -> None:
-        live = [session for session in self.sessions if session.owner == name and session.is_live(self.now)]
-        assert self.run(self.kindred.sessions.revoke_all(self.users[name].id, Origin(), self.now)) == len(live)
-        for session in live:
+        owned = [session for session in self.sessions if session.owner == name]
+        live = sum(session.is_live(self.now) for session in owned)
+        assert self.run(self.kindred.sessions.revoke_all(self.users[name].id, Origin(), self.now)) == live
+        for session in owned:
             self.end(session)
 
     @rule(name=st.sampled_from(NAMES))
@@ -440,7 +443,8 @@ class Machine(RuleBasedStateMachine):
         assert set(rows) == set(kept)
         for family_id, session in kept.items():
             row = rows[family_id]
-            assert (row.revoked_at is None) == (session.store.ended is None)
+            assert row.revoked_at == session.store.ended
+            assert (state_of(row, self.now) is SessionState.ACTIVE) == session.is_live(self.now)
             assert row.generation == session.current.generation
             assert row.expires_at == session.limit
             assert row.expires_at <= row.absolute_expires_at == session.born + ABSOLUTE
@@ -522,7 +526,7 @@ class Machine(RuleBasedStateMachine):
         session.access.append((access, min(self.now + ACCESS, session.born + ABSOLUTE)))
 
     def end(self, session: Session) -> None:
-        if session.is_live(self.now):
+        if not session.store.gone and session.store.ended is None:
             session.store = replace(session.store, ended=self.now)
 
     def copy(self, session: Session) -> None:
@@ -578,9 +582,10 @@ def fresh_postgresql(_worker_database: str) -> Fresh:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_whatever_happens_every_answer_is_the_one_that_the_model_gives(
-    database: str, request: pytest.FixtureRequest
+    database: str, request: pytest.FixtureRequest, clock: FakeClock
 ) -> None:
     class OnThisDatabase(Machine):
         fresh = staticmethod(request.getfixturevalue(f"fresh_{database}"))
 
+    OnThisDatabase.clock = clock
     run_state_machine_as_test(OnThisDatabase, settings=PROFILE)

@@ -143,11 +143,13 @@ async def test_any_point_in_time_may_be_a_cursor(api: Api) -> None:
 async def test_sessions_are_listed_by_state_and_null_is_all(
     api: Api, clock: FakeClock, alice: User, kindred: Kindred
 ) -> None:
-    now, by_user = clock.now(), {"revocation_reason": "REVOKED_BY_USER"}
+    now = clock.now()
+    before = now - timedelta(seconds=1)
+    by_user = {"revoked_at": before, "revocation_reason": "REVOKED_BY_USER"}
     rows = {
         "EXPIRED": family_row(alice, clock, expires_at=now, last_used_at=now - timedelta(days=30)),
-        "REVOKED": family_row(alice, clock, revoked_at=now, **by_user),
-        "REVOKED, then expired": family_row(alice, clock, revoked_at=now, expires_at=now, **by_user),
+        "REVOKED": family_row(alice, clock, **by_user),
+        "REVOKED, then expired": family_row(alice, clock, expires_at=now, **by_user),
     }
     async with kindred.db.transaction() as conn:
         await conn.execute(insert(families), list(rows.values()))
@@ -165,7 +167,7 @@ async def test_sessions_are_listed_by_state_and_null_is_all(
     for node in (edge["node"] for edge in nodes):
         was_revoked = node["id"] in revoked
         assert node["state"] == next(state for state, of_state in listed.items() if node["id"] in of_state)
-        assert node["revokedAt"] == (now.isoformat() if was_revoked else None)
+        assert node["revokedAt"] == (before.isoformat() if was_revoked else None)
         assert node["revocationReason"] == ("REVOKED_BY_USER" if was_revoked else None)
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
@@ -24,7 +25,18 @@ from db.users import User
 from graph import cli
 from graph.app import create_app
 from tests.support.clocks import Ahead, FakeClock
-from tests.support.doors import EXPIRED, PASSWORD, REPLAYED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
+from tests.support.doors import (
+    EXPIRED,
+    PASSWORD,
+    REPLAYED,
+    REVOKED,
+    ROTATED,
+    UNAVAILABLE,
+    UNCOUNTED,
+    Api,
+    Door,
+    Pair,
+)
 from tests.support.servers import SECRET
 from tests.support.statements import statements
 from tests.test_pruning import every
@@ -470,3 +482,42 @@ async def _open_session(database_url: str, now: datetime) -> None:
     assert user is not None
     await kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), now)
     await kindred.stop()
+
+
+REVOCATIONS: dict[str, Callable[[Kindred, User, Pair, datetime], Any]] = {
+    "revoke by id": lambda kindred, user, pair, now: kindred.sessions.revoke(
+        user.id, UUID(pair.session_id), Origin(), now
+    ),
+    "revoke by token": lambda kindred, user, pair, now: kindred.sessions.revoke_by_token(pair.refresh, Origin(), now),
+    "revoke all": lambda kindred, user, pair, now: kindred.sessions.revoke_all(user.id, Origin(), now),
+    "disable": lambda kindred, user, pair, now: kindred.accounts.disable(user.id, now),
+    "a new password": lambda kindred, user, pair, now: kindred.accounts.set_password(
+        user, "not the password of before", now
+    ),
+    "issued before": lambda kindred, user, pair, now: kindred.sessions.revoke_issued_before(now, Origin(), now),
+}
+
+
+@pytest.mark.parametrize("how", list(REVOCATIONS))
+async def test_sess_03_a_revocation_by_a_clock_a_year_ahead_holds_once_the_clock_is_right(
+    api: Api, door: Door, kindred: Kindred, alice: User, clock: FakeClock, how: str
+) -> None:
+    """To that clock every session has expired. On one machine the database's clock says the same."""
+    pair = await api.login()
+    clock.step(YEAR)
+    await REVOCATIONS[how](kindred, alice, pair, clock.now())
+    clock.step(-YEAR)
+    assert not await api.is_live(pair.access)
+    assert (await door.refresh(pair.refresh)).outcome in (EXPIRED, REVOKED)
+    assert not await api.is_live(pair.access)
+
+
+async def test_ops_04_a_session_that_was_used_in_the_future_is_among_those_that_are_ended(
+    api: Api, door: Door, kindred: Kindred, alice: User, clock: FakeClock
+) -> None:
+    pair = await api.login()
+    clock.step(HOUR)
+    pair = (await door.refresh(pair.refresh)).tokens
+    clock.step(-HOUR)
+    assert await kindred.sessions.revoke_issued_before(clock.now(), Origin(), clock.now()) == 1
+    assert (await door.refresh(pair.refresh)).outcome == REVOKED
