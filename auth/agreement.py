@@ -16,7 +16,8 @@ logger = logging.getLogger("kindred")
 # More than NTP and a slow request explain, and far less than any lifetime.
 CLOCKS_MUST_AGREE = timedelta(minutes=2)
 # For how long the service may have been stopped before an operator has to confirm that so much time has passed.
-LONGEST_OUTAGE = timedelta(days=7)
+# A day more than a week, for those who prune weekly.
+LONGEST_OUTAGE = timedelta(days=8)
 
 
 class ClocksDiffer(DatabaseUnavailable):

@@ -103,7 +103,10 @@ class Rotation:
             if family.revoked_at is not None:
                 is_late = family.revoked_at >= family.expires_at  # it had expired before
                 return Expired(user_id, family_id) if is_late else Revoked(user_id, family_id)
-            forgot = presented.generation > family.generation  # signed, so it is the store: no thief's doing
+            # The token is signed, so it is the store that forgot: no thief's doing. But where the family was used since
+            # the token was issued, another party holds a token of it, and this is a replay.
+            was_used = family.last_used_at > presented.issued_at + CLOCKS_MUST_AGREE
+            forgot = presented.generation > family.generation and not was_used
             if (presented.expires_at if forgot else family.expires_at) <= now:
                 # A client drops its token on this answer, so one clock's word is not enough for it.
                 await require_agreement(conn, now, undone="no session was called expired")

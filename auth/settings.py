@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from auth.listed import Hosts, Networks, Origins
 from auth.receivers import MailAddress, SmtpUrl, WebhookSecret, WebhookUrl, is_safe_webhook
 from auth.secret_rules import unfit_list
-from auth.spans import Leeway, Span, SpanOrNever
+from auth.spans import DayOrNever, Leeway, Span
 from db.base import NoticeChannel, SigningAlgorithm
 from db.engine import url_of
 
@@ -144,10 +144,10 @@ class Settings(BaseSettings):
         timedelta(days=180),
         description="How long pruning keeps security events, and networks that a user has signed in from.",
     )
-    prune_interval: SpanOrNever = Field(
+    prune_interval: DayOrNever = Field(
         timedelta(hours=1),
-        description="How often the service prunes by itself, whichever worker comes first. 0: never; run "
-        "`kindred prune` instead.",
+        description="How often the service prunes by itself, whichever worker comes first: a day at most. 0: never; "
+        "run `kindred prune` instead.",
     )
     webhook_url: WebhookUrl | None = Field(
         None, description="Where owners' notices are posted: an HTTPS URL, or an HTTP one in development."

@@ -17,9 +17,9 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
-def _positive_or_never(value: timedelta) -> timedelta:
-    if value and value < timedelta(seconds=1):
-        raise ValueError("must be at least one second, or 0 for never")
+def _daily_or_never(value: timedelta) -> timedelta:
+    if value and not timedelta(seconds=1) <= value <= timedelta(days=1):
+        raise ValueError("must be between one second and one day, or 0 for never")
     return value
 
 
@@ -31,5 +31,6 @@ def _short(value: timedelta) -> timedelta:
 
 
 Span = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_positive)]
-SpanOrNever = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_positive_or_never)]
+# No more than a day: what passes between two runs of pruning must be less than an outage that is believed.
+DayOrNever = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_daily_or_never)]
 Leeway = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_short)]

@@ -47,9 +47,7 @@ def rotation(given: Callable[[str], Any]) -> Any:
 
     `given` names what a claim says: parameters, or the columns of a table of claims.
     """
-    busy_until, last_used_at, expires_at = families.c.busy_until, families.c.last_used_at, families.c.expires_at
-    # By a clock that is behind. What it would write is over already by every right one, so both instants stay.
-    is_behind = last_used_at > given("now")
+    busy_until, expires_at = families.c.busy_until, families.c.expires_at
     return (
         update(families)
         .where(
@@ -64,10 +62,11 @@ def rotation(given: Callable[[str], Any]) -> Any:
         .values(
             token_digest=given("successor"),
             generation=families.c.generation + 1,
-            last_used_at=case((is_behind, last_used_at), else_=type_coerce(given("now"), last_used_at.type)),
-            # least(), which SQLite spells min(): no token of a family outlives the family.
+            last_used_at=given("now"),
+            # No rotation shortens a session: what a clock that is behind would write is over by every right one. And no
+            # token of a family outlives the family. (greatest() and least(), which SQLite spells max() and min().)
             expires_at=case(
-                (is_behind, expires_at),
+                (expires_at > given("idle_limit"), expires_at),
                 (families.c.absolute_expires_at < given("idle_limit"), families.c.absolute_expires_at),
                 else_=type_coerce(given("idle_limit"), expires_at.type),
             ),

@@ -89,20 +89,28 @@ def _opened_after(instant: datetime, limit: timedelta) -> tuple[ColumnElement[bo
     return families.c.absolute_expires_at > instant + limit, families.c.created_at > instant
 
 
-async def opened_after(conn: Connection, instant: datetime, *, limit: timedelta) -> int:
+async def count_opened_after(conn: Connection, instant: datetime, *, limit: timedelta) -> int:
     """How many families were opened after that instant, and end later than `limit` from it."""
     opened = select(func.count()).select_from(families).where(*_opened_after(instant, limit))
     return int((await conn.execute(opened)).scalar_one())
 
 
-async def open_no_later(conn: Connection, now: datetime, *, after: datetime, limit: timedelta, most: int) -> int:
-    """Let up to `most` families opened later than `after` be opened at `now`, and last no longer than `limit`.
+async def opened_after(conn: Connection, instant: datetime, *, limit: timedelta, most: int) -> Sequence[FamilyKey]:
+    """Up to `most` of these families, by their keys."""
+    some = select(*_KEY).where(*_opened_after(instant, limit)).limit(most)
+    return [FamilyKey(*key) for key in (await conn.execute(some)).all()]
 
-    Returns how many.
+
+async def open_no_later(
+    conn: Connection, now: datetime, keys: Sequence[FamilyKey], *, after: datetime, limit: timedelta
+) -> int:
+    """Let those of these families that were opened after `after` be opened at `now`, and last no longer than `limit`.
+
+    The caller holds their users. Returns how many.
     """
-    chosen = tuple_(*_KEY).in_(select(*_KEY).where(*_opened_after(after, limit)).limit(most))
+    chosen = tuple_(*_KEY).in_([(key.user_id, key.id) for key in keys])
     used, end = families.c.last_used_at, families.c.expires_at
-    opened = update(families).where(chosen)
+    opened = update(families).where(chosen, *_opened_after(after, limit))
     values = {
         "created_at": now,
         "last_used_at": case((used > now, literal(now, used.type)), else_=used),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -50,8 +50,12 @@ async def claim(conn: Connection, name: str, *, now: datetime, until: datetime) 
 
 
 async def last_run_at(conn: Connection, name: str) -> datetime | None:
-    """The instant that the last run of this work reached; None before the first run."""
-    found = await conn.execute(select(leases.c.last_run_at).where(leases.c.name == name))
+    """The instant that the last run of this work reached; None before the first run.
+
+    Where it is not stored, as a release before 0006 made that run, the end of its lease stands for it.
+    """
+    reached = func.coalesce(leases.c.last_run_at, leases.c.held_until, type_=leases.c.held_until.type)
+    found = await conn.execute(select(reached).where(leases.c.name == name))
     return cast(datetime | None, found.scalar_one_or_none())
 
 

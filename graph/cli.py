@@ -108,7 +108,7 @@ def prune(
         bool,
         typer.Option(
             "--clock-is-right",
-            help="The last pruning was more than a week ago, as the clock says. Sessions that were opened in its "
+            help="The last pruning was more than eight days ago, as the clock says. Sessions that were opened in its "
             "future are given the end that they would have if they were opened now.",
             show_default=False,
         ),
@@ -117,13 +117,13 @@ def prune(
     """Delete what is old, in batches: ended sessions, security events, failed sign-ins, networks, notices.
 
     Refuses where the database's clock differs from this machine's by more than two minutes, or where the last pruning
-    was more than a week ago by a clock that may be wrong.
+    was more than eight days ago by a clock that may be wrong.
     """
 
     async def work(kindred: Kindred, now: datetime) -> None:
-        pruned = await kindred.upkeep.prune_at_once(now, clock_is_right=clock_is_right)
         if clock_is_right and (shortened := await kindred.upkeep.end_in_time(now)):
             typer.echo(f"Shortened {shortened} sessions that were opened in the future.")
+        pruned = await kindred.upkeep.prune_at_once(now, clock_is_right=clock_is_right)
         typer.echo(
             f"Deleted {pruned.sessions} sessions, {pruned.events} security events, {pruned.login_failures} counts of "
             f"failed sign-ins, {pruned.familiar_networks} networks that users once signed in from and "

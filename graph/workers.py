@@ -139,20 +139,29 @@ async def _run(listener: socket.socket) -> str:
         name = f"(process {worker.pid})"
         ended = asyncio.create_task(worker.wait())
         try:
-            while not ended.done():
-                await asyncio.wait((ended,), timeout=BETWEEN_PULSES)
-                if not ended.done() and not await _answers(pulse):
-                    worker.kill()
-                    await ended
-                    return f"{name} did not answer for {LONGEST_SILENCE} s and was killed"
+            if await _hangs(ended, pulse):
+                worker.kill()
+                await ended
+                return f"{name} did not answer for {LONGEST_SILENCE} s and was killed"
         except asyncio.CancelledError:
             with suppress(ProcessLookupError):
                 worker.terminate()
+                if await _hangs(ended, pulse):  # it would keep the whole service from stopping
+                    worker.kill()
             await ended
             raise
     code = ended.result()
     how = f"with exit code {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
     return f"{name} ended {how}"
+
+
+async def _hangs(ended: "asyncio.Task[int]", pulse: socket.socket) -> bool:
+    """Wait until a worker has ended, and return False; or until it does not answer, and return True."""
+    while not ended.done():
+        await asyncio.wait((ended,), timeout=BETWEEN_PULSES)
+        if not ended.done() and not await _answers(pulse):
+            return True
+    return False
 
 
 async def _answers(pulse: socket.socket) -> bool:

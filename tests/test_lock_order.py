@@ -143,7 +143,10 @@ async def unlock(kindred: Kindred, target: Target) -> None:
 
 async def deliver(kindred: Kindred, target: Target) -> None:
     """Claim notices and end their attempts, and make all of them due again."""
-    for row in await kindred.notices._due(NoticeChannel.WEBHOOK, now() + FAR_AHEAD):
+    far_ahead = now() + FAR_AHEAD
+    async with kindred.db.read() as conn:
+        due = await outbox.due(conn, NoticeChannel.WEBHOOK, far_ahead, implausible=far_ahead, limit=8)
+    for row in due:
         if number := await kindred.notices._claim(row, now() + FAR_AHEAD):
             await kindred.notices._finish(row, number, Delivered("HTTP 204"), now())
     await kindred.notices.retry(NoticeChannel.WEBHOOK, now())
@@ -163,13 +166,18 @@ async def sweep(kindred: Kindred, target: Target) -> object:
     return await kindred.sessions.revoke_issued_before(now() + timedelta(hours=1), ORIGIN, now())
 
 
+async def shorten(kindred: Kindred, target: Target) -> object:
+    """Every session of every user, by a clock to which all of them were opened in the future."""
+    return await kindred.upkeep._end_in_time(now() - timedelta(hours=1), is_first=False)
+
+
 OF_ONE_USER: list[Work] = [
     *[sign_in] * 4,
     *[fail_to_sign_in] * 6,
     *[refresh, replay, revoke, revoke_by_token] * 3,
     *[revoke_all, rename, change_password, fail_to_change_password, set_password, disable_and_enable, unlock, deliver],
 ]
-EVERYTHING: list[Work] = [*OF_ONE_USER, prune, sweep, sweep]
+EVERYTHING: list[Work] = [*OF_ONE_USER, prune, sweep, sweep, shorten, shorten]
 
 
 class Workers:

@@ -36,6 +36,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import delete, func, insert, select, update
 
+from auth.agreement import CLOCKS_MUST_AGREE
 from auth.outcomes import (
     Ended,
     Expired,
@@ -155,6 +156,8 @@ class Session:
     # The rows that a backup or a standby may still have, with what they say.
     copies: list[tuple[Any, Stored]] = field(default_factory=list)
     was_put_back: bool = False
+    # Whether a token came that had been exchanged before: two parties hold tokens of this session.
+    is_shared: bool = False
 
     @property
     def limit(self) -> datetime:
@@ -174,13 +177,8 @@ class Session:
         return self.store.busy_until > now + (REFRESHES.burst - 1) * timedelta(seconds=REFRESHES.interval)
 
     def was_exchanged(self, place: int) -> bool:
-        """Whether a second party is proved: the token was exchanged, or another one is of the same generation."""
-        presented = self.tokens[place]
-        return any(
-            token.parent == presented.secret
-            or (token.secret != presented.secret and token.generation == presented.generation)
-            for token in self.tokens
-        )
+        """Whether the token was exchanged for another one."""
+        return any(token.parent == self.tokens[place].secret for token in self.tokens)
 
     def expected(self, place: int, key: str | None, now: datetime) -> str:
         """What a refresh with that token must come to."""
@@ -189,7 +187,7 @@ class Session:
             return UNAVAILABLE if now - presented.issued < JUST_ISSUED else INVALID
         if self.store.ended is not None:
             return REVOKED if self.store.ended < self.limit else EXPIRED
-        if presented.generation > current.generation:
+        if presented.generation > current.generation and self.store.moved <= presented.issued + CLOCKS_MUST_AGREE:
             return UNAVAILABLE if now < self.limit_from(presented.issued) else EXPIRED
         if now >= self.limit:
             return EXPIRED
@@ -469,9 +467,12 @@ class Machine(RuleBasedStateMachine):
             assert (first[0] == THROTTLED) == busy
             outcomes = [self.run(self.answer(token.text, None, "the rule"))[0] for token in others]
             assert ROTATED not in outcomes
-            # A token that is newer than the store proves no second party; any other one does.
+            # A token that is newer than the store, and than its last use, proves no second party; any other one does.
             newest = current.generation + (live and not busy)
-            replayed = live and any(token.generation <= newest for token in others)
+            moved = self.now if live and not busy else session.store.moved
+            replayed = live and any(
+                token.generation <= newest or moved > token.issued + CLOCKS_MUST_AGREE for token in others
+            )
             assert (REPLAYED in outcomes) == replayed
             if replayed:
                 assert self.run(self.answer(current.text if busy else first[1], None, "the rule"))[0] == REVOKED
@@ -507,9 +508,10 @@ class Machine(RuleBasedStateMachine):
         """Hold an answer against the model, and let the model move on."""
         outcome, refresh, access = answer
         assert outcome == session.expected(place, key, self.now)
+        session.is_shared |= session.was_exchanged(place)
         if outcome == REPLAYED:
-            # Whatever the store forgot, no client is taken for a thief whose token was never used by anybody else.
-            assert session.was_exchanged(place)
+            # Whatever the store forgot, no client is taken for a thief while each token came to one exchange alone.
+            assert session.is_shared
             self.end(session)
         if outcome != ROTATED:
             return

@@ -119,6 +119,23 @@ async def test_a_thief_gains_nothing_by_a_store_that_is_behind(api: Api, door: D
     assert not await api.is_live(other_third.access)
 
 
+async def test_a_thief_who_goes_on_from_a_used_token_is_found_by_the_owner_s_next_refresh(
+    api: Api, door: Door, store: Store, clock: FakeClock
+) -> None:
+    """The store forgot six rotations, so the thief has six to go before the generations meet. Nobody waits for that."""
+    stolen = await api.login()
+    before = await store.family(stolen.session_id)
+    newest = await rotated(door, stolen, 6)
+    await store.put_back(before)
+    assert (await door.refresh(newest.refresh)).outcome == UNAVAILABLE
+    clock.advance(timedelta(minutes=3))
+    thief_s = (await door.refresh(stolen.refresh)).tokens
+    assert (await door.refresh(newest.refresh)).outcome == REPLAYED
+    assert (await door.refresh(thief_s.refresh)).outcome == REVOKED
+    assert not await api.is_live(thief_s.access)
+    assert await store.alarms() == 1
+
+
 @pytest.mark.parametrize("back", [1, 3])
 async def test_a_spent_token_is_a_replay_however_far_the_store_is_behind(
     api: Api, door: Door, store: Store, back: int

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import psutil
@@ -132,3 +133,27 @@ async def test_a_worker_that_hangs_is_found_out(monkeypatch: pytest.MonkeyPatch)
             its.sendall(b".")
             assert await workers._answers(ours)
         assert await workers._answers(ours)  # one that has ended does not hang
+
+
+async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started, deaf, command = tmp_path / "started", tmp_path / "deaf.py", tmp_path / "python"
+    deaf.write_text(
+        f"import pathlib, signal\nsignal.signal(15, signal.SIG_IGN)\npathlib.Path({str(started)!r}).touch()\n"
+    )
+    with deaf.open("a") as script:
+        script.write("signal.pause()\n")
+    command.write_text(f"#!/bin/sh\nexec {sys.executable} {deaf}\n")
+    command.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(command))
+    monkeypatch.setattr(workers, "BETWEEN_PULSES", 0.1)
+    monkeypatch.setattr(workers, "LONGEST_SILENCE", 5)
+    with socket.socket() as listener:
+        running = asyncio.create_task(workers._run(listener))
+        async with asyncio.timeout(60):
+            while not started.exists():
+                await asyncio.sleep(0.01)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
