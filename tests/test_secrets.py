@@ -23,7 +23,7 @@ from auth.secret import UnfitSecret, load_secret
 from auth.service import Kindred
 from auth.settings import Settings
 from db.users import User
-from graph import command
+from graph import cli, command
 from graph.app import create_app
 from graph.cli import main
 from tests.support.clocks import FakeClock
@@ -266,11 +266,11 @@ def test_check_tells_what_an_older_secret_sealed_and_resealing_mends_it(kin: Cal
 
 
 def test_tok_12_check_tells_when_the_signing_key_is_due(
-    kin: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    kin: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:
     assert kin(OLD, "key", "rotate").exit_code == 0
-    clock = FakeClock()
-    monkeypatch.setattr(command, "SystemClock", lambda: clock)
+    for module in (cli, command):
+        monkeypatch.setattr(module, "SystemClock", lambda: clock)
     clock.advance(DUE_AFTER)
     assert "warn" not in kin(OLD, "check").stdout
     clock.advance(timedelta(hours=1))
