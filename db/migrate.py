@@ -1,5 +1,6 @@
 """Which migrations a database has had, and bringing it up to date."""
 
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def upgrade(url: URL) -> None:
     command.upgrade(_config(url), "head")
 
 
+@cache
 def head() -> str:
     """The newest migration there is."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""

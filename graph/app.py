@@ -21,13 +21,12 @@ from auth.secret import load_secret
 from auth.service import Kindred
 from auth.settings import Settings
 from db.faults import DatabaseUnavailable
-from db.migrate import current, head
 from graph import logs, pages, rest
 from graph.delivery import delivering
 from graph.edge import guarded
 from graph.faults import Forbidden
 from graph.metrics import Metrics
-from graph.startup import Gate, Startup
+from graph.startup import Gate, NotMigrated, Startup, require_migrations
 from graph.view import NO_STORE, PATH, GraphQLView
 from graph.watch import Watch
 
@@ -121,17 +120,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
     @app.get("/readyz", summary="Whether this worker has started, and the database is reachable and migrated")
     async def readyz(request: Request) -> JSONResponse:
         try:
-            async with asyncio.timeout(settings.database_timeout):
-                found = await current(request.app.state.kindred.db)
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        if found != newest:
+            await require_migrations(request.app.state.kindred)
+        except NotMigrated:
             return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
         if not gate.is_open:
             return JSONResponse({"status": "starting"}, 503, NO_STORE)
         return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
-    newest = head()
     graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
     view = GraphQLView(app.innermost, lambda: app.state.kindred, clock, graphiql, timeout=timeout)
     gate = Gate(view)

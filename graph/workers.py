@@ -54,12 +54,22 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> NoReturn:
 
     Several workers share one socket. Each reads the settings for itself, from the same environment.
     """
+    _open_standard_streams()
     config = _configured(settings, host=host, port=port)
     if workers == 1:
         _serve(config)
     listener = config.bind_socket()
     asyncio.run(_keep_all(listener, workers))
     sys.exit(0)
+
+
+def _open_standard_streams() -> None:
+    # Where a service manager closed one, a socket would get its number, and libuv aborts when it closes such a socket.
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _configured(settings: Settings, *, host: str = "", port: int = 0) -> uvicorn.Config:

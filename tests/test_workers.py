@@ -3,16 +3,18 @@
 import asyncio
 import signal
 import socket
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, HTTPError
 
 from graph import workers
 from graph.workers import Pauses
-from tests.support.servers import Process, backstage, serving, silenced, starting
+from tests.support.servers import Process, backstage, environment, free_port, serving, silenced, starting
 from tests.test_metrics import samples
 
 ONE_AND_SEVERAL = pytest.mark.parametrize("count", [1, 2], ids=["one worker", "two workers"])
@@ -157,3 +159,27 @@ async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_a_service_without_standard_streams_stops_as_any_other(
+    sqlite_url: str, tmp_path: Path, streams: str
+) -> None:
+    port, kindred = free_port(), Path(sys.executable).with_name("kindred")
+    variables = environment(sqlite_url, KINDRED_ENVIRONMENT="production")
+    command = ["sh", "-c", f"exec {kindred} serve --port {port} {streams}"]
+    with subprocess.Popen(command, cwd=tmp_path, env=variables) as process:
+        try:
+            async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as http, asyncio.timeout(60):
+                while not await is_alive(http):
+                    await asyncio.sleep(0.1)
+            process.terminate()
+            assert await asyncio.to_thread(process.wait, 60) == 0
+        finally:
+            process.kill()
+
+
+async def is_alive(http: AsyncClient) -> bool:
+    with suppress(HTTPError):
+        return (await http.get("/healthz")).status_code == 200
+    return False
