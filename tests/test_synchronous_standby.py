@@ -18,7 +18,7 @@ KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-ph
 
 pytestmark = [
     pytest.mark.skipif("KINDRED_TEST_POSTGRES_URL" in os.environ, reason="changes the settings of a whole server"),
-    pytest.mark.parametrize("more_settings", [{"database_timeout": 0.5}], ids=[""]),
+    pytest.mark.parametrize("more_settings", [{"database_timeout": 1}], ids=[""]),
 ]
 
 
