@@ -13,8 +13,8 @@ from db.engine import Connection
 from db.families import families, in_state
 
 _KEY = (families.c.user_id, families.c.id)
-# How far apart the clocks of two workers may be.
-CLOCKS_MAY_DIFFER = timedelta(minutes=2)
+# A last use more than this after `now` was written by a clock that was ahead.
+_CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ async def revoke_issued_before(
 def _older_than(instant: datetime, now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     # As in `families.revoke`, whether a family has expired does not matter: this machine's clock may be ahead.
     used = families.c.last_used_at
-    return families.c.revoked_at.is_(None), or_(used < instant, used > now + CLOCKS_MAY_DIFFER)
+    return families.c.revoked_at.is_(None), or_(used < instant, used > now + _CLOCKS_DIFFER)
 
 
 def _opened_after(instant: datetime, limit: timedelta) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
