@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from db.families import TokenFamily
-from db.users import User
+from db.tables.families import TokenFamily
+from db.tables.users import User
 
 
 @dataclass(frozen=True, slots=True)

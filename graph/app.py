@@ -15,20 +15,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock, SystemClock
-from auth.entropy import Entropy
-from auth.passwords import HashingBusy
-from auth.secret import load_secret
-from auth.service import Kindred
-from auth.settings import Settings
-from db.faults import DatabaseUnavailable
-from graph import logs, pages, rest
-from graph.delivery import delivering
-from graph.edge import guarded
-from graph.faults import Forbidden
-from graph.metrics import Metrics
+from auth.config.secret import load_secret
+from auth.config.settings import Settings
+from auth.credentials.password_hashing import HashingBusy
+from auth.crypto.entropy import Entropy
+from auth.services import Kindred
+from db.drivers.errors import DatabaseUnavailable
+from graph.execution.error_masking import Forbidden
+from graph.http import pages, rest
+from graph.http.graphql import NO_STORE, PATH, GraphQLView
+from graph.http.middleware import guarded
+from graph.notifications.channels import delivering
+from graph.observability import log_format
+from graph.observability.access_log import Watch
+from graph.observability.metrics import Metrics
 from graph.startup import Gate, NotMigrated, Startup, require_migrations
-from graph.view import NO_STORE, PATH, GraphQLView
-from graph.watch import Watch
 
 logger = logging.getLogger("kindred")
 
@@ -144,5 +145,5 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
 def from_environment() -> FastAPI:
     """What uvicorn calls in each worker."""
     settings = Settings()
-    logs.configure(settings)
+    log_format.configure(settings)
     return create_app(settings)

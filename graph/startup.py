@@ -12,17 +12,17 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock
-from auth.sealing import WrongSecret
-from auth.service import Kindred
-from db.faults import DatabaseUnavailable
-from db.migrate import current, head
-from graph import rest
-from graph.faults import RETRY_AFTER, UNAVAILABLE, Code
-from graph.view import PATH, refusal
+from auth.crypto.secret_keys import WrongSecret
+from auth.services import Kindred
+from db.drivers.errors import DatabaseUnavailable
+from db.migration import current, head
+from graph.execution.error_masking import RETRY_AFTER, UNAVAILABLE, Code
+from graph.http import rest
+from graph.http.graphql import PATH, refusal
 
 logger = logging.getLogger("kindred")
 
-# Seconds between two tries. A worker that has started reads the signing keys every two seconds (`auth/keys.py`), so
+# Seconds between two tries. A worker that has started reads the signing keys every two seconds, so
 # one that waits is no greater load.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 

@@ -12,16 +12,16 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
-from auth.names import username_key
-from auth.passwords import hash_password
-from auth.service import Kindred
-from auth.settings import Settings
-from db import clock as database_clock
-from db.engine import Connection, url_of
-from db.migrate import upgrade
-from db.users import User
+from auth.config.settings import Settings
+from auth.credentials.identifiers import username_key
+from auth.credentials.password_hashing import hash_password
+from auth.services import Kindred
+from db.engine import server_clock as database_clock
+from db.engine.database import Connection, url_of
+from db.migration import upgrade
+from db.tables.users import User
 from graph.app import create_app
-from tests.checklist import IDS, argued, tested
+from tests.repository.checklist import IDS, argued, tested
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, PASSWORD, Api, Door

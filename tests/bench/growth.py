@@ -21,12 +21,12 @@ import uvloop
 from sqlalchemy import text
 
 from auth.clock import SystemClock
-from auth.entropy import Entropy
-from auth.passwords import hash_password
-from auth.service import Kindred
-from auth.settings import Settings
-from db.engine import url_of
-from db.migrate import upgrade
+from auth.config.settings import Settings
+from auth.credentials.password_hashing import hash_password
+from auth.crypto.entropy import Entropy
+from auth.services import Kindred
+from db.engine.database import url_of
+from db.migration import upgrade
 from tests.bench.measuring import HEADING, Watched, line, measure
 from tests.bench.seeding import Seeded
 from tests.bench.service import CLIENTS, listings, rotations, sign_ins

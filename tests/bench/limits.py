@@ -23,15 +23,15 @@ from sqlalchemy import select
 from starlette.types import Receive
 
 from auth.clock import SystemClock
-from auth.settings import Settings
-from auth.throttle import REFRESHES
-from db import lineage
-from db.claims import Claim
-from db.engine import url_of
-from db.families import TokenFamily, families
-from db.migrate import upgrade
-from graph import logs
+from auth.config.settings import Settings
+from auth.credentials.login_throttle import REFRESHES
+from db.engine.database import url_of
+from db.hot_path import rotation
+from db.hot_path.rotation import Claim
+from db.migration import upgrade
+from db.tables.families import TokenFamily, families
 from graph.app import create_app
+from graph.observability import log_format
 from tests.bench.measuring import argon2
 from tests.bench.seeding import Seeded, seed
 from tests.bench.service import REFRESH
@@ -70,7 +70,7 @@ async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
         "too_busy_to": str(now + 2 * 10**6),
         "busy_for": str(REFRESHES.interval),
     }
-    compiled = lineage._ROTATE_WITH_LINEAGE._on_postgresql
+    compiled = rotation._ROTATE_WITH_LINEAGE._on_postgresql
     names = [values.get(name, str(compiled._constants.get(name))) for name in compiled._positions]
     statement = re.sub(r"\$(\d+)", lambda found: f"({names[int(found[1]) - 1]})", compiled._text)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
@@ -121,7 +121,7 @@ class InPlace:
 async def application(url: str, session: Seeded) -> None:
     """A refresh and a state check without sockets; the refresh without the database as well."""
     settings = Settings(database_url=url, secret=SECRET, environment="production", metrics=True)
-    logs.configure(settings)
+    log_format.configure(settings)
     logging.getLogger().handlers[0].setStream(NOWHERE)  # type: ignore[attr-defined]
     app = create_app(settings)
     given = {"refreshToken": session.refresh_token, "idempotencyKey": "bench-attempt-0001"}

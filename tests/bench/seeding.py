@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlalchemy import insert, text
 
 from auth.clock import SystemClock
-from auth.entropy import Entropy
-from auth.service import Kindred
-from auth.settings import Settings
-from auth.tokens import digest
-from db.families import families
-from db.lineage import refresh_tokens
-from db.usernames import usernames
-from db.users import users
+from auth.config.settings import Settings
+from auth.crypto.entropy import Entropy
+from auth.crypto.tokens import digest
+from auth.services import Kindred
+from db.tables.families import families
+from db.tables.refresh_tokens import refresh_tokens
+from db.tables.usernames import usernames
+from db.tables.users import users
 from tests.support.servers import SECRET
 
 AT_ONCE = 5_000

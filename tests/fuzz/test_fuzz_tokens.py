@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth.clock import SystemClock
-from auth.entropy import Entropy
-from auth.tokens import InvalidToken, Issuer, TokenKind, create_access_token, create_refresh_token, decode_token
+from auth.crypto.entropy import Entropy
+from auth.crypto.tokens import InvalidToken, Issuer, TokenKind, create_access_token, create_refresh_token, decode_token
 from tests.fuzz.inputs import fuzzed
 
 SEGMENT = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from httpx2 import AsyncClient, Response
 
-from auth.throttle import Guess
+from auth.credentials.login_throttle import Guess
 
 LOGIN = """
 mutation Login($input: LoginInput!) {

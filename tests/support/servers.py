@@ -20,15 +20,15 @@ import psutil
 from httpx2 import AsyncClient, HTTPError, Limits, Request
 
 from auth.clock import SystemClock
-from auth.entropy import Entropy
-from auth.names import username_key
+from auth.config.secret import load_secret
+from auth.config.settings import Settings
+from auth.credentials.identifiers import username_key
+from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin, SignedIn
-from auth.secret import load_secret
-from auth.service import Kindred
-from auth.settings import Settings
-from db.engine import url_of
-from db.migrate import upgrade
-from db.users import User
+from auth.services import Kindred
+from db.engine.database import url_of
+from db.migration import upgrade
+from db.tables.users import User
 from tests.support import databases
 from tests.support.doors import DOORS, UNCOUNTED, Door, Pair
 

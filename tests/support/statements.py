@@ -10,8 +10,8 @@ from asyncpg import Connection
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 
-from auth.service import Kindred
-from db.sqlite_reader import SQLiteReader
+from auth.services import Kindred
+from db.drivers.sqlite_reader import SQLiteReader
 
 _FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
 _BESIDE = ("FROM signing_keys", "typeinfo_tree", "set_config('jit'")

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from auth.outcomes import Origin, Replayed, Rotated, SignedIn
-from auth.service import Kindred
+from auth.services import Kindred
 from tests.support.doors import PASSWORD
 
 _MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"

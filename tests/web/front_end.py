@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
-from graph.pages import POLICY
+from graph.http.pages import POLICY
 from tests.support import databases
 from tests.support.doors import PASSWORD
 from tests.support.relay import Answer, Asked, Relay, answer

@@ -9,7 +9,7 @@ from typing import Any
 from playwright.async_api import Browser, expect
 
 from auth.clock import SystemClock
-from auth.passwords import hash_password
+from auth.credentials.password_hashing import hash_password
 from tests.support import databases
 from tests.support.doors import PASSWORD
 from tests.support.servers import backstage, serving

@@ -10,8 +10,8 @@ from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from graph import pages
-from graph.edge import AnswerHeaders
+from graph.http import pages
+from graph.http.middleware import AnswerHeaders
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "web" / "graphiql"

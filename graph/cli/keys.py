@@ -1,0 +1,79 @@
+"""`kindred key`: what access tokens are signed with."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from auth.services import Kindred
+from graph.cli.common import moment, table, with_kindred
+
+keys = typer.Typer(help="List the signing keys, bring in a new one, seal them anew.", no_args_is_help=True)
+
+
+@keys.command("list")
+def list_() -> None:
+    """List all signing keys."""
+
+    async def work(kindred: Kindred, now: datetime) -> None:
+        stored = await kindred.keys.every()
+        await kindred.keys.load()
+        signing = kindred.keys.ring.signing(now).kid if stored else None
+        table(
+            ("ID", "ALGORITHM", "STATE", "ACTIVE FROM", "RETIRED AT"),
+            [
+                (
+                    key.kid,
+                    key.algorithm,
+                    "signs"
+                    if key.kid == signing
+                    else "retired"
+                    if key.retired_at and key.retired_at <= now
+                    else "published"
+                    if key.active_from > now
+                    else "verifies",
+                    moment(key.active_from),
+                    moment(key.retired_at),
+                )
+                for key in stored
+            ],
+        )
+
+    with_kindred(work)
+
+
+@keys.command()
+def rotate(
+    now: Annotated[
+        bool, typer.Option("--now", help="Retire all other keys at once: a private key has leaked.", show_default=False)
+    ] = False,
+) -> None:
+    """Bring in a new signing key.
+
+    It is published at once, signs ten minutes later, and the others are retired when the last access token that they
+    signed has ended. With --now it signs at once, and what the others signed is refused: clients refresh, which does
+    not depend on these keys. Either way nobody is signed out, and running workers take it up within seconds.
+    """
+
+    async def work(kindred: Kindred, instant: datetime) -> None:
+        settings = kindred.settings
+        await kindred.keys.load()  # or a wrong secret would seal a key that no worker can open
+        key = await kindred.keys.rotate(
+            settings.signing_algorithm, instant, access_token_ttl=settings.access_token_ttl, at_once=now
+        )
+        if now:
+            typer.echo(f"Made key {key.kid}. It signs from now on, and all other keys are retired.")
+        else:
+            typer.echo(f"Made key {key.kid}. It is published now, and signs from {moment(key.active_from)} on.")
+
+    with_kindred(work)
+
+
+@keys.command()
+def reseal() -> None:
+    """Seal the signing keys with the newest server secret, once every worker knows it. Then the older may go."""
+
+    async def work(kindred: Kindred, _now: datetime) -> None:
+        typer.echo(f"Sealed {await kindred.keys.reseal()} keys with the newest server secret.")
+
+    with_kindred(work)
