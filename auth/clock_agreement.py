@@ -24,7 +24,7 @@ class ClocksDiffer(DatabaseUnavailable):
     """Something that cannot be undone was not done, because two clocks differ. The message is for an operator."""
 
 
-class ClockNotBelieved(Exception):
+class ImplausibleClock(Exception):
     """The clock is too far ahead of the last run. The message is for an operator."""
 
 
@@ -35,16 +35,16 @@ async def require_agreement(conn: Connection, now: datetime, *, undone: str) -> 
     """
     ahead = await database_clock.now(conn) - now
     if abs(ahead) > CLOCKS_MUST_AGREE:
-        raise ClocksDiffer(f"{says_difference(ahead)}, so {undone}. Set both by NTP.")
+        raise ClocksDiffer(f"{describe_difference(ahead)}, so {undone}. Set both by NTP.")
 
 
-def says_difference(ahead: timedelta) -> str:
+def describe_difference(ahead: timedelta) -> str:
     """How far the database's clock is ahead of this machine's (behind where negative), without a full stop."""
     way = "ahead of" if ahead > timedelta(0) else "behind"
     return f"The database's clock is {round(abs(ahead).total_seconds())} s {way} this machine's"
 
 
-class TimeSeen:
+class PlausibleTime:
     """How far this process believes its clock, which may have been set wrong together with the database's.
 
     Between two readings in one process no more time passed than a clock says that cannot be set. Across a start
@@ -56,7 +56,7 @@ class TimeSeen:
         self._zero: datetime | None = None
         self._warned = False
 
-    def believed(self, now: datetime, elapsed: timedelta, last_run_at: datetime) -> datetime:
+    def is_plausible(self, now: datetime, elapsed: timedelta, last_run_at: datetime) -> datetime:
         """The latest instant, up to `now`, that time is believed to have reached.
 
         `elapsed` is what `Clock.elapsed` says, and `last_run_at` what an earlier call returned, in any process.
@@ -68,12 +68,12 @@ class TimeSeen:
         believed = min(now, self._zero + elapsed + CLOCKS_MUST_AGREE)
         is_far = now - believed >= timedelta(days=1)
         if is_far and not self._warned:
-            logger.warning("Pruning does not follow the clock. %s", says_not_believed(now - last_run_at))
+            logger.warning("Pruning does not follow the clock. %s", describe_distrust(now - last_run_at))
         self._warned = is_far
         return believed
 
 
-def says_not_believed(ahead: timedelta) -> str:
+def describe_distrust(ahead: timedelta) -> str:
     """What an operator should know of a clock that is so far ahead of the last run."""
     return (
         f"This machine's clock is {ahead.days} days ahead of the last pruning. If it is right, run "

@@ -4,45 +4,45 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from auth.background.notifications import Notices
-from auth.background.prune_schedule import Upkeep
+from auth.background.notifications import NotificationDelivery
+from auth.background.prune_schedule import PruneSchedule
 from auth.background.pruning import Pruning
 from auth.config.settings import Settings
-from auth.credentials.login_throttle import REFRESHES, UNLIMITED, Throttle
+from auth.credentials.login_throttle import NO_RATE_LIMIT, REFRESH_RATE_LIMIT, LoginThrottle
 from auth.credentials.password_hashing import Hasher
 from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import SecretKeys
-from auth.crypto.signing_keys import Keys
+from auth.crypto.signing_keys import SigningKeyStore
 from auth.crypto.tokens import Issuer
 from auth.use_cases.accounts import Accounts
 from auth.use_cases.rotation import Rotation
-from auth.use_cases.security_events import Recorder
+from auth.use_cases.security_events import AuditLog
 from auth.use_cases.sessions import Sessions
 from auth.use_cases.sign_in import SignIn
-from auth.use_cases.token_pairs import Minting
+from auth.use_cases.token_pairs import TokenPairFactory
 from db.engine.database import Database, create_engine, url_of
-from db.hot_path.rotation_batches import Rotations
+from db.hot_path.rotation_batches import RotationBatcher
 
 
 @dataclass(frozen=True, slots=True)
-class Kindred:
+class Services:
     """What the doors call."""
 
     db: Database
-    keys: Keys
+    keys: SigningKeyStore
     hasher: Hasher
     sign_in: SignIn
     rotation: Rotation
     sessions: Sessions
     accounts: Accounts
     pruning: Pruning
-    upkeep: Upkeep
-    notices: Notices
+    prune_schedule: PruneSchedule
+    notifications: NotificationDelivery
     settings: Settings
     entropy: Entropy
 
     @classmethod
-    def build(cls, settings: Settings, secret: bytes, entropy: Entropy) -> "Kindred":
+    def create(cls, settings: Settings, secret: bytes, entropy: Entropy) -> "Services":
         """Everything but the signing keys, which `start` reads from the database.
 
         `secret` is one server secret, or several with white space between them, newest first.
@@ -53,16 +53,16 @@ class Kindred:
             pool_size=settings.database_pool_size,
         )
         db = Database(engine, timeout=settings.database_timeout, fraction=entropy.fraction)
-        keys = Keys(db, SecretKeys.of_each(secret), entropy)
+        keys = SigningKeyStore(db, SecretKeys.derive_all(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
-        throttle = Throttle(db, on=settings.throttle, memory=settings.event_retention)
-        recorder = Recorder({channel: asyncio.Event() for channel in settings.channels})
+        throttle = LoginThrottle(db, enabled=settings.rate_limits, network_retention=settings.event_retention)
+        recorder = AuditLog({channel: asyncio.Event() for channel in settings.channels})
         issuer = Issuer(keys, settings.issuer, settings.audience)
-        minting = Minting(issuer, entropy, settings.access_token_ttl)
+        minting = TokenPairFactory(issuer, entropy, settings.access_token_ttl)
         depth = settings.lineage_depth
-        pace = REFRESHES if settings.throttle else UNLIMITED
+        pace = REFRESH_RATE_LIMIT if settings.rate_limits else NO_RATE_LIMIT
         idle, absolute = settings.refresh_token_ttl, settings.session_ttl
-        pruning = Pruning(db, settings.retention, settings.event_retention)
+        pruning = Pruning(db, settings.session_retention, settings.event_retention)
         return cls(
             db=db,
             keys=keys,
@@ -77,7 +77,7 @@ class Kindred:
                 idle,
                 absolute,
                 depth,
-                settings.sessions_per_user,
+                settings.max_sessions_per_user,
             ),
             rotation=Rotation(
                 db,
@@ -87,20 +87,20 @@ class Kindred:
                 idle,
                 settings.replay_leeway,
                 pace,
-                Rotations(db, slots=depth, pace=pace, together=settings.batch_rotations),
+                RotationBatcher(db, slots=depth, pace=pace, batching=settings.batch_rotations),
             ),
             sessions=Sessions(db, issuer, entropy, depth),
             accounts=Accounts(db, entropy, recorder, hasher, throttle, settings.password_min_length),
             pruning=pruning,
-            upkeep=Upkeep(db, pruning, entropy, settings.prune_interval, absolute),
-            notices=Notices(db, entropy, recorder.channels),
+            prune_schedule=PruneSchedule(db, pruning, entropy, settings.prune_interval, absolute),
+            notifications=NotificationDelivery(db, entropy, recorder.channels),
             settings=settings,
             entropy=entropy,
         )
 
     async def start(self, now: datetime) -> None:
         """Read the signing keys, and make the first one on a new database."""
-        await self.keys.ensure(self.settings.signing_algorithm, now)
+        await self.keys.ensure_first_key(self.settings.signing_algorithm, now)
 
     async def stop(self) -> None:
         """Give back threads and connections."""

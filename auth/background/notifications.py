@@ -19,34 +19,34 @@ from db.drivers.errors import DatabaseUnavailable
 from db.engine.database import Database
 from db.engine.retry import retried
 from db.tables import outbox
-from db.tables.base import NoticeChannel, NoticeKind
+from db.tables.base import NotificationChannel, NotificationKind
 
 logger = logging.getLogger("kindred")
 
 # An attempt takes no longer than this, whatever the receiver does. Seconds; Standard Webhooks says 15 to 30.
-LONGEST_ATTEMPT = 15
+ATTEMPT_TIMEOUT = 15
 # How many attempts are under way at once in each process and channel, and so how many notices are in memory.
-AT_ONCE = 8
+MAX_CONCURRENCY = 8
 # Other processes write notices too, above all the command `kindred`: how often to look for theirs, in seconds.
-BETWEEN_LOOKS = 5
+POLL_INTERVAL = 5
 # Longer than an attempt takes, or it would be made twice. How long a notice waits whose process died over it.
-CLAIM = timedelta(seconds=2 * LONGEST_ATTEMPT)
+CLAIM = timedelta(seconds=2 * ATTEMPT_TIMEOUT)
 # Between an attempt and the next one: ten attempts over a day. Each wait is up to a quarter longer, by chance, so that
 # a receiver that comes back does not get everything at once.
-WAITS = [timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 10800, 21600, 43200)]
-_MOST_JITTER = 0.25
+RETRY_DELAYS = [timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 10800, 21600, 43200)]
+_MAX_JITTER = 0.25
 # Longer than any wait. What waits for more was written or claimed by a clock that was ahead, and is due now.
-LONGEST_WAIT = 2 * WAITS[-1]
+MAX_RETRY_DELAY = 2 * RETRY_DELAYS[-1]
 # What nobody could have delivered by now, because its channel was turned off.
-ABANDONED_AFTER = 2 * sum(WAITS, timedelta())
+ABANDONED_AFTER = 2 * sum(RETRY_DELAYS, timedelta())
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """What an owner is told. `id` is that of the security event."""
 
     id: UUID
-    kind: NoticeKind
+    kind: NotificationKind
     occurred_at: datetime
     user_id: UUID
     username: str
@@ -74,7 +74,7 @@ class Failed:
     """
 
     reason: str
-    for_good: bool = False
+    permanent: bool = False
     retry_after: timedelta | None = None
 
 
@@ -82,20 +82,20 @@ class Channel(Protocol):
     """A way to tell an owner."""
 
     @property
-    def name(self) -> NoticeChannel: ...
+    def name(self) -> NotificationChannel: ...
 
-    async def send(self, notice: Notice, now: datetime) -> Delivered | Failed:
+    async def send(self, notification: Notification, now: datetime) -> Delivered | Failed:
         """One attempt. It may hang: whoever calls this cuts it off."""
         ...
 
 
-async def attempt(channel: Channel, notice: Notice, now: datetime) -> Delivered | Failed:
+async def attempt(channel: Channel, notification: Notification, now: datetime) -> Delivered | Failed:
     """One attempt that ends, and does not raise."""
     try:
-        async with asyncio.timeout(LONGEST_ATTEMPT):
-            return await channel.send(notice, now)
+        async with asyncio.timeout(ATTEMPT_TIMEOUT):
+            return await channel.send(notification, now)
     except TimeoutError:
-        return Failed(f"no answer within {LONGEST_ATTEMPT} seconds")
+        return Failed(f"no answer within {ATTEMPT_TIMEOUT} seconds")
     except Exception as error:
         # A bug, which must not end the delivery of everything else. Its name and no more: what it says may have the
         # receiver's URL, and the secret in it.
@@ -104,13 +104,13 @@ async def attempt(channel: Channel, notice: Notice, now: datetime) -> Delivered 
 
 
 @dataclass(frozen=True, slots=True)
-class Notices:
+class NotificationDelivery:
     """The use cases, with what they need."""
 
     db: Database
     entropy: Entropy
     # The channels that notices are written for, with what wakes up the delivery of each.
-    channels: Mapping[NoticeChannel, asyncio.Event]
+    channels: Mapping[NotificationChannel, asyncio.Event]
 
     async def keep_delivering(self, channel: Channel, clock: Clock) -> None:
         """Deliver what is due, at once when this process wrote it and within seconds else, until cancelled."""
@@ -132,7 +132,7 @@ class Notices:
             except Exception as error:
                 logger.error("notices could not be delivered: %s", type(error).__name__)
             try:
-                async with asyncio.timeout(BETWEEN_LOOKS):
+                async with asyncio.timeout(POLL_INTERVAL):
                     await written.wait()
             except TimeoutError:
                 pass
@@ -151,7 +151,7 @@ class Notices:
         try:
             number = await self._claim(row, clock.now() + CLAIM)
             if number is not None:
-                outcome = await attempt(channel, _notice(row), clock.now())
+                outcome = await attempt(channel, _notification_of(row), clock.now())
                 await self._finish(row, number, outcome, clock.now())
         except DatabaseUnavailable:
             pass  # when the claim has passed, the attempt is made again: at least once
@@ -160,11 +160,11 @@ class Notices:
         return number is not None
 
     @retried(idempotent=True)
-    async def _due(self, channel: NoticeChannel, now: datetime) -> Sequence[Any]:
+    async def _due(self, channel: NotificationChannel, now: datetime) -> Sequence[Any]:
         async with self.db.read() as conn:
             # By a clock a year behind, the next attempt is always due: ten at once, and giving up is for good.
             await require_agreement(conn, now, undone="no notice was delivered")
-            return await outbox.due(conn, channel, now, implausible=now + LONGEST_WAIT, limit=AT_ONCE)
+            return await outbox.due(conn, channel, now, implausible=now + MAX_RETRY_DELAY, limit=MAX_CONCURRENCY)
 
     @retried(idempotent=False)
     async def _claim(self, row: Any, until: datetime) -> int | None:
@@ -177,43 +177,43 @@ class Notices:
             match outcome:
                 case Delivered():
                     await outbox.finish(conn, row, number, delivered_at=now)
-                case Failed(reason, for_good) if for_good or number > len(WAITS):
+                case Failed(reason, for_good) if for_good or number > len(RETRY_DELAYS):
                     logger.error("gave up notice %s by %s after attempt %d: %s", row.id, row.channel, number, reason)
-                    await outbox.finish(conn, row, number, given_up_at=now, error=reason)
+                    await outbox.finish(conn, row, number, failed_at=now, error=reason)
                 case Failed(reason, _, retry_after):
                     logger.warning("notice %s by %s, attempt %d: %s", row.id, row.channel, number, reason)
-                    next_attempt_at = now + self._wait(number, retry_after)
+                    next_attempt_at = now + self._retry_delay(number, retry_after)
                     await outbox.finish(conn, row, number, next_attempt_at=next_attempt_at, error=reason)
 
-    def _wait(self, number: int, retry_after: timedelta | None) -> timedelta:
+    def _retry_delay(self, number: int, retry_after: timedelta | None) -> timedelta:
         # A receiver may ask for more time, but not for ever.
-        wait = max(WAITS[number - 1], min(retry_after or timedelta(0), WAITS[-1]))
-        return wait * (1 + _MOST_JITTER * self.entropy.fraction())
+        wait = max(RETRY_DELAYS[number - 1], min(retry_after or timedelta(0), RETRY_DELAYS[-1]))
+        return wait * (1 + _MAX_JITTER * self.entropy.fraction())
 
     @retried(idempotent=True)
-    async def undelivered(self, channel: NoticeChannel, *, limit: int) -> Sequence[Any]:
+    async def undelivered(self, channel: NotificationChannel, *, limit: int) -> Sequence[Any]:
         """Rows of the outbox that wait or were given up, newest first."""
         async with self.db.read() as conn:
             return await outbox.undelivered(conn, channel, limit=limit)
 
     @retried(idempotent=True)
-    async def backlog(self, channel: NoticeChannel) -> tuple[int, int]:
+    async def backlog(self, channel: NotificationChannel) -> tuple[int, int]:
         """How many notices wait, and how many were given up."""
         async with self.db.read() as conn:
             return await outbox.backlog(conn, channel)
 
     # Not idempotent, because a second time the delivery may have begun.
     @retried(idempotent=False)
-    async def retry(self, channel: NoticeChannel, now: datetime) -> int:
+    async def requeue(self, channel: NotificationChannel, now: datetime) -> int:
         """Make every notice due now that waits or was given up; returns how many."""
         async with self.db.transaction() as conn:
-            return await outbox.revive(conn, channel, now)
+            return await outbox.requeue(conn, channel, now)
 
 
-def _notice(row: Any) -> Notice:
-    return Notice(
+def _notification_of(row: Any) -> Notification:
+    return Notification(
         id=row.id,
-        kind=NoticeKind(row.kind),
+        kind=NotificationKind(row.kind),
         occurred_at=row.occurred_at,
         user_id=row.user_id,
         username=row.username,

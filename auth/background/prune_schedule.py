@@ -10,11 +10,11 @@ from auth.clock import Clock
 from auth.clock_agreement import (
     CLOCKS_MUST_AGREE,
     LONGEST_OUTAGE,
-    ClockNotBelieved,
     ClocksDiffer,
-    TimeSeen,
+    ImplausibleClock,
+    PlausibleTime,
+    describe_distrust,
     require_agreement,
-    says_not_believed,
 )
 from auth.crypto.entropy import Entropy
 from db.drivers.errors import DatabaseUnavailable
@@ -31,7 +31,7 @@ _NOT_PRUNED = "nothing was pruned"
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class PruneSchedule:
     """The task, with what it needs."""
 
     db: Database
@@ -40,7 +40,7 @@ class Upkeep:
     interval: timedelta
     # How long a session may last at most.
     session_limit: timedelta
-    time_seen: TimeSeen = field(default_factory=TimeSeen)
+    time_seen: PlausibleTime = field(default_factory=PlausibleTime)
 
     async def run(self, clock: Clock) -> None:
         """Prune whenever it is due, for ever. Whatever fails is tried again the next time."""
@@ -74,7 +74,7 @@ class Upkeep:
         except TimeoutError:
             return None
 
-    async def prune_at_once(self, now: datetime, *, clock_is_right: bool = False) -> Pruned:
+    async def prune_now(self, now: datetime, *, clock_is_right: bool = False) -> Pruned:
         """Prune for an operator, who confirms with `clock_is_right` that so much time has passed since the last run.
 
         Raises `ClocksDiffer`, and `ClockNotBelieved` where the last run is longer ago than `LONGEST_OUTAGE`.
@@ -101,7 +101,7 @@ class Upkeep:
                 await require_agreement(conn, now, undone="no session was given another end")
             keys = await family_sweeps.opened_after(conn, after, limit=self.session_limit, most=BATCH)
             await users.lock_several(conn, {key.user_id for key in keys})  # users first (decision 25)
-            return await family_sweeps.open_no_later(conn, now, keys, after=after, limit=self.session_limit)
+            return await family_sweeps.shorten(conn, now, keys, after=after, limit=self.session_limit)
 
     @retried(idempotent=True)
     async def from_the_future(self, now: datetime) -> str | None:
@@ -120,14 +120,14 @@ class Upkeep:
         """What to tell an operator where this clock would not be believed; None where it would."""
         async with self.db.read() as conn:
             ahead = now - await _last_run_at(conn, now)
-        return says_not_believed(ahead) if ahead > LONGEST_OUTAGE else None
+        return describe_distrust(ahead) if ahead > LONGEST_OUTAGE else None
 
     @retried(idempotent=False)
     async def _claim(self, now: datetime, elapsed: timedelta) -> datetime | None:
         async with self.db.transaction() as conn:
             await require_agreement(conn, now, undone=_NOT_PRUNED)
             # Before the lease: each worker looks at the clock while it is most probably right.
-            believed = self.time_seen.believed(now, elapsed, await _last_run_at(conn, now))
+            believed = self.time_seen.is_plausible(now, elapsed, await _last_run_at(conn, now))
             if not await leases.claim(conn, LEASE, now=now, until=now + self.interval):
                 return None
             await leases.record_run(conn, LEASE, at=believed)
@@ -139,7 +139,7 @@ class Upkeep:
             await require_agreement(conn, now, undone=_NOT_PRUNED)
             ahead = now - await _last_run_at(conn, now)
             if ahead > LONGEST_OUTAGE and not clock_is_right:
-                raise ClockNotBelieved(says_not_believed(ahead))
+                raise ImplausibleClock(describe_distrust(ahead))
             await leases.record_run(conn, LEASE, at=now)
 
 

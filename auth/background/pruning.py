@@ -23,7 +23,7 @@ class Pruned:
     events: int
     login_failures: int
     familiar_networks: int
-    notices: int
+    notifications: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Pruning:
             events=await self._all(of_events, pause),
             login_failures=await self._all(of_failures, pause),
             familiar_networks=await self._all(of_networks, pause),
-            notices=await self._all(of_notices, pause),
+            notifications=await self._all(of_notices, pause),
         )
 
     async def _all(self, batch: Callable[[Connection], Awaitable[int]], pause: float) -> int:

@@ -30,7 +30,7 @@ def _short(value: timedelta) -> timedelta:
     return value
 
 
-Span = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_positive)]
+Duration = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_positive)]
 # No more than a day: what passes between two runs of pruning must be less than an outage that is believed.
-DayOrNever = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_daily_or_never)]
+OptionalDuration = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_daily_or_never)]
 Leeway = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_short)]

@@ -5,12 +5,12 @@ import stat
 import tempfile
 from pathlib import Path
 
-from auth.config.secret_policy import unfit_list
+from auth.config.secret_policy import weaknesses
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 
 
-class UnfitSecret(Exception):
+class InvalidSecret(Exception):
     """The service must not start. The message says which setting is wrong and how to mend it, never its value."""
 
 
@@ -24,7 +24,7 @@ def load_secret(settings: Settings, entropy: Entropy) -> bytes:
     path = settings.secret_file
     if not path.exists():
         if settings.in_production:
-            raise UnfitSecret(
+            raise InvalidSecret(
                 "KINDRED_SECRET is not set, and production does not make up a secret of its own.\n"
                 "Set KINDRED_SECRET to at least 32 random characters (try `openssl rand -base64 32`), "
                 "or KINDRED_SECRET_FILE to a file that holds them."
@@ -35,13 +35,13 @@ def load_secret(settings: Settings, entropy: Entropy) -> bytes:
 
 def _read(path: Path) -> bytes:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise UnfitSecret(f"Others may read {path}, which holds the server secret. Mend it: chmod 600 {path}")
+        raise InvalidSecret(f"Others may read {path}, which holds the server secret. Mend it: chmod 600 {path}")
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
-        raise UnfitSecret(f"The secret in {path} is not text (try `openssl rand -base64 32`)") from None
-    if reason := unfit_list(secret):
-        raise UnfitSecret(f"The secret in {path} {reason}")
+        raise InvalidSecret(f"The secret in {path} is not text (try `openssl rand -base64 32`)") from None
+    if reason := weaknesses(secret):
+        raise InvalidSecret(f"The secret in {path} {reason}")
     return secret.encode()
 
 

@@ -8,12 +8,12 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from auth.config.durations import DayOrNever, Leeway, Span
+from auth.config.durations import Duration, Leeway, OptionalDuration
 from auth.config.endpoints import MailAddress, SmtpUrl, WebhookSecret, WebhookUrl, is_safe_webhook
 from auth.config.lists import Hosts, Networks, Origins
-from auth.config.secret_policy import unfit_list
+from auth.config.secret_policy import weaknesses
 from db.engine.database import url_of
-from db.tables.base import NoticeChannel, SigningAlgorithm
+from db.tables.base import NotificationChannel, SigningAlgorithm
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
@@ -75,18 +75,18 @@ class Settings(BaseSettings):
         max_length=255,
         description="The `aud` claim of access tokens: who accepts them.",
     )
-    access_token_ttl: Span = Field(
+    access_token_ttl: Duration = Field(
         timedelta(minutes=15),
         description="How long an access token lasts. Seconds, or ISO 8601 such as `PT15M`.",
     )
-    refresh_token_ttl: Span = Field(
+    refresh_token_ttl: Duration = Field(
         timedelta(days=30), description="The idle limit: a session that nobody refreshes for so long ends."
     )
-    session_ttl: Span = Field(
+    session_ttl: Duration = Field(
         timedelta(days=30),
         description="The absolute limit: a session ends then, however often it is refreshed.",
     )
-    sessions_per_user: int = Field(
+    max_sessions_per_user: int = Field(
         100,
         ge=1,
         le=10_000,
@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     hashing_threads: int = Field(
         0, ge=0, le=64, description="Passwords hashed at once in each worker. 0: as many as there are cores."
     )
-    throttle: bool = Field(
+    rate_limits: bool = Field(
         True, description="Whether guesses and refreshes are throttled. Off for benchmarks only; never in production."
     )
     trusted_proxies: Networks = Field(
@@ -129,22 +129,22 @@ class Settings(BaseSettings):
         description="The origins whose pages may call the service from a browser (CORS), such as "
         "`https://app.example.org`, with commas between them.",
     )
-    request_timeout: int = Field(
+    http_read_timeout: int = Field(
         10,
         ge=1,
         le=300,
         description="Seconds that the head of a request may take to arrive, and then its body; and how long a "
         "connection may be idle.",
     )
-    retention: Span = Field(
+    session_retention: Duration = Field(
         timedelta(days=30),
         description="How long pruning keeps ended sessions and old failed sign-ins.",
     )
-    event_retention: Span = Field(
+    event_retention: Duration = Field(
         timedelta(days=180),
         description="How long pruning keeps security events, and networks that a user has signed in from.",
     )
-    prune_interval: DayOrNever = Field(
+    prune_interval: OptionalDuration = Field(
         timedelta(hours=1),
         description="How often the service prunes by itself, whichever worker comes first: a day at most. 0: never; "
         "run `kindred prune` instead.",
@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     @field_validator("secret", "webhook_secret")
     @classmethod
     def _fit(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and (reason := unfit_list(value.get_secret_value())):
+        if value is not None and (reason := weaknesses(value.get_secret_value())):
             raise ValueError(reason)
         return value
 
@@ -202,8 +202,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.in_production and not self.throttle:
-            raise ValueError("KINDRED_THROTTLE=off is for benchmarks, and not for production")
+        if self.in_production and not self.rate_limits:
+            raise ValueError("KINDRED_RATE_LIMITS=off is for benchmarks, and not for production")
         if self.access_token_ttl > self.session_ttl:
             raise ValueError("KINDRED_ACCESS_TOKEN_TTL must not be longer than KINDRED_SESSION_TTL")
         if (self.webhook_url is None) != (self.webhook_secret is None):
@@ -220,22 +220,22 @@ class Settings(BaseSettings):
         return self.environment is Environment.PRODUCTION
 
     @property
-    def channels(self) -> list[NoticeChannel]:
+    def channels(self) -> list[NotificationChannel]:
         """How owners are told; nothing is written for them where there is none."""
-        ways = {NoticeChannel.WEBHOOK: self.webhook_url, NoticeChannel.MAIL: self.smtp_url}
+        ways = {NotificationChannel.WEBHOOK: self.webhook_url, NotificationChannel.MAIL: self.smtp_url}
         return [channel for channel, where in ways.items() if where is not None]
 
     @property
-    def shows_graphiql(self) -> bool:
+    def graphiql_enabled(self) -> bool:
         """Whether `GET /graphql` answers a browser with GraphiQL."""
         return not self.in_production if self.graphiql is None else self.graphiql
 
     @property
-    def shows_metrics(self) -> bool:
+    def metrics_enabled(self) -> bool:
         """Whether `GET /metrics` is there."""
         return not self.in_production if self.metrics is None else self.metrics
 
     @property
-    def shows_schema(self) -> bool:
+    def introspection_enabled(self) -> bool:
         """Whether the API tells what it has, by introspection and by hints in errors."""
         return not self.in_production if self.introspection is None else self.introspection

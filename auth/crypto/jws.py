@@ -18,11 +18,11 @@ _ALGORITHMS = {name: jwt.get_algorithm_by_name(name) for name in ("HS256", "EdDS
 
 def sign(claims: dict[str, Any], key: Any, algorithm: str, **header: str) -> str:
     """A token with these claims. `key` is what PyJWT's algorithm of that name signs with."""
-    signed = f"{head(algorithm, **header)}.{base64url(orjson.dumps(claims))}"
+    signed = f"{encode_header(algorithm, **header)}.{base64url(orjson.dumps(claims))}"
     return f"{signed}.{_signature(signed, key, algorithm)}"
 
 
-def verified(token: str, key: Any, algorithm: str) -> Any:
+def verify(token: str, key: Any, algorithm: str) -> Any:
     """What a token claims; None where it was not signed so with this key, or its signature is spelt in another way
     than we spell it: one token has one spelling (TOK-15). Raises `ValueError` for what is no JSON.
 
@@ -43,11 +43,11 @@ def _signature(signed: str, key: Any, algorithm: str) -> str:
     return base64url(_ALGORITHMS[algorithm].sign(signed.encode(), key))
 
 
-def head(algorithm: str, **header: str) -> str:
+def encode_header(algorithm: str, **header: str) -> str:
     """The first segment of a token with this header."""
-    return _head(algorithm, tuple(header.items()))
+    return _encode_header(algorithm, tuple(header.items()))
 
 
 @lru_cache(maxsize=64)
-def _head(algorithm: str, header: tuple[tuple[str, str], ...]) -> str:
+def _encode_header(algorithm: str, header: tuple[tuple[str, str], ...]) -> str:
     return base64url(orjson.dumps({"alg": algorithm} | dict(header)))

@@ -71,7 +71,7 @@ class KeyRing:
     def _read(self, token: str, kid: str, claims_of: Callable[[dict[str, Any]], T]) -> T:
         """What a token says that the key of that name signed; raises `ValueError` where it did not."""
         key = self._keys[kid]
-        if (claims := jws.verified(token, key.public, key.algorithm)) is None:
+        if (claims := jws.verify(token, key.public, key.algorithm)) is None:
             raise ValueError("not signed with this key")
         return claims_of(claims)
 

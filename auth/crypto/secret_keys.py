@@ -42,7 +42,7 @@ class SecretKeys:
         return cls(key(b"refresh tokens"), key(b"successors"), key(b"signing keys"))
 
     @classmethod
-    def of_each(cls, listed: bytes) -> tuple["SecretKeys", ...]:
+    def derive_all(cls, listed: bytes) -> tuple["SecretKeys", ...]:
         """Of each secret in a list with white space between them, in its order: newest first."""
         return tuple(cls.derive(secret) for secret in dict.fromkeys(listed.split()))
 

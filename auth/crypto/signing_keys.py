@@ -24,15 +24,15 @@ from db.tables.signing_keys import SigningKey
 logger = logging.getLogger("kindred")
 
 # A new key is in the JWKS for so long before it signs, so that whoever caches the JWKS has it by then.
-PUBLISHED_AHEAD = timedelta(minutes=10)
+PUBLISH_LEAD = timedelta(minutes=10)
 # A key that has signed for so long is due for rotation (ASVS 13.3.4).
-DUE_AFTER = timedelta(days=90)
+ROTATION_DUE = timedelta(days=90)
 # How soon a worker takes up what was changed elsewhere. By the clock, and not where a token names a key that it does
 # not know: anybody can make up names, and each would cost a statement.
-SECONDS_BETWEEN_READS = 2
+POLL_SECONDS = 2
 
 
-class Keys:
+class SigningKeyStore:
     """The keys that this worker uses. `secrets` has the newest first."""
 
     def __init__(self, db: Database, secrets: Sequence[SecretKeys], entropy: Entropy) -> None:
@@ -48,21 +48,21 @@ class Keys:
         return self.secrets[0]
 
     @retried(idempotent=True)
-    async def load(self) -> None:
+    async def reload(self) -> None:
         """Read the signing keys anew. Raises `WrongSecret`, and then those that were read before stay."""
         async with self.db.read() as conn:
-            rows = await signing_keys.every(conn)
+            rows = await signing_keys.list_all(conn)
         if rows != self._rows:  # to open them costs more than to read them
             self.ring = KeyRing([self._open(row) for row in rows])
             self._rows = rows
 
-    async def follow(self) -> None:
+    async def watch(self) -> None:
         """Read the signing keys anew, every other second and for ever."""
         refused = False
         while True:
-            await asyncio.sleep(SECONDS_BETWEEN_READS)
+            await asyncio.sleep(POLL_SECONDS)
             try:
-                await self.load()
+                await self.reload()
                 refused = False
             except DatabaseUnavailable:
                 continue
@@ -73,30 +73,30 @@ class Keys:
                 refused = True
 
     @retried(idempotent=True)
-    async def ensure(self, algorithm: SigningAlgorithm, now: datetime) -> None:
+    async def ensure_first_key(self, algorithm: SigningAlgorithm, now: datetime) -> None:
         """Read the signing keys, after making the first one where there is none yet. Raises `WrongSecret`."""
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
-            if not await signing_keys.every(conn):
+            if not await signing_keys.list_all(conn):
                 await signing_keys.add(conn, self._make(algorithm, now, active_from=now))
-        await self.load()
+        await self.reload()
 
     @retried(idempotent=False)
     async def rotate(
-        self, algorithm: SigningAlgorithm, now: datetime, *, access_token_ttl: timedelta, at_once: bool = False
+        self, algorithm: SigningAlgorithm, now: datetime, *, access_token_ttl: timedelta, immediately: bool = False
     ) -> SigningKey:
         """Add a key that signs from `PUBLISHED_AHEAD` on, and retire the others when their last token has ended.
 
         `at_once` is for a private key that has leaked: the new one signs now, and nothing that any other key signed
         counts from now on. Refresh tokens do not depend on these keys, so nobody is signed out. Raises `ClocksDiffer`.
         """
-        active_from = now if at_once else now + PUBLISHED_AHEAD
+        active_from = now if immediately else now + PUBLISH_LEAD
         key = self._make(algorithm, now, active_from=active_from)
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
             # Both instants are kept for good.
             await require_agreement(conn, now, undone="no key was made or retired")
-            await signing_keys.retire(conn, at=now if at_once else active_from + access_token_ttl)
+            await signing_keys.retire(conn, at=now if immediately else active_from + access_token_ttl)
             await signing_keys.add(conn, key)
         return key
 
@@ -105,16 +105,16 @@ class Keys:
         """Seal with the newest server secret what an older one sealed. Returns how many. Raises `WrongSecret`."""
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
-            old = [key for key in map(self._open, await signing_keys.every(conn)) if not key.is_sealed_with_newest]
+            old = [key for key in map(self._open, await signing_keys.list_all(conn)) if not key.is_sealed_with_newest]
             for key in old:
                 await signing_keys.reseal(conn, key.kid, self._seal(key.private, key.kid))
         return len(old)
 
     @retried(idempotent=True)
-    async def every(self) -> Sequence[SigningKey]:
+    async def list_all(self) -> Sequence[SigningKey]:
         """The signing keys as stored, oldest first."""
         async with self.db.read() as conn:
-            return await signing_keys.every(conn)
+            return await signing_keys.list_all(conn)
 
     def _make(self, algorithm: SigningAlgorithm, now: datetime, *, active_from: datetime) -> SigningKey:
         private: PrivateKey = (

@@ -17,10 +17,10 @@ import orjson
 
 from auth.crypto import jws
 from auth.crypto.base64url import base64url, from_base64url
-from auth.crypto.signing_keys import Keys
+from auth.crypto.signing_keys import SigningKeyStore
 
 # Ours are about 400 characters; what is longer is not worth a look.
-LONGEST_TOKEN = 2048
+MAX_TOKEN_LENGTH = 2048
 # How far the clocks of two machines may differ before one refuses what the other has just issued (TOK-10).
 CLOCK_SKEW = timedelta(seconds=30)
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -55,7 +55,7 @@ class Claims:
 class Issuer:
     """Who issues tokens, and for whom."""
 
-    keys: Keys
+    keys: SigningKeyStore
     name: str
     audience: str
 
@@ -142,7 +142,7 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
     An access token past its `exp` is refused here. A refresh token is not: whether it was not used in time, or was
     used and comes again, only its family can tell.
     """
-    compact = _COMPACT.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
+    compact = _COMPACT.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
     if compact is None:
         raise InvalidToken
     try:
@@ -160,9 +160,9 @@ def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> 
 
 
 def _read_refresh_token(issuer: Issuer, token: str, header: str, _now: datetime) -> Claims:
-    if header == jws.head("HS256", typ=TokenKind.REFRESH):
+    if header == jws.encode_header("HS256", typ=TokenKind.REFRESH):
         for secret in issuer.keys.secrets:  # newest first; several only while the secret is replaced
-            if (claims := jws.verified(token, secret.refresh_tokens, "HS256")) is not None:
+            if (claims := jws.verify(token, secret.refresh_tokens, "HS256")) is not None:
                 generation = claims["gen"]
                 if not _is_generation(generation):
                     raise InvalidToken
@@ -172,7 +172,7 @@ def _read_refresh_token(issuer: Issuer, token: str, header: str, _now: datetime)
 
 def _read_access_token(issuer: Issuer, token: str, header: str, now: datetime) -> Claims:
     key = issuer.keys.ring.verifying(_kid(header), now)
-    if key is None or header != jws.head(key.algorithm, typ=TokenKind.ACCESS, kid=key.kid):
+    if key is None or header != jws.encode_header(key.algorithm, typ=TokenKind.ACCESS, kid=key.kid):
         raise InvalidToken
     claims: Claims = issuer.keys.ring.read(token, key.kid, issuer.access_claims)
     return claims

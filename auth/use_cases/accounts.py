@@ -6,12 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from auth.credentials.identifiers import clean_email, clean_username, username_key
-from auth.credentials.login_throttle import Guess, Throttle
-from auth.credentials.password_hashing import Hasher, Judged, normalize_password
+from auth.credentials.login_throttle import LoginAttempt, LoginThrottle
+from auth.credentials.password_hashing import Hasher, PasswordStrength, normalize_password
 from auth.crypto.entropy import Entropy
 from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, TooManyAttempts, WeakPassword, WrongCredentials
-from auth.use_cases.security_events import Recorder, event
-from auth.use_cases.sessions import Unauthenticated, end
+from auth.use_cases.security_events import AuditLog, new_event
+from auth.use_cases.sessions import Unauthenticated, revoke_sessions
 from db.engine.database import Database
 from db.engine.retry import retried
 from db.tables import families, security_events, usernames, users
@@ -21,11 +21,11 @@ from db.tables.security_events import SecurityEvent
 from db.tables.users import User
 
 
-class UnfitUsername(Exception):
+class InvalidUsername(Exception):
     """What was given cannot be a username. The message is for a person."""
 
 
-class UnfitEmail(Exception):
+class InvalidEmail(Exception):
     """What was given cannot be an e-mail address. The message is for a person."""
 
 
@@ -39,18 +39,18 @@ class Accounts:
 
     db: Database
     entropy: Entropy
-    recorder: Recorder
+    audit_log: AuditLog
     hasher: Hasher
-    throttle: Throttle
+    throttle: LoginThrottle
     password_min_length: int
 
     async def add(self, username: str, email: str | None, password: str, now: datetime) -> User | WeakPassword:
         """Make a user. Raises `UnfitUsername`, `UnfitEmail` and `UsernameTaken`."""
         name, key = clean_username(username), username_key(username)
         if name is None or key is None:
-            raise UnfitUsername("A username has 1 to 128 characters, none of them invisible.")
+            raise InvalidUsername("A username has 1 to 128 characters, none of them invisible.")
         if email is not None and (email := clean_email(email)) is None:
-            raise UnfitEmail("This cannot be an e-mail address.")
+            raise InvalidEmail("This cannot be an e-mail address.")
         if reason := await self._weakness(password, name):
             return WeakPassword(reason)
         return await self._add(name, key, email, await self._hash(password), now)
@@ -79,18 +79,18 @@ class Accounts:
             return await users.get(conn, user_id)
 
     @retried(idempotent=True)
-    async def named(self, username: str) -> User | None:
+    async def find_by_username(self, username: str) -> User | None:
         """The user of that name, or None."""
         if (key := username_key(username)) is None:
             return None
         async with self.db.read() as conn:
-            return await usernames.user_named(conn, key)
+            return await usernames.get_by_username_key(conn, key)
 
     @retried(idempotent=True)
-    async def every(self) -> Sequence[User]:
+    async def list_all(self) -> Sequence[User]:
         """Every user, by name."""
         async with self.db.read() as conn:
-            return await users.every(conn)
+            return await users.list_all(conn)
 
     @retried(idempotent=False)
     async def disable(self, user_id: UUID, now: datetime) -> int:
@@ -99,9 +99,9 @@ class Accounts:
             user = await users.lock(conn, user_id)
             if user is not None and user.is_active:
                 await users.set_active(conn, user_id, is_active=False)
-                disabled = event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, Origin())
-                await self.recorder.add(conn, [disabled])
-            return await end(conn, self.entropy, user_id, Origin(), now, RevocationReason.USER_DISABLED)
+                disabled = new_event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, Origin())
+                await self.audit_log.record(conn, [disabled])
+            return await revoke_sessions(conn, self.entropy, user_id, Origin(), now, RevocationReason.USER_DISABLED)
 
     @retried(idempotent=True)
     async def enable(self, user_id: UUID) -> None:
@@ -116,9 +116,9 @@ class Accounts:
             # The order of decision 25. A replay or a revocation holds a session and then checks that the user exists.
             # Of these locks only the last one keeps that check waiting, and no replay can hold a session by then.
             await users.lock(conn, user.id)
-            await self.throttle.unlock(conn, _key(user))
+            await self.throttle.reset(conn, _key(user))
             await families.lock_all(conn, user.id)
-            await users.lock_wholly(conn, user.id)
+            await users.lock_for_deletion(conn, user.id)
             await users.delete_user(conn, user.id)
 
     async def set_password(self, user: User, password: str, now: datetime) -> PasswordSet | WeakPassword:
@@ -137,7 +137,7 @@ class Accounts:
         Of their familiar networks only that of the request is left.
         Raises `Unauthenticated` where that session or the user is gone, `HashingBusy` and `DatabaseUnavailable`.
         """
-        with self.hasher.place():
+        with self.hasher.slot():
             return await self._change_password(current, current_password, new_password, origin, now)
 
     async def _change_password(
@@ -148,15 +148,15 @@ class Accounts:
             raise Unauthenticated  # deleted since the access token was checked
         if (given := normalize_password(current_password)) is None:
             return WrongCredentials()
-        guess = await self.throttle.admit(_key(user), origin.ip, now)
+        guess = await self.throttle.register_attempt(_key(user), origin.ip, now)
         if isinstance(guess, TooManyAttempts):
             return guess
-        async with self.throttle.looking_at(guess):
+        async with self.throttle.refund_on_outage(guess):
             verified = await self.hasher.verify(given, user.hashed_password)
         if not verified.matches:
             await self._record_failure(user, origin, now)
-            return WrongCredentials(guess.begins_waits, guess.locks)
-        await self._was_right(guess)
+            return WrongCredentials(guess.starts_throttling, guess.locks_account)
+        await self._record_success(guess)
         if reason := await self._weakness(new_password, user.username):
             return WeakPassword(reason)
         hashed = await self._hash(new_password)
@@ -165,13 +165,13 @@ class Accounts:
         )
         return WrongCredentials() if revoked is None else PasswordSet(revoked)
 
-    async def check_password(self, current: TokenFamily, password: str) -> Judged:
+    async def check_password(self, current: TokenFamily, password: str) -> PasswordStrength:
         """What a password would be worth as the next one of whoever asks. Raises `Unauthenticated`, `HashingBusy`."""
-        with self.hasher.only_check(), self.hasher.place():
+        with self.hasher.strength_check_slot(), self.hasher.slot():
             user = await self.get(current.user_id)
             if user is None:
                 raise Unauthenticated
-            return await self._judge(password, user.username)
+            return await self._check_strength(password, user.username)
 
     @retried(idempotent=False)
     async def _store_password(
@@ -200,29 +200,33 @@ class Accounts:
             # An operator is elsewhere: the origin of their change is not a network of the user.
             only_from = origin if current is not None else None
             await self.throttle.start_over(conn, user_id, _key(user), now, only_from=only_from)
-            changed = event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current)
-            await self.recorder.add(conn, [changed])
-            return await end(conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, but=current)
+            changed = new_event(
+                self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current
+            )
+            await self.audit_log.record(conn, [changed])
+            return await revoke_sessions(
+                conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, except_=current
+            )
 
     @retried(idempotent=False)
-    async def _was_right(self, guess: Guess) -> None:
+    async def _record_success(self, attempt: LoginAttempt) -> None:
         async with self.db.transaction() as conn:
-            await self.throttle.was_right(conn, guess)
+            await self.throttle.record_success(conn, attempt)
 
     @retried(idempotent=True)
     async def unlock(self, user: User) -> None:
         """Let everybody try the user's password again who has tried it too often."""
         async with self.db.transaction() as conn:
-            await self.throttle.unlock(conn, _key(user))
+            await self.throttle.reset(conn, _key(user))
 
     @retried(idempotent=False)
     async def _record_failure(self, user: User, origin: Origin, now: datetime) -> None:
-        failure = event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
+        failure = new_event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
         async with self.db.transaction() as conn:
             # Held until the event is stored, so that a deletion comes before or after both.
             if await users.lock(conn, user.id) is None:
                 raise Unauthenticated
-            await self.recorder.add(conn, [failure])
+            await self.audit_log.record(conn, [failure])
 
     @retried(idempotent=True)
     async def events(self, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:
@@ -231,13 +235,13 @@ class Accounts:
             return await security_events.page(conn, user_id, after=after, limit=limit)
 
     async def _weakness(self, password: str, username: str) -> str | None:
-        return (await self._judge(password, username)).weakness
+        return (await self._check_strength(password, username)).weakness
 
-    async def _judge(self, password: str, username: str) -> Judged:
+    async def _check_strength(self, password: str, username: str) -> PasswordStrength:
         normalized = normalize_password(password)
         if normalized is None:
-            return Judged(0, "The password is empty, or longer than 1,024 bytes.")
-        return await self.hasher.judge(normalized, at_least=self.password_min_length, known=(username,))
+            return PasswordStrength(0, "The password is empty, or longer than 1,024 bytes.")
+        return await self.hasher.check_strength(normalized, at_least=self.password_min_length, known=(username,))
 
     async def _hash(self, password: str) -> str:
         return await self.hasher.hash(normalize_password(password) or "")

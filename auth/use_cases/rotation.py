@@ -31,13 +31,13 @@ from auth.outcomes import (
     StoreBehind,
     TooManyAttempts,
 )
-from auth.use_cases.security_events import Recorder, event
-from auth.use_cases.token_pairs import Minting
+from auth.use_cases.security_events import AuditLog, new_event
+from auth.use_cases.token_pairs import TokenPairFactory
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
-from db.hot_path.rate_limit import Pace
-from db.hot_path.rotation import Claim
-from db.hot_path.rotation_batches import Rotations
+from db.hot_path.rate_limit import RateLimit
+from db.hot_path.rotation import RotationClaim
+from db.hot_path.rotation_batches import RotationBatcher
 from db.tables import families, users
 from db.tables.base import RevocationReason, SecurityEventKind
 from db.tables.families import TokenFamily
@@ -52,18 +52,18 @@ class Rotation:
     """The rule, with what it needs."""
 
     db: Database
-    minting: Minting
+    token_pairs: TokenPairFactory
     entropy: Entropy
-    recorder: Recorder
+    audit_log: AuditLog
     idle_limit: timedelta
     leeway: timedelta
-    pace: Pace
-    rotations: Rotations
+    rate_limit: RateLimit
+    batcher: RotationBatcher
 
     async def refresh(self, token: str, idempotency_key: str | None, origin: Origin, now: datetime) -> RefreshOutcome:
         """Exchange a refresh token for its successor. Raises `DatabaseUnavailable`, which is never a replay."""
         try:
-            presented = decode_token(self.minting.issuer, token, TokenKind.REFRESH, now)
+            presented = decode_token(self.token_pairs.issuer, token, TokenKind.REFRESH, now)
         except InvalidToken:
             return Invalid()
         keyless = idempotency_key is None
@@ -80,7 +80,7 @@ class Rotation:
         self, presented: Claims, successor: str, keyless: bool, origin: Origin, now: datetime
     ) -> RefreshOutcome:
         user_id, family_id = presented.user_id, presented.session_id
-        claim = Claim(
+        claim = RotationClaim(
             user_id,
             family_id,
             presented=digest(presented.jti),
@@ -90,9 +90,9 @@ class Rotation:
             ip=origin.ip,
             user_agent=origin.user_agent,
         )
-        family = await self.rotations.rotate(claim)  # claim first
+        family = await self.batcher.rotate(claim)  # claim first
         if family is not None:
-            return Rotated(self.minting.pair(family, successor, now), family)
+            return Rotated(self.token_pairs.create(family, successor, now), family)
 
         async with self.db.transaction() as conn:  # judge after
             # Locked, so that no answer tells of a rotation that synchronous standbys do not have.
@@ -114,19 +114,23 @@ class Rotation:
             if forgot:
                 return StoreBehind(user_id, family_id)
             if family.token_digest == digest(successor) and not self._too_late(keyless, family, now):
-                return Rotated(self.minting.pair(family, successor, now), family, repeated=True)
+                return Rotated(self.token_pairs.create(family, successor, now), family, repeated=True)
             if family.token_digest == digest(presented.jti):  # unspent: only the pace was in the way
-                return TooManyAttempts(self.pace.wait(family.busy_until, now))
-            await self._end(conn, family, presented.generation, origin, now)
+                return TooManyAttempts(self.rate_limit.retry_after(family.rate_limit_tat, now))
+            await self._revoke(conn, family, presented.generation, origin, now)
             return Replayed(user_id, family_id)  # returned, not raised: the revocation commits before anybody is told
 
-    async def _end(self, conn: Connection, family: TokenFamily, generation: int, origin: Origin, now: datetime) -> None:
+    async def _revoke(
+        self, conn: Connection, family: TokenFamily, generation: int, origin: Origin, now: datetime
+    ) -> None:
         reason, kind = RevocationReason.REFRESH_TOKEN_REPLAYED, SecurityEventKind.REFRESH_TOKEN_REPLAYED
         # One event for one end: of many replays at once, the one whose UPDATE found the family live records it.
         for family_id in await families.revoke(conn, family.user_id, now=now, reason=reason, only=family.id):
             # Which token two parties held, for the owner to see.
-            replay = event(self.entropy, family.user_id, kind, now, origin, family_id=family_id, detail=str(generation))
-            await self.recorder.add(conn, [replay])
+            replay = new_event(
+                self.entropy, family.user_id, kind, now, origin, family_id=family_id, detail=str(generation)
+            )
+            await self.audit_log.record(conn, [replay])
 
     def _too_late(self, keyless: bool, family: TokenFamily, now: datetime) -> bool:
         # A last use in the future is a wrong clock's. It would make the leeway as long as that clock was ahead.

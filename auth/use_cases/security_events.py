@@ -11,42 +11,42 @@ from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin
 from db.engine.database import Connection, after_commit
 from db.tables import outbox, security_events
-from db.tables.base import NoticeChannel, NoticeKind, SecurityEventKind
+from db.tables.base import NotificationChannel, NotificationKind, SecurityEventKind
 
 # The detail of a sign-in from a network that the user had not signed in from.
 NEW_NETWORK = "NEW_NETWORK"
 
 # What owners are told of, by an event's kind. ASVS 6.3.5 and 6.3.7 ask for it.
-_TOLD = {
-    SecurityEventKind.REFRESH_TOKEN_REPLAYED: NoticeKind.SESSION_REPLAYED,
-    SecurityEventKind.LOGIN_SUCCEEDED: NoticeKind.SESSION_FROM_NEW_DEVICE,
-    SecurityEventKind.PASSWORD_CHANGED: NoticeKind.PASSWORD_CHANGED,
-    SecurityEventKind.USER_DISABLED: NoticeKind.USER_DISABLED,
+_NOTIFICATIONS = {
+    SecurityEventKind.REFRESH_TOKEN_REPLAYED: NotificationKind.SESSION_REPLAYED,
+    SecurityEventKind.LOGIN_SUCCEEDED: NotificationKind.SESSION_FROM_NEW_DEVICE,
+    SecurityEventKind.PASSWORD_CHANGED: NotificationKind.PASSWORD_CHANGED,
+    SecurityEventKind.USER_DISABLED: NotificationKind.USER_DISABLED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Recorder:
+class AuditLog:
     """Records what happened, and puts into the outbox what owners are told of.
 
     `channels` are those to tell owners by, with what wakes up the delivery of each in this process.
     """
 
-    channels: Mapping[NoticeChannel, asyncio.Event]
+    channels: Mapping[NotificationChannel, asyncio.Event]
 
-    async def add(self, conn: Connection, events: Sequence[dict[str, Any]]) -> None:
+    async def record(self, conn: Connection, events: Sequence[dict[str, Any]]) -> None:
         """Append events, and their notices in the same transaction: neither is there without the other (LOG-04)."""
         await security_events.add(conn, events)
         for happened in events:
-            await self.tell(conn, happened)
+            await self.notify(conn, happened)
 
-    async def tell(self, conn: Connection, happened: dict[str, Any]) -> None:
+    async def notify(self, conn: Connection, event: dict[str, Any]) -> None:
         """Put the notices of an event that was appended into the outbox, where there are any."""
-        told = _TOLD.get(happened["kind"])
-        if told is NoticeKind.SESSION_FROM_NEW_DEVICE and happened["detail"] != NEW_NETWORK:
+        told = _NOTIFICATIONS.get(event["kind"])
+        if told is NotificationKind.SESSION_FROM_NEW_DEVICE and event["detail"] != NEW_NETWORK:
             return
         if told is not None and self.channels:
-            await outbox.add(conn, told, list(self.channels), happened)
+            await outbox.add(conn, told, list(self.channels), event)
             after_commit(conn, self._wake)
 
     def _wake(self) -> None:
@@ -54,7 +54,7 @@ class Recorder:
             written.set()
 
 
-def event(
+def new_event(
     entropy: Entropy,
     user_id: UUID | None,
     kind: SecurityEventKind,

@@ -8,8 +8,8 @@ from uuid import UUID
 from auth.clock_agreement import require_agreement
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import InvalidToken, Issuer, TokenKind, decode_token
-from auth.outcomes import Ended, Invalid, NotFound, Origin, RevokeOutcome
-from auth.use_cases.security_events import event
+from auth.outcomes import Invalid, NotFound, Origin, RevokedSession, RevokeOutcome
+from auth.use_cases.security_events import new_event
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
 from db.tables import families, family_sweeps, refresh_tokens, security_events, users
@@ -67,17 +67,17 @@ class Sessions:
             return await families.page(conn, user_id, state=state, now=now, after=after, limit=limit)
 
     @retried(idempotent=True)
-    async def several(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, TokenFamily]:
+    async def get_many(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, TokenFamily]:
         """Those of a user's families that have one of these ids."""
         async with self.db.read() as conn:
-            return {family.id: family for family in await families.several(conn, user_id, ids)}
+            return {family.id: family for family in await families.get_many(conn, user_id, ids)}
 
     @retried(idempotent=True)
-    async def lineages(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[RefreshToken]]:
+    async def list_lineages(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[RefreshToken]]:
         """The lineage of each of these families of a user's, newest generation first."""
         found: dict[UUID, list[RefreshToken]] = {family_id: [] for family_id in ids}
         async with self.db.read() as conn:
-            for issued in await refresh_tokens.of_families(conn, user_id, ids, slots=self.lineage_depth):
+            for issued in await refresh_tokens.list_for_families(conn, user_id, ids, slots=self.lineage_depth):
                 found[issued.family_id].append(issued)
         return found
 
@@ -95,14 +95,14 @@ class Sessions:
         origin: Origin,
         now: datetime,
         reason: RevocationReason = RevocationReason.REVOKED_BY_USER,
-    ) -> Ended | NotFound:
+    ) -> RevokedSession | NotFound:
         """End one of a user's sessions. One that is ended already stays as it is."""
         async with self.db.transaction() as conn:
-            await end(conn, self.entropy, user_id, origin, now, reason, only=family_id)
+            await revoke_sessions(conn, self.entropy, user_id, origin, now, reason, only=family_id)
             # Locked, so that an end which an earlier attempt wrote is not acknowledged before synchronous standbys
             # have it.
             family = await families.lock(conn, user_id, family_id)
-        return NotFound() if family is None else Ended(family)
+        return NotFound() if family is None else RevokedSession(family)
 
     async def revoke_by_token(self, refresh_token: str, origin: Origin, now: datetime) -> RevokeOutcome:
         """End the session of any refresh token that this service issued, current or not (RFC 7009)."""
@@ -121,14 +121,14 @@ class Sessions:
         origin: Origin,
         now: datetime,
         *,
-        but: UUID | None = None,
+        except_: UUID | None = None,
         reason: RevocationReason = RevocationReason.REVOKED_BY_USER,
     ) -> int:
         """End every live session of a user, or every one `but` one. Returns how many were live and now are not."""
         async with self.db.transaction() as conn:
             # Held against a sign-in or another revocation of all of them, which would deadlock with this one.
             await users.lock(conn, user_id)
-            return await end(conn, self.entropy, user_id, origin, now, reason, but=but)
+            return await revoke_sessions(conn, self.entropy, user_id, origin, now, reason, except_=except_)
 
     async def revoke_issued_before(
         self, issued_before: datetime, origin: Origin, now: datetime, *, user_id: UUID | None = None
@@ -162,14 +162,14 @@ class Sessions:
             await users.lock_several(conn, {family.user_id for family in seen})
             ended = await family_sweeps.revoke_issued_before(conn, issued_before, seen, now=now, reason=reason)
             events = [
-                event(self.entropy, family.user_id, kind, now, origin, family_id=family.id, detail=reason)
+                new_event(self.entropy, family.user_id, kind, now, origin, family_id=family.id, detail=reason)
                 for family in ended
             ]
             await security_events.add(conn, events)
         return seen, len(ended)
 
 
-async def end(
+async def revoke_sessions(
     conn: Connection,
     entropy: Entropy,
     user_id: UUID,
@@ -178,13 +178,13 @@ async def end(
     reason: RevocationReason,
     *,
     only: UUID | None = None,
-    but: UUID | None = None,
+    except_: UUID | None = None,
 ) -> int:
     """Within a transaction: end live families and record an event for each. Returns how many."""
-    ended = await families.revoke(conn, user_id, now=now, reason=reason, only=only, but=but)
+    ended = await families.revoke(conn, user_id, now=now, reason=reason, only=only, except_=except_)
     kind = SecurityEventKind.SESSION_REVOKED
     await security_events.add(
         conn,
-        [event(entropy, user_id, kind, now, origin, family_id=family_id, detail=reason) for family_id in ended],
+        [new_event(entropy, user_id, kind, now, origin, family_id=family_id, detail=reason) for family_id in ended],
     )
     return len(ended)

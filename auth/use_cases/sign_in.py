@@ -7,18 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from auth.credentials.identifiers import username_key
-from auth.credentials.login_throttle import Guess, Throttle
+from auth.credentials.login_throttle import LoginAttempt, LoginThrottle
 from auth.credentials.password_hashing import Hasher, normalize_password
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import digest
 from auth.outcomes import LoginOutcome, Origin, SignedIn, TooManyAttempts, WrongCredentials
-from auth.use_cases.security_events import NEW_NETWORK, Recorder, event
-from auth.use_cases.sessions import end
-from auth.use_cases.token_pairs import Minting
+from auth.use_cases.security_events import NEW_NETWORK, AuditLog, new_event
+from auth.use_cases.sessions import revoke_sessions
+from auth.use_cases.token_pairs import TokenPairFactory
 from db.engine.database import Database
 from db.engine.retry import retried
 from db.hot_path import session_inserts
-from db.hot_path.login_attempts import Owner
+from db.hot_path.login_attempts import MatchedUser
 from db.tables import families, security_events, users
 from db.tables.base import RevocationReason, SecurityEventKind
 from db.tables.families import TokenFamily
@@ -30,15 +30,15 @@ class SignIn:
     """The use case, with what it needs."""
 
     db: Database
-    minting: Minting
+    token_pairs: TokenPairFactory
     entropy: Entropy
-    recorder: Recorder
+    audit_log: AuditLog
     hasher: Hasher
-    throttle: Throttle
+    throttle: LoginThrottle
     idle_limit: timedelta
     absolute_limit: timedelta
     lineage_depth: int
-    sessions_per_user: int
+    max_sessions_per_user: int
 
     async def login(
         self, username: str, password: str, device_name: str | None, origin: Origin, now: datetime
@@ -53,11 +53,11 @@ class SignIn:
         if key is None or normalized is None:
             # Refused by its form alone, before any lookup, so the time tells nothing of who exists.
             return WrongCredentials()
-        with self.hasher.place():
-            guess = await self.throttle.admit(key, origin.ip, now)
+        with self.hasher.slot():
+            guess = await self.throttle.register_attempt(key, origin.ip, now)
             if isinstance(guess, TooManyAttempts):
                 return guess
-            async with self.throttle.looking_at(guess):
+            async with self.throttle.refund_on_outage(guess):
                 user = guess.owner.user if guess.owner else None
                 # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
                 verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
@@ -66,24 +66,24 @@ class SignIn:
                     if signed_in is not None:
                         return signed_in
             await self._fail(key, guess, origin, now)
-        return WrongCredentials(guess.begins_waits, guess.locks)
+        return WrongCredentials(guess.starts_throttling, guess.locks_account)
 
-    async def _fail(self, key: str, guess: Guess, origin: Origin, now: datetime) -> None:
+    async def _fail(self, key: str, attempt: LoginAttempt, origin: Origin, now: datetime) -> None:
         kinds = [SecurityEventKind.LOGIN_FAILED]
-        if guess.begins_waits:  # once, and not at each refusal, with which anybody could fill the table
+        if attempt.starts_throttling:  # once, and not at each refusal, with which anybody could fill the table
             kinds.append(SecurityEventKind.LOGIN_THROTTLED)
-        await self._record_failure(key, [event(self.entropy, None, kind, now, origin) for kind in kinds])
+        await self._record_failure(key, [new_event(self.entropy, None, kind, now, origin) for kind in kinds])
 
     @retried(idempotent=True)
     async def _record_failure(self, key: str, events: Sequence[dict[str, Any]]) -> None:
-        async with self.db.one_statement(waits=True) if len(events) == 1 else self.db.transaction() as conn:
+        async with self.db.autocommit(may_block=True) if len(events) == 1 else self.db.transaction() as conn:
             for one in events:
                 await security_events.add_for_name(conn, key, one)
 
     async def _open(
         self,
         verified: User,
-        guess: Guess,
+        attempt: LoginAttempt,
         newer_hash: str | None,
         device_name: str | None,
         origin: Origin,
@@ -92,30 +92,30 @@ class SignIn:
         jti = self.entropy.token()
         family = self._family(verified.id, jti, device_name, origin, now)
         kind = SecurityEventKind.LOGIN_SUCCEEDED
-        sign_in = session_inserts.SignIn(
+        sign_in = session_inserts.NewSession(
             family,
-            event(self.entropy, verified.id, kind, now, origin, family_id=family["id"]),
+            new_event(self.entropy, verified.id, kind, now, origin, family_id=family["id"]),
             detail_if_new=NEW_NETWORK,
-            counted=self.throttle.counted(guess, verified, now),
+            counted=self.throttle.attempt_keys(attempt, verified, now),
             slots=self.lineage_depth,
-            keep=self.sessions_per_user - 1,
+            keep=self.max_sessions_per_user - 1,
             now=now,
         )
-        is_usual = newer_hash is None and guess.owner is not None and guess.owner.is_familiar
-        stored = await self._write(sign_in, verified, guess.owner if is_usual else None, newer_hash, origin)
-        return None if stored is None else SignedIn(self.minting.pair(stored, jti, now), stored, verified)
+        is_usual = newer_hash is None and attempt.owner is not None and attempt.owner.is_familiar
+        stored = await self._write(sign_in, verified, attempt.owner if is_usual else None, newer_hash, origin)
+        return None if stored is None else SignedIn(self.token_pairs.create(stored, jti, now), stored, verified)
 
     # Idempotent: if the first attempt went in after all, the next one finds its family.
     @retried(idempotent=True)
     async def _write(
         self,
-        sign_in: session_inserts.SignIn,
+        sign_in: session_inserts.NewSession,
         verified: User,
-        seen: Owner | None,
+        seen: MatchedUser | None,
         newer_hash: str | None,
         origin: Origin,
     ) -> TokenFamily | None:
-        if seen is not None and (stored := await session_inserts.at_once(self.db, sign_in, seen)):
+        if seen is not None and (stored := await session_inserts.insert_if_unchanged(self.db, sign_in, seen)):
             return stored
         async with self.db.transaction() as conn:
             user = await users.lock(conn, verified.id)
@@ -128,14 +128,14 @@ class SignIn:
                 return stored
             # This one included, the user has no more live sessions than the limit: the row is locked, so that of many
             # sign-ins at once each counts those before it.
-            opened = await session_inserts.held(conn, sign_in)
+            opened = await session_inserts.insert_locked(conn, sign_in)
             if newer_hash is not None:
                 await users.set_password(conn, user.id, newer_hash, changed_at=None)
-            for family_id in opened.surplus:
+            for family_id in opened.over_limit:
                 limit = RevocationReason.SESSION_LIMIT
-                await end(conn, self.entropy, user.id, origin, sign_in.now, limit, only=family_id)
+                await revoke_sessions(conn, self.entropy, user.id, origin, sign_in.now, limit, only=family_id)
             if opened.from_new_network:
-                await self.recorder.tell(conn, sign_in.event | {"detail": NEW_NETWORK})
+                await self.audit_log.notify(conn, sign_in.event | {"detail": NEW_NETWORK})
             return opened.family
 
     def _family(

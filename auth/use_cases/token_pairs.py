@@ -10,14 +10,14 @@ from db.tables.families import TokenFamily
 
 
 @dataclass(frozen=True, slots=True)
-class Minting:
+class TokenPairFactory:
     """Makes token pairs."""
 
     issuer: Issuer
     entropy: Entropy
     access_token_ttl: timedelta
 
-    def pair(self, family: TokenFamily, jti: str, now: datetime) -> TokenPair:
+    def create(self, family: TokenFamily, jti: str, now: datetime) -> TokenPair:
         """A new access token, and the refresh token whose secret is `jti`, the current one of `family`.
 
         The refresh token depends on the family's row alone: while the family does not move, it is the same again.

@@ -9,26 +9,26 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.drivers.errors import raise_meaning
+from db.drivers.errors import raise_translated
 
 T = TypeVar("T")
 
 AFTER_COMMIT = "after_commit"  # what is to be called then, in what the pool remembers of a connection
 
 
-class _Keeper(Protocol):
-    async def take(self) -> AsyncConnection: ...
-    async def keep(self, conn: AsyncConnection) -> None: ...
+class _Pool(Protocol):
+    async def check_out(self) -> AsyncConnection: ...
+    async def check_in(self, conn: AsyncConnection) -> None: ...
 
 
-class Single(AbstractAsyncContextManager[AsyncConnection]):
+class AutocommitConnection(AbstractAsyncContextManager[AsyncConnection]):
     """A connection for single statements, each of which commits by itself. `places` is how many there may be.
 
     A class, because the event loop keeps account of asynchronous generators: three of them cost half as much as the
     driver's part of a statement.
     """
 
-    def __init__(self, keeper: _Keeper, places: asyncio.Semaphore, *, commit_under_way: bool = False) -> None:
+    def __init__(self, keeper: _Pool, places: asyncio.Semaphore, *, commit_under_way: bool = False) -> None:
         self._keeper = keeper
         self._places = places
         self._commit_under_way = commit_under_way
@@ -37,11 +37,11 @@ class Single(AbstractAsyncContextManager[AsyncConnection]):
     async def __aenter__(self) -> AsyncConnection:
         await self._places.acquire()
         try:
-            self._conn = await self._keeper.take()
+            self._conn = await self._keeper.check_out()
         except BaseException as error:
             self._places.release()
             if isinstance(error, Exception):
-                raise_meaning(error, commit_under_way=False)
+                raise_translated(error, commit_under_way=False)
             raise
         return self._conn
 
@@ -50,16 +50,16 @@ class Single(AbstractAsyncContextManager[AsyncConnection]):
     ) -> None:
         try:
             if error is None or self._is_clean:
-                await self._keeper.keep(self._conn)
+                await self._keeper.check_in(self._conn)
             else:
                 await asyncio.shield(self._conn.close())
         finally:
             self._places.release()
         if isinstance(error, Exception):
-            raise_meaning(error, commit_under_way=self._commit_under_way)
+            raise_translated(error, commit_under_way=self._commit_under_way)
 
 
-class Transaction(Single):
+class Transaction(AutocommitConnection):
     """A transaction that SQLAlchemy does not know of, on a connection that to it commits by itself."""
 
     async def __aenter__(self) -> AsyncConnection:
@@ -70,7 +70,7 @@ class Transaction(Single):
         try:
             await on_driver(conn, self._driver, self._driver.execute("BEGIN;"))
         except BaseException as error:
-            await self._give_up(error)
+            await self._roll_back(error)
         return conn
 
     async def __aexit__(
@@ -85,26 +85,26 @@ class Transaction(Single):
                 await on_driver(conn, self._driver, self._driver.execute("ROLLBACK;"))
                 self._is_clean = True
         except BaseException as fault:
-            await self._give_up(fault)
+            await self._roll_back(fault)
         if error is not None and not isinstance(error, Exception):
-            await self._give_up(error)
+            await self._roll_back(error)
         call_back = None if error else conn.info.pop(AFTER_COMMIT, None)
         await super().__aexit__(kind, error, where)
         if call_back is not None:
             call_back()
 
-    async def _give_up(self, error: BaseException) -> NoReturn:
+    async def _roll_back(self, error: BaseException) -> NoReturn:
         # Cut off anywhere, or nobody knows where it stands. What the server makes of a connection that ends is a
         # rollback.
         try:
-            await asyncio.shield(self._throw_away(error))
+            await asyncio.shield(self._terminate(error))
         finally:
             self._places.release()
         if isinstance(error, Exception):
-            raise_meaning(error, commit_under_way=self._commit_under_way)
+            raise_translated(error, commit_under_way=self._commit_under_way)
         raise error
 
-    async def _throw_away(self, error: BaseException) -> None:
+    async def _terminate(self, error: BaseException) -> None:
         await self._conn.invalidate(error)
         await self._conn.close()
 

@@ -17,14 +17,14 @@ from typing import Any
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-LARGEST = 64
+MAX_BATCH = 64
 
 Rows = Sequence[Sequence[Any]]
 _CLOSE = ""  # in the place of a statement
 
 
 @dataclass(eq=False, slots=True)
-class _Asked:
+class _Query:
     """A statement, and who waits for its rows."""
 
     text: str
@@ -40,36 +40,36 @@ class SQLiteReader:
         self._prepare = prepare
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
-        self._waiting: list[_Asked] = []
-        self._under_way = False
+        self._waiting: list[_Query] = []
+        self._in_flight = False
 
     async def rows(self, text: str, values: dict[str, Any]) -> Rows:
         """All rows of a statement. Who gives up leaves nothing behind: the thread reads to the end for nobody."""
-        asked = _Asked(text, values, asyncio.get_running_loop().create_future())
+        asked = _Query(text, values, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
-        if not self._under_way:
-            self._send()
+        if not self._in_flight:
+            self._dispatch()
         return await asked.answer
 
-    def _send(self) -> None:
-        batch = [one for one in self._waiting[:LARGEST] if not one.answer.done()]
-        self._waiting = self._waiting[LARGEST:]
+    def _dispatch(self) -> None:
+        batch = [one for one in self._waiting[:MAX_BATCH] if not one.answer.done()]
+        self._waiting = self._waiting[MAX_BATCH:]
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
         try:
             done = asyncio.get_running_loop().run_in_executor(self._thread, self._read, batch)
         except RuntimeError as error:  # no thread to be had
-            return self._answer_all(batch, [error] * len(batch))
-        self._under_way = True
-        return done.add_done_callback(partial(self._back, batch))
+            return self._deliver(batch, [error] * len(batch))
+        self._in_flight = True
+        return done.add_done_callback(partial(self._on_done, batch))
 
-    def _back(self, batch: Sequence[_Asked], done: "asyncio.Future[list[Rows | Exception]]") -> None:
-        self._under_way = False
-        self._answer_all(batch, done.result())
+    def _on_done(self, batch: Sequence[_Query], done: "asyncio.Future[list[Rows | Exception]]") -> None:
+        self._in_flight = False
+        self._deliver(batch, done.result())
         if self._waiting:
-            self._send()
+            self._dispatch()
 
-    def _answer_all(self, batch: Sequence[_Asked], answers: Sequence[Rows | Exception]) -> None:
+    def _deliver(self, batch: Sequence[_Query], answers: Sequence[Rows | Exception]) -> None:
         for asked, rows in zip(batch, answers, strict=True):
             if asked.answer.done():
                 continue  # gave up
@@ -78,10 +78,10 @@ class SQLiteReader:
             else:
                 asked.answer.set_result(rows)
 
-    def _read(self, batch: Sequence[_Asked]) -> list[Rows | Exception]:
-        return [self._answer(asked) for asked in batch]
+    def _read(self, batch: Sequence[_Query]) -> list[Rows | Exception]:
+        return [self._run(asked) for asked in batch]
 
-    def _answer(self, asked: _Asked) -> Rows | Exception:
+    def _run(self, asked: _Query) -> Rows | Exception:
         try:
             if asked.text == _CLOSE:
                 self._disconnect()
@@ -112,12 +112,12 @@ class SQLiteReader:
         """Close the connection, after whatever waits. The next read opens another."""
         while self._thread is not None:
             await self.rows(_CLOSE, {})
-            if not self._under_way and self._connection is None:  # nobody has come meanwhile
+            if not self._in_flight and self._connection is None:  # nobody has come meanwhile
                 self._thread.shutdown()
                 self._thread = None
 
 
-class ReadingSQLite(AsyncConnection):
+class SQLiteReadConnection(AsyncConnection):
     """What a block that reads is given: hot statements go to the reader, and the first of another kind takes, by
     `take`, a connection of SQLAlchemy's."""
 

@@ -19,12 +19,12 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 Convert = Callable[[Any], Any]
 
 # A page of sessions has one owner, and who asks for it has just been asked for by the same identifiers.
-IDENTIFIERS_KEPT = 4096
+MAX_CACHED_IDENTIFIERS = 4096
 
 _NAMED: Any = dialect(paramstyle="named")  # a value that is there twice is given once
 
 
-class CompiledForSQLite:
+class SQLiteStatement:
     """A statement for a connection of SQLite's own driver, with values and rows as SQLAlchemy would convert them."""
 
     def __init__(self, statement: Any) -> None:
@@ -32,12 +32,12 @@ class CompiledForSQLite:
         self._text = str(compiled)
         to_sqlite = {name: _to_sqlite(bound.type) for name, bound in compiled.binds.items()}
         given = [name for name, bound in compiled.binds.items() if bound.required]
-        self._given = [(name, to_sqlite[name]) for name in given if to_sqlite[name] is not _as_it_is]
+        self._params = [(name, to_sqlite[name]) for name in given if to_sqlite[name] is not _unchanged]
         constants = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
         self._constants = {name: to_sqlite[name](value) for name, value in constants.items()}
         columns = list(statement.exported_columns)
         from_sqlite = [_from_sqlite(column.type) for column in columns]
-        self._returned = [(place, convert) for place, convert in enumerate(from_sqlite) if convert is not _as_it_is]
+        self._returned = [(place, convert) for place, convert in enumerate(from_sqlite) if convert is not _unchanged]
         self._row = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
 
     def one_or_none(self, conn: sqlite3.Connection, values: dict[str, Any]) -> Any:
@@ -47,20 +47,20 @@ class CompiledForSQLite:
 
     def all(self, conn: sqlite3.Connection, values: dict[str, Any]) -> Sequence[Any]:
         """The rows, which read like the model."""
-        cursor = conn.execute(*self.asked(values))
-        return self.rows(cursor.fetchall())  # to the end, or the statement stays open
+        cursor = conn.execute(*self.bind(values))
+        return self.decode(cursor.fetchall())  # to the end, or the statement stays open
 
-    def asked(self, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def bind(self, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The statement's text, and the values as the driver takes them."""
         asked = self._constants | values
-        for name, convert in self._given:
+        for name, convert in self._params:
             asked[name] = convert(asked[name])
         return self._text, asked
 
-    def rows(self, found: Iterable[Sequence[Any]]) -> Sequence[Any]:
+    def decode(self, rows: Iterable[Sequence[Any]]) -> Sequence[Any]:
         """The driver's rows, which then read like the model."""
         rows = []
-        for row in found:
+        for row in rows:
             values = list(row)
             for place, convert in self._returned:
                 values[place] = convert(values[place])
@@ -71,7 +71,7 @@ class CompiledForSQLite:
 def _to_sqlite(kind: Any) -> Convert:
     if isinstance(kind, Uuid):
         return _hex
-    usual = kind.dialect_impl(_NAMED).bind_processor(_NAMED) or _as_it_is
+    usual = kind.dialect_impl(_NAMED).bind_processor(_NAMED) or _unchanged
     if isinstance(kind, UTCDateTime):
         # Instants of ours are in UTC. What to make of any other is not for here to say.
         return lambda value: _text(value) if isinstance(value, datetime) and value.tzinfo is UTC else usual(value)
@@ -83,10 +83,10 @@ def _from_sqlite(kind: Any) -> Convert:
         return _identifier
     if isinstance(kind, UTCDateTime):
         return _instant
-    return kind.dialect_impl(_NAMED).result_processor(_NAMED, None) or _as_it_is
+    return kind.dialect_impl(_NAMED).result_processor(_NAMED, None) or _unchanged
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -98,7 +98,7 @@ def _text(value: datetime) -> str:
     return value.isoformat(" ", "microseconds")[:-6]  # without "+00:00"
 
 
-@lru_cache(IDENTIFIERS_KEPT)
+@lru_cache(MAX_CACHED_IDENTIFIERS)
 def _identifier(value: str | None) -> UUID | None:
     return UUID(value) if value is not None else None
 

@@ -16,10 +16,10 @@ from db.drivers.errors import is_busy
 T = TypeVar("T")
 
 # How often it is tried to begin while somebody else writes: whoever gives up waits for the end of one attempt.
-PORTIONS = 5
+BUSY_RETRIES = 5
 
 
-class _GivenUp(Exception):
+class _Abandoned(Exception):
     """Nobody waits for the transaction any more."""
 
 
@@ -32,9 +32,9 @@ class SQLiteWriter:
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
 
-    async def transaction(self, work: Callable[[sqlite3.Connection], T], *, portions: int = PORTIONS) -> T:
+    async def transaction(self, work: Callable[[sqlite3.Connection], T], *, busy_retries: int = BUSY_RETRIES) -> T:
         """Do the work in a transaction, committed when it returns, and rolled back when it raises or nobody waits."""
-        for _ in range(portions - 1):
+        for _ in range(busy_retries - 1):
             try:
                 return await self._transaction(work)
             except sqlite3.OperationalError as error:
@@ -69,7 +69,7 @@ class SQLiteWriter:
         try:
             done = work(self._connection)
             if given_up.is_set():
-                raise _GivenUp
+                raise _Abandoned
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from db.drivers.postgresql import on_driver
-from db.drivers.sqlite_reader import ReadingSQLite
-from db.drivers.sqlite_statements import CompiledForSQLite
+from db.drivers.sqlite_reader import SQLiteReadConnection
+from db.drivers.sqlite_statements import SQLiteStatement
 from db.engine.database import AUTOCOMMIT, Connection
 
 
@@ -30,28 +30,28 @@ class Compiled:
 
     async def all(self, conn: Connection, values: dict[str, Any]) -> Sequence[Any]:
         """The rows, which read like the model."""
-        if isinstance(conn, ReadingSQLite):
-            return self.on_sqlite.rows(await conn.reader.rows(*self.on_sqlite.asked(values)))
+        if isinstance(conn, SQLiteReadConnection):
+            return self.on_sqlite.decode(await conn.reader.rows(*self.on_sqlite.bind(values)))
         sync: Any = conn.sync_connection
         driver = sync.connection.driver_connection
         if conn.dialect.name == "sqlite":
-            return self.on_sqlite.rows(await driver.execute_fetchall(*self.on_sqlite.asked(values)))
+            return self.on_sqlite.decode(await driver.execute_fetchall(*self.on_sqlite.bind(values)))
         if sync.get_execution_options().get("isolation_level") != AUTOCOMMIT:
             return (await conn.execute(self._statement, values)).all()
-        records = await on_driver(conn, driver, driver.fetch(*self._on_postgresql.asked(values)))
-        return self._on_postgresql.rows(records)
+        records = await on_driver(conn, driver, driver.fetch(*self._on_postgresql.bind(values)))
+        return self._on_postgresql.decode(records)
 
     @cached_property
-    def _on_postgresql(self) -> "_CompiledForPostgreSQL":
-        return _CompiledForPostgreSQL(self._statement)
+    def _on_postgresql(self) -> "_PostgreSQLStatement":
+        return _PostgreSQLStatement(self._statement)
 
     @cached_property
-    def on_sqlite(self) -> CompiledForSQLite:
+    def on_sqlite(self) -> SQLiteStatement:
         """The same for a connection of SQLite's own driver, in its thread."""
-        return CompiledForSQLite(self._statement)
+        return SQLiteStatement(self._statement)
 
 
-class _CompiledForPostgreSQL:
+class _PostgreSQLStatement:
     """A statement for PostgreSQL's driver, which converts values and rows itself."""
 
     def __init__(self, statement: Any) -> None:
@@ -61,11 +61,11 @@ class _CompiledForPostgreSQL:
         self._positions: list[str] = compiled.positiontup
         self._row = namedtuple("Row", [column.name for column in statement.exported_columns])  # type: ignore[misc]
 
-    def asked(self, values: dict[str, Any]) -> list[Any]:
+    def bind(self, values: dict[str, Any]) -> list[Any]:
         """The statement's text, and the values as the driver takes them."""
         given = self._constants | values
         return [self._text, *[given[name] for name in self._positions]]
 
-    def rows(self, found: Iterable[Sequence[Any]]) -> Sequence[Any]:
+    def decode(self, rows: Iterable[Sequence[Any]]) -> Sequence[Any]:
         """The driver's rows, which then read like the model."""
-        return [self._row(*row) for row in found]
+        return [self._row(*row) for row in rows]

@@ -13,11 +13,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.drivers.errors import raise_meaning
-from db.drivers.postgresql import AFTER_COMMIT, Single, Transaction
-from db.drivers.sqlite_reader import ReadingSQLite, SQLiteReader
-from db.drivers.sqlite_writer import PORTIONS, SQLiteWriter
-from db.engine.shared_timeout import Patience
+from db.drivers.errors import raise_translated
+from db.drivers.postgresql import AFTER_COMMIT, AutocommitConnection, Transaction
+from db.drivers.sqlite_reader import SQLiteReadConnection, SQLiteReader
+from db.drivers.sqlite_writer import BUSY_RETRIES, SQLiteWriter
+from db.engine.shared_timeout import SharedTimeout
 
 T = TypeVar("T")
 
@@ -120,46 +120,46 @@ class Database:
         self.engine = engine
         self.timeout = timeout
         self.fraction = fraction
-        self.patience = Patience(timeout)
+        self.deadline = SharedTimeout(timeout)
         # SQLite has one writer at a time, and lets those who wait find out by trying again and again, with no order
         # among them. Within this process they queue instead.
-        self._turn = asyncio.Lock()
+        self._write_lock = asyncio.Lock()
         self._commits_by_itself = engine.dialect.name == "postgresql"
         autocommit = {"isolation_level": AUTOCOMMIT} if self._commits_by_itself else {ONLY_READS: True}
-        self._by_itself = engine.execution_options(**autocommit)
+        self._autocommit_engine = engine.execution_options(**autocommit)
         # Half of the connections do single statements and are not handed back between them: to check one out and in
         # again costs twice what the driver takes for the statement itself.
         # Transactions have the other half, so that neither can starve the other.
         size = engine.pool.size()  # type: ignore[attr-defined]
-        self._places, self._places_to_write = asyncio.Semaphore(size // 2), asyncio.Semaphore(size - size // 2)
-        self._kept: list[Connection] = []
+        self._slots, self._write_slots = asyncio.Semaphore(size // 2), asyncio.Semaphore(size - size // 2)
+        self._idle: list[Connection] = []
         # None on PostgreSQL.
         self.writer: SQLiteWriter | None = None
         self.reader: SQLiteReader | None = None
         if not self._commits_by_itself and (path := engine.url.database):
             # As patient as the others, but in portions: whoever gives up waits for the end of one.
-            self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / PORTIONS))
+            self.writer = SQLiteWriter(path, lambda connection: _prepare_sqlite(connection, timeout / BUSY_RETRIES))
             self.reader = SQLiteReader(path, lambda connection: _prepare_sqlite(connection, timeout))
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], *, portions: int = PORTIONS) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, busy_retries: int = BUSY_RETRIES) -> T:
         """SQLite: one transaction, done by one function in the writer's thread. `portions`: of all of its patience."""
         if self.writer is None:
             raise TypeError("there is a writer on SQLite alone")
         try:
-            async with self._turn:
-                return await self.writer.transaction(work, portions=portions)
+            async with self._write_lock:
+                return await self.writer.transaction(work, busy_retries=busy_retries)
         except Exception as error:
-            raise_meaning(error, commit_under_way=False)
+            raise_translated(error, commit_under_way=False)
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """One transaction, committed when the block ends and rolled back when it raises."""
-        return Transaction(self, self._places_to_write) if self._commits_by_itself else self._transaction_on_sqlite()
+        return Transaction(self, self._write_slots) if self._commits_by_itself else self._transaction_on_sqlite()
 
     @asynccontextmanager
     async def _transaction_on_sqlite(self) -> AsyncIterator[Connection]:
         commit_under_way = False
         try:
-            async with self._turn, self.engine.connect() as conn:
+            async with self._write_lock, self.engine.connect() as conn:
                 async with conn.begin():
                     yield conn
                     commit_under_way = True
@@ -167,9 +167,9 @@ class Database:
             if call_back is not None:
                 call_back()
         except Exception as error:
-            raise_meaning(error, commit_under_way=commit_under_way)
+            raise_translated(error, commit_under_way=commit_under_way)
 
-    def one_statement(self, *, waits: bool = False) -> AbstractAsyncContextManager[Connection]:
+    def autocommit(self, *, may_block: bool = False) -> AbstractAsyncContextManager[Connection]:
         """For work that is one writing statement on PostgreSQL, which commits by itself: one round trip, not three.
 
         `waits`: for rows that transactions hold, and so among those. On SQLite, where there are no round trips, it is a
@@ -177,32 +177,32 @@ class Database:
         """
         if not self._commits_by_itself:
             return self.transaction()
-        return Single(self, self._places_to_write if waits else self._places, commit_under_way=True)
+        return AutocommitConnection(self, self._write_slots if may_block else self._slots, commit_under_way=True)
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """For statements that only read, each on its own."""
-        return Single(self, self._places) if self.reader is None else self._read_on_sqlite(self.reader)
+        return AutocommitConnection(self, self._slots) if self.reader is None else self._read_on_sqlite(self.reader)
 
     @asynccontextmanager
     async def _read_on_sqlite(self, reader: SQLiteReader) -> AsyncIterator[Connection]:
         try:
             async with AsyncExitStack() as stack:
-                single = Single(self, self._places)
-                yield ReadingSQLite(self.engine, reader, take=lambda: stack.enter_async_context(single))
+                single = AutocommitConnection(self, self._slots)
+                yield SQLiteReadConnection(self.engine, reader, take=lambda: stack.enter_async_context(single))
         except Exception as error:
-            raise_meaning(error, commit_under_way=False)
+            raise_translated(error, commit_under_way=False)
 
-    async def take(self) -> Connection:
+    async def check_out(self) -> Connection:
         """A connection that was kept, or a new one. Whoever takes one has a place."""
-        while self._kept:
-            conn = self._kept.pop()
+        while self._idle:
+            conn = self._idle.pop()
             if not _is_closed(conn):
                 return conn
             await conn.invalidate()
             await conn.close()
-        return await self._by_itself.connect()
+        return await self._autocommit_engine.connect()
 
-    async def keep(self, conn: Connection) -> None:
+    async def check_in(self, conn: Connection) -> None:
         """Keep a connection that was used to the end."""
         try:
             if conn.in_transaction():  # as SQLAlchemy sees it; the database has none open
@@ -210,13 +210,13 @@ class Database:
         except BaseException:
             await asyncio.shield(conn.close())
             raise
-        self._kept.append(conn)
+        self._idle.append(conn)
 
     @property
     def connections(self) -> tuple[int, int]:
         """How many connections are at work, and how many there may be."""
         pool: Any = self.engine.pool
-        return pool.checkedout() - len(self._kept), pool.size()
+        return pool.checkedout() - len(self._idle), pool.size()
 
     async def close(self) -> None:
         """Give back every connection; one that does not answer any more does not keep us from stopping."""
@@ -226,8 +226,8 @@ class Database:
                     await self.writer.close()
                 if self.reader:
                     await self.reader.close()
-                while self._kept:
-                    await self._kept.pop().close()
+                while self._idle:
+                    await self._idle.pop().close()
                 await self.engine.dispose()
 
 

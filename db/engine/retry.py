@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from db.drivers.errors import Collision, DatabaseUnavailable, OutcomeUnknown, RolledBack
+from db.drivers.errors import DatabaseUnavailable, OutcomeUnknown, RolledBack, TransactionConflict
 from db.engine.database import Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 # How often a transaction that collided with another one is tried.
-COLLISIONS = 4
+MAX_CONFLICTS = 4
 # Seconds between attempts: each pause is twice the one before, up to the longest. In an outage every waiting request
 # tries again, and a server that comes back must not meet all of them at once.
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1.0
@@ -43,7 +43,7 @@ def retried(
             last: DatabaseUnavailable | None = None
             attempted, collisions = 0, 0
             try:
-                async with self.db.patience():
+                async with self.db.deadline():
                     while True:
                         try:
                             return await use_case(self, *args, **kwargs)
@@ -52,12 +52,12 @@ def retried(
                                 raise
                             last = fault
                         except RolledBack as fault:
-                            collisions += isinstance(fault, Collision)
-                            if collisions == COLLISIONS:
+                            collisions += isinstance(fault, TransactionConflict)
+                            if collisions == MAX_CONFLICTS:
                                 raise
                             last = fault
                         attempted += 1
-                        await asyncio.sleep(_pause(attempted, self.db.fraction()))
+                        await asyncio.sleep(_backoff(attempted, self.db.fraction()))
             except TimeoutError as timeout:
                 raise DatabaseUnavailable from last or timeout
 
@@ -66,7 +66,7 @@ def retried(
     return decorate
 
 
-def _pause(attempted: int, fraction: float) -> float:
+def _backoff(attempted: int, fraction: float) -> float:
     """Seconds to wait after so many attempts: from half of the longest that this pause may be up to all of it."""
     longest = min(FIRST_PAUSE * 2.0 ** (attempted - 1), LONGEST_PAUSE)
     return longest * (1 + fraction) / 2

@@ -33,20 +33,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.engine.compiled import Compiled
 from db.engine.database import Connection, Database
-from db.tables.base import WITHOUT_WAITING
+from db.tables.base import ASYNC_COMMIT
 from db.tables.familiar_networks import familiar_networks
-from db.tables.login_failures import SUBJECTS, LoginFailures, login_failures, take_back
+from db.tables.login_failures import SUBJECTS, LoginFailures, login_failures, refund
 from db.tables.usernames import usernames
-from db.tables.users import VERSION, User, users
+from db.tables.users import ROW_VERSION, User, users
 
-Quota = tuple[bytes, int, timedelta]  # under what, how many, within how long
+RateLimitRule = tuple[bytes, int, timedelta]  # under what, how many, within how long
 Failures = Mapping[bytes, LoginFailures]
 Counts = dict[bytes, tuple[int, datetime]]
-Judge = Callable[[bytes, Failures], Counts]
+Decide = Callable[[bytes, Failures], Counts]
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class MatchedUser:
     """Whose password is guessed, and whether they have signed in before from where it is guessed."""
 
     user: User
@@ -56,15 +56,15 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class ThrottleKeys:
     """What guesses at a name are counted under: those of strangers, and those from where its owner has signed in."""
 
-    of_strangers: bytes
-    of_owner: bytes
+    unfamiliar: bytes
+    familiar: bytes
 
-    def of(self, owner: Owner | None) -> bytes:
+    def for_user(self, owner: MatchedUser | None) -> bytes:
         """The one that counts."""
-        return self.of_owner if owner is not None and owner.is_familiar else self.of_strangers
+        return self.familiar if owner is not None and owner.is_familiar else self.unfamiliar
 
 
 _one: Any = literal_column("1")
@@ -81,7 +81,7 @@ _found = (
     )
     .where(usernames.c.username_key == bindparam("key"))
 )
-_versioned = _found.add_columns(VERSION.label("version"))
+_versioned = _found.add_columns(ROW_VERSION.label("version"))
 _OWNER = {"sqlite": Compiled(_found.add_columns(null().label("version"))), "postgresql": Compiled(_versioned)}
 
 
@@ -160,26 +160,32 @@ _failures = union_all(
     select(*(_before.c[name] for name in _COLUMNS), false()).where(~exists(select(_one).select_from(_at_once))),
 ).subquery()
 _COUNT_AT_ONCE = Compiled(
-    select(*_failures.c, *_owner.c, WITHOUT_WAITING.label("without_waiting")).select_from(
+    select(*_failures.c, *_owner.c, ASYNC_COMMIT.label("without_waiting")).select_from(
         _failures.outerjoin(_owner, true())
     )
 )
 
 
-async def owner(db: Database, username_key: str, network: bytes) -> Owner | None:
+async def match_user(db: Database, username_key: str, network: bytes) -> MatchedUser | None:
     """Who has that name, None where nobody has, and whether they have signed in from that network."""
     async with db.read() as conn:
         values = {"key": username_key, "from_network": network}
         return _owner_in(await _OWNER[conn.dialect.name].one_or_none(conn, values))
 
 
-def _owner_in(row: Any) -> Owner | None:
-    return None if row is None or row.id is None else Owner(cast(User, row), bool(row.is_familiar), row.version)
+def _owner_in(row: Any) -> MatchedUser | None:
+    return None if row is None or row.id is None else MatchedUser(cast(User, row), bool(row.is_familiar), row.version)
 
 
-async def count(
-    db: Database, username_key: str, network: bytes, names: Names, quotas: Sequence[Quota], now: datetime, judge: Judge
-) -> tuple[Owner | None, Counts]:
+async def record_attempt(
+    db: Database,
+    username_key: str,
+    network: bytes,
+    keys: ThrottleKeys,
+    rules: Sequence[RateLimitRule],
+    now: datetime,
+    decide: Decide,
+) -> tuple[MatchedUser | None, Counts]:
     """Count one failure more under the name and under the subject of each quota, if `judge` lets it be.
 
     It is told the subject of the name and what was counted before, and says what is to be stored: how many failures
@@ -187,42 +193,42 @@ async def count(
     only where several came at once, and the database goes away before one that was too much is taken back, it may be.
     """
     if db.writer is not None:
-        found = await owner(db, username_key, network)
-        name = names.of(found)
+        found = await match_user(db, username_key, network)
+        name = keys.for_user(found)
         # In one order always, or two guesses could wait for each other for ever.
-        subjects = sorted([*(quota[0] for quota in quotas), name])
-        return found, await db.write(partial(_count_on_sqlite, subjects, name, now, judge))
-    addresses, most, windows = zip(*quotas, strict=True)
+        subjects = sorted([*(quota[0] for quota in rules), name])
+        return found, await db.write(partial(_count_on_sqlite, subjects, name, now, decide))
+    addresses, most, windows = zip(*rules, strict=True)
     values = {
         "key": username_key,
         "from_network": network,
-        "of_strangers": names.of_strangers,
-        "of_owner": names.of_owner,
+        "of_strangers": keys.unfamiliar,
+        "of_owner": keys.familiar,
         "subjects": addresses,
         "most": most,
         "since": [now - window for window in windows],
         "at": now,
     }
-    async with db.one_statement(waits=True) as conn:
+    async with db.autocommit(may_block=True) as conn:
         rows = await _COUNT_AT_ONCE.all(conn, values)
     found = _owner_in(rows[0])
-    name, is_counted = names.of(found), rows[0].is_counted
+    name, is_counted = keys.for_user(found), rows[0].is_counted
     subjects = sorted([*addresses, name])
     try:
-        counts = judge(name, {row.subject: row for row in rows})
+        counts = decide(name, {row.subject: row for row in rows})
     except Exception:
         if is_counted:  # at once with others, and there was no room for all of them
-            async with db.one_statement(waits=True) as conn:
-                await take_back(conn, subjects)
+            async with db.autocommit(may_block=True) as conn:
+                await refund(conn, subjects)
         raise
     if not is_counted:
         async with db.transaction() as conn:
-            counts = await _count_on_postgresql(conn, subjects, name, now, judge)
+            counts = await _count_on_postgresql(conn, subjects, name, now, decide)
     return found, counts
 
 
 def _count_on_sqlite(
-    subjects: Sequence[bytes], name: bytes, now: datetime, judge: Judge, connection: sqlite3.Connection
+    subjects: Sequence[bytes], name: bytes, now: datetime, judge: Decide, connection: sqlite3.Connection
 ) -> Counts:
     each = [{"of": subject, "name": name, "at": now} for subject in subjects]
     before = [_COUNT_ON_SQLITE.on_sqlite.one_or_none(connection, values) for values in each]
@@ -233,7 +239,7 @@ def _count_on_sqlite(
 
 
 async def _count_on_postgresql(
-    conn: Connection, subjects: Sequence[bytes], name: bytes, now: datetime, judge: Judge
+    conn: Connection, subjects: Sequence[bytes], name: bytes, now: datetime, judge: Decide
 ) -> Counts:
     before = await _COUNT.all(conn, {"subjects": subjects, "name": name, "at": now})
     counts = judge(name, {row.subject: row for row in before})

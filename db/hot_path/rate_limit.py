@@ -10,7 +10,7 @@ _CLOCKS_DIFFER = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateLimit:
     """`burst` rotations at once, and one more for each `interval` in seconds that passes.
 
     The generic cell rate algorithm: each rotation keeps the family busy for an interval, after whatever kept it busy
@@ -20,7 +20,7 @@ class Pace:
     burst: int
     interval: int
 
-    def at(self, now: datetime) -> dict[str, int]:
+    def parameters_at(self, now: datetime) -> dict[str, int]:
         """What the statement that rotates compares and counts with."""
         seconds = math.floor(now.timestamp())
         patience = (self.burst - 1) * self.interval
@@ -30,6 +30,6 @@ class Pace:
             "too_busy_to": seconds + patience + self.interval + _CLOCKS_DIFFER,
         }
 
-    def wait(self, busy_until: int, now: datetime) -> int:
+    def retry_after(self, tat: int, now: datetime) -> int:
         """Seconds until a family that is busy for so long may rotate again; 0 where it may."""
-        return max(busy_until - self.at(now)["too_busy_from"] + 1, 0)
+        return max(tat - self.parameters_at(now)["too_busy_from"] + 1, 0)

@@ -11,13 +11,13 @@ from sqlalchemy.dialects import postgresql
 
 from db.engine.compiled import Compiled
 from db.engine.database import Connection
-from db.hot_path.rate_limit import Pace
+from db.hot_path.rate_limit import RateLimit
 from db.tables.families import TokenFamily, families
 from db.tables.refresh_tokens import KEY, OVERWRITTEN, record, refresh_tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class RotationClaim:
     """What a rotation says: that `presented` is the digest of the family's current token, and what is to follow it.
 
     `idle_limit` is when the successor ends if the family's absolute limit is not sooner.
@@ -32,7 +32,7 @@ class Claim:
     ip: str | None
     user_agent: str | None
 
-    def values(self, pace: Pace) -> dict[str, Any]:
+    def values(self, pace: RateLimit) -> dict[str, Any]:
         """What `rotation` needs by name."""
         return {
             "of_user": self.user_id,
@@ -42,42 +42,42 @@ class Claim:
             "now": self.now,
             "idle_limit": self.idle_limit,
             "from_ip": self.ip,
-            **pace.at(self.now),
+            **pace.parameters_at(self.now),
         }
 
 
-def rotation(given: Callable[[str], Any]) -> Any:
+def rotation_statement(source: Callable[[str], Any]) -> Any:
     """The one statement that decides a rotation: it claims first, and whoever finds no row left to change judges after.
 
     `given` names what a claim says: parameters, or the columns of a table of claims.
     """
-    busy_until, expires_at = families.c.busy_until, families.c.expires_at
+    rate_limit_tat, expires_at = families.c.rate_limit_tat, families.c.expires_at
     return (
         update(families)
         .where(
-            families.c.user_id == given("of_user"),
-            families.c.id == given("of_family"),
-            families.c.token_digest == given("presented"),
+            families.c.user_id == source("of_user"),
+            families.c.id == source("of_family"),
+            families.c.token_digest == source("presented"),
             families.c.revoked_at.is_(None),
-            expires_at > given("now"),
-            families.c.absolute_expires_at > given("now"),
-            ~busy_until.between(given("too_busy_from"), given("too_busy_to")),
+            expires_at > source("now"),
+            families.c.absolute_expires_at > source("now"),
+            ~rate_limit_tat.between(source("too_busy_from"), source("too_busy_to")),
         )
         .values(
-            token_digest=given("successor"),
+            token_digest=source("successor"),
             generation=families.c.generation + 1,
-            last_used_at=given("now"),
+            last_used_at=source("now"),
             # No rotation shortens a session: what a clock that is behind would write is over by every right one. And no
             # token of a family outlives the family. (greatest() and least(), which SQLite spells max() and min().)
             expires_at=case(
-                (expires_at > given("idle_limit"), expires_at),
-                (families.c.absolute_expires_at < given("idle_limit"), families.c.absolute_expires_at),
-                else_=type_coerce(given("idle_limit"), expires_at.type),
+                (expires_at > source("idle_limit"), expires_at),
+                (families.c.absolute_expires_at < source("idle_limit"), families.c.absolute_expires_at),
+                else_=type_coerce(source("idle_limit"), expires_at.type),
             ),
-            ip=given("from_ip"),
-            busy_until=case(
-                (busy_until.between(given("now_in_seconds"), given("too_busy_to")), busy_until),
-                else_=type_coerce(given("now_in_seconds"), busy_until.type),
+            ip=source("from_ip"),
+            rate_limit_tat=case(
+                (rate_limit_tat.between(source("now_in_seconds"), source("too_busy_to")), rate_limit_tat),
+                else_=type_coerce(source("now_in_seconds"), rate_limit_tat.type),
             )
             + bindparam("busy_for"),
         )
@@ -85,10 +85,10 @@ def rotation(given: Callable[[str], Any]) -> Any:
     )
 
 
-ROTATE = rotation(bindparam)
+ROTATE = rotation_statement(bindparam)
 
 
-def with_lineage(rotate: Any, user_agent: Callable[[FromClause], Any]) -> Compiled:
+def with_lineage_row(rotate: Any, user_agent: Callable[[FromClause], Any]) -> Compiled:
     """PostgreSQL: the lineage row rides along in the statement that rotates, so a rotation is one round trip."""
     rotated = rotate.cte("rotated")
     riding = postgresql.insert(refresh_tokens).from_select(
@@ -112,13 +112,13 @@ def with_lineage(rotate: Any, user_agent: Callable[[FromClause], Any]) -> Compil
     return Compiled(select(*(rotated.c[column.name] for column in families.c)).add_cte(riding_along))
 
 
-_ROTATE_WITH_LINEAGE = with_lineage(
+_ROTATE_WITH_LINEAGE = with_lineage_row(
     ROTATE, lambda _: bindparam("from_user_agent", type_=refresh_tokens.c.user_agent.type)
 )
 _ROTATE_ALONE = Compiled(ROTATE)
 
 
-async def rotate(conn: Connection, claim: Claim, *, slots: int, pace: Pace) -> TokenFamily | None:
+async def rotate(conn: Connection, claim: RotationClaim, *, slots: int, pace: RateLimit) -> TokenFamily | None:
     """Rotate the family if the claim is true, and write the successor's lineage row.
 
     `slots` is how many lineage rows a family keeps (0: none). Returns the family as it now is, or None if no row could

@@ -31,14 +31,14 @@ from sqlalchemy import (
 
 from db.engine.compiled import Compiled
 from db.engine.database import Connection, Database
-from db.hot_path.login_attempts import Owner
+from db.hot_path.login_attempts import MatchedUser
 from db.tables import familiar_networks, families, family_sweeps, login_failures, refresh_tokens, security_events
 from db.tables.families import TokenFamily
-from db.tables.users import BY_ID, VERSION, users
+from db.tables.users import BY_ID, ROW_VERSION, users
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class AttemptKeys:
     """What the guess was counted under, which is over now, and the network that it came from."""
 
     name: bytes
@@ -49,13 +49,13 @@ class Counted:
     # How much later it has to be seen again to be worth a note.
     precision: timedelta
 
-    def sighting(self, user_id: UUID, now: datetime) -> dict[str, Any]:
+    def network_upsert(self, user_id: UUID, now: datetime) -> dict[str, Any]:
         """What the statement that remembers the network needs by name."""
-        return familiar_networks.sighting(user_id, self.network, now, precision=self.precision)
+        return familiar_networks.upsert_values(user_id, self.network, now, precision=self.precision)
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class NewSession:
     """What is to be written: rows, and what they depend on.
 
     `counted` is None where nothing is counted. `event` tells of the family, with the same origin and instant, and gets
@@ -66,18 +66,18 @@ class SignIn:
     family: dict[str, Any]
     event: dict[str, Any]
     detail_if_new: str
-    counted: Counted | None
+    counted: AttemptKeys | None
     slots: int
     keep: int
     now: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class SessionCreated:
     """The new family, the live families that are now too many, and whether its network is new to the user."""
 
     family: TokenFamily
-    surplus: Sequence[UUID]
+    over_limit: Sequence[UUID]
     from_new_network: bool
 
 
@@ -103,7 +103,7 @@ _is_held = bindparam("is_held", type_=Boolean())
 _has_room = family_sweeps.LIVE.scalar_subquery() <= bindparam("keep", type_=BigInteger())
 # Who does not hold the user's row finds it as it was seen, or waits for who does, and then finds it changed: by each
 # sign-in, or of many at once none would count the sessions of the others.
-_is_as_seen = and_(bindparam("of_version", type_=Text()) == VERSION, _is_known, _has_room)
+_is_as_seen = and_(bindparam("of_version", type_=Text()) == ROW_VERSION, _is_known, _has_room)
 _user = (
     update(users)
     .where(users.c.id == bindparam("of_user"), or_(_is_held, _is_as_seen))
@@ -115,7 +115,7 @@ _new_family: dict[str, Any] = {
     "user_id": _user.c.id,
     "id": _given("family_id", _families.c.id),
     "generation": _one,
-    "busy_until": literal_column("0"),
+    "rate_limit_tat": literal_column("0"),
     "created_at": _now,
     "last_used_at": _now,
 } | {
@@ -150,7 +150,7 @@ _OPEN = Compiled(
     select(
         *_family.c,
         _looked.c.from_new_network,
-        case((_is_held, func.array(family_sweeps.SURPLUS.scalar_subquery()))).label("surplus"),
+        case((_is_held, func.array(family_sweeps.OVER_LIMIT.scalar_subquery()))).label("surplus"),
     )
     .select_from(_family.join(_looked, literal_column("true")))
     .add_cte(
@@ -162,13 +162,13 @@ _OPEN = Compiled(
         .from_select([*_event], select(*_event.values()).join_from(_family, _looked, literal_column("true")))
         .returning(_one)
         .cte("event"),
-        familiar_networks.seen("postgresql", _is_opened).returning(_one).cte("seen"),
-        *login_failures.taken_back(_is_opened),
+        familiar_networks.upsert_statement("postgresql", _is_opened).returning(_one).cte("seen"),
+        *login_failures.refund_statement(_is_opened),
     )
 )
 
 
-async def at_once(db: Database, sign_in: SignIn, seen: Owner) -> TokenFamily | None:
+async def insert_if_unchanged(db: Database, sign_in: NewSession, seen: MatchedUser) -> TokenFamily | None:
     """Write it if the user is as they were seen, the network is known, and no session is one too many.
 
     Returns None where one of that is not so, or nothing is counted, and then nothing was written.
@@ -177,34 +177,34 @@ async def at_once(db: Database, sign_in: SignIn, seen: Owner) -> TokenFamily | N
         return None
     if db.writer is not None:
         return await db.write(partial(_at_once_on_sqlite, sign_in, counted, seen))
-    async with db.one_statement(waits=True) as conn:
+    async with db.autocommit(may_block=True) as conn:
         values = _values(sign_in, counted) | {"is_held": False, "of_version": seen.version}
         return cast(TokenFamily | None, await _OPEN.one_or_none(conn, values))
 
 
-async def held(conn: Connection, sign_in: SignIn) -> Opened:
+async def insert_locked(conn: Connection, sign_in: NewSession) -> SessionCreated:
     """Write it, in the transaction of a caller who holds the user's row, and say what else is to be done."""
     if conn.dialect.name == "postgresql" and sign_in.counted is not None:
         values = _values(sign_in, sign_in.counted) | {"is_held": True, "of_version": None}
         opened = await _OPEN.one_or_none(conn, values)
-        return Opened(cast(TokenFamily, opened), opened.surplus, opened.from_new_network)
+        return SessionCreated(cast(TokenFamily, opened), opened.surplus, opened.from_new_network)
     user_id, is_new = sign_in.family["user_id"], False
-    surplus = await family_sweeps.surplus(conn, user_id, keep=sign_in.keep, now=sign_in.now)
+    surplus = await family_sweeps.over_limit(conn, user_id, keep=sign_in.keep, now=sign_in.now)
     if sign_in.counted is not None:
-        known = await familiar_networks.of_user(conn, user_id)
+        known = await familiar_networks.list_for_user(conn, user_id)
         is_new = sign_in.counted.network not in known if known else sign_in.counted.new_if_none_is_known
     stored = await families.insert_family(conn, sign_in.family)
-    for statement, values in _beside(sign_in, stored, is_new, conn.dialect.name):
+    for statement, values in _side_effects(sign_in, stored, is_new, conn.dialect.name):
         await statement.all(conn, values)
-    return Opened(stored, surplus, is_new)
+    return SessionCreated(stored, surplus, is_new)
 
 
-def _values(sign_in: SignIn, counted: Counted) -> dict[str, Any]:
+def _values(sign_in: NewSession, counted: AttemptKeys) -> dict[str, Any]:
     family, event = sign_in.family, sign_in.event
     return {
         **family,
-        **counted.sighting(family["user_id"], sign_in.now),
-        **login_failures.to_take_back(counted.addresses, counted.name),
+        **counted.network_upsert(family["user_id"], sign_in.now),
+        **login_failures.refund_values(counted.addresses, counted.name),
         "family_id": family["id"],
         "event_id": event["id"],
         "kind": event["kind"],
@@ -217,7 +217,7 @@ def _values(sign_in: SignIn, counted: Counted) -> dict[str, Any]:
 
 
 def _at_once_on_sqlite(
-    sign_in: SignIn, counted: Counted, seen: Owner, connection: sqlite3.Connection
+    sign_in: NewSession, counted: AttemptKeys, seen: MatchedUser, connection: sqlite3.Connection
 ) -> TokenFamily | None:
     of_user = {"of_user": sign_in.family["user_id"]}
     user = BY_ID.on_sqlite.one_or_none(connection, {"user_id": seen.user.id})
@@ -227,20 +227,20 @@ def _at_once_on_sqlite(
         return None
     if family_sweeps.COUNT_LIVE.on_sqlite.one_or_none(connection, of_user | {"now": sign_in.now}).live > sign_in.keep:
         return None
-    stored = families.INSERT.on_sqlite.one_or_none(connection, families.UNTOUCHED | sign_in.family)
-    for statement, values in _beside(sign_in, stored, is_new=False, database="sqlite"):
+    stored = families.INSERT.on_sqlite.one_or_none(connection, families.DEFAULTS | sign_in.family)
+    for statement, values in _side_effects(sign_in, stored, is_new=False, database="sqlite"):
         statement.on_sqlite.all(connection, values)
     return cast(TokenFamily, stored)
 
 
-def _beside(
-    sign_in: SignIn, stored: TokenFamily, is_new: bool, database: str
+def _side_effects(
+    sign_in: NewSession, stored: TokenFamily, is_new: bool, database: str
 ) -> Iterator[tuple[Compiled, dict[str, Any]]]:
     """One after the other what is one statement on PostgreSQL."""
     if sign_in.slots:
-        row = refresh_tokens.row_of(stored, user_agent=stored.user_agent, slots=sign_in.slots)
+        row = refresh_tokens.row_values(stored, user_agent=stored.user_agent, slots=sign_in.slots)
         yield refresh_tokens.RECORD[database], row
     if (counted := sign_in.counted) is not None:
-        yield familiar_networks.SAW[database], counted.sighting(stored.user_id, sign_in.now)
-        yield from login_failures.taking_back_on_sqlite(counted.addresses, counted.name)
+        yield familiar_networks.UPSERT[database], counted.network_upsert(stored.user_id, sign_in.now)
+        yield from login_failures.refund_on_sqlite(counted.addresses, counted.name)
     yield security_events.ADD, sign_in.event | {"detail": sign_in.detail_if_new if is_new else None}

@@ -18,13 +18,13 @@ metadata = SQLModel.metadata
 
 # Rotations rewrite these rows in place; the free tenth of each page keeps such updates HOT (PostgreSQL writes
 # the new version into the same page and touches no index).
-REWRITTEN_IN_PLACE = {"postgresql_with": {"fillfactor": 90}}
+HOT_FILLFACTOR = {"postgresql_with": {"fillfactor": 90}}
 # On SQLite the rows themselves lie in primary-key order, so all that belongs to a user lies together.
-CLUSTERED = {"sqlite_with_rowid": False}
+WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
 # PostgreSQL, as a part of a statement: its commit does not wait for the disk. What it wrote in the last second before
 # the server crashes, or a standby takes over, can be lost; nothing else can.
-WITHOUT_WAITING = func.set_config("synchronous_commit", "off", True)
+ASYNC_COMMIT = func.set_config("synchronous_commit", "off", True)
 
 USER_AGENT_LENGTH = 512
 IP_LENGTH = 45
@@ -61,7 +61,7 @@ class SecurityEventKind(StrEnum):
     USER_DISABLED = "USER_DISABLED"
 
 
-class NoticeKind(StrEnum):
+class NotificationKind(StrEnum):
     """What an owner is told of, by the name that receivers of webhooks know it by."""
 
     SESSION_REPLAYED = "session.replayed"
@@ -71,7 +71,7 @@ class NoticeKind(StrEnum):
     TEST = "notice.test"
 
 
-class NoticeChannel(StrEnum):
+class NotificationChannel(StrEnum):
     """How an owner is told."""
 
     WEBHOOK = "webhook"
@@ -85,7 +85,7 @@ class SigningAlgorithm(StrEnum):
     ES256 = "ES256"
 
 
-def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+def check_in(column: str, values: type[StrEnum]) -> CheckConstraint:
     """A CHECK that holds `column` to the values of an enum."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)

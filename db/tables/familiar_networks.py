@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from db.engine.compiled import Compiled
 from db.engine.database import Connection
-from db.tables.base import CLUSTERED, delete_some, table_of
+from db.tables.base import WITHOUT_ROWID, delete_some, table_of
 from db.tables.usernames import usernames
 
 
@@ -20,7 +20,7 @@ class FamiliarNetwork(SQLModel, table=True):
         ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         CheckConstraint("length(network) = 32", name="network"),
         Index("ix_familiar_networks_last_seen_at", "last_seen_at"),
-        CLUSTERED,
+        WITHOUT_ROWID,
     )
 
     user_id: UUID = Field(primary_key=True)
@@ -32,7 +32,7 @@ class FamiliarNetwork(SQLModel, table=True):
 familiar_networks = table_of(FamiliarNetwork)
 
 
-def seen(database: str, *conditions: Any) -> Any:
+def upsert_statement(database: str, *conditions: Any) -> Any:
     """The statement that remembers where a user has signed in from, if all the conditions are true."""
     dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
     insert = dialects[database].insert(familiar_networks)
@@ -46,7 +46,7 @@ def seen(database: str, *conditions: Any) -> Any:
 
 
 _ROW = {"of_user": "user_id", "from_network": "network", "at": "last_seen_at"}
-SAW = {database: Compiled(seen(database)) for database in ("sqlite", "postgresql")}
+UPSERT = {database: Compiled(upsert_statement(database)) for database in ("sqlite", "postgresql")}
 _OF_NAME = (
     select(familiar_networks.c.network)
     .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
@@ -55,27 +55,27 @@ _OF_NAME = (
 OF_USER = Compiled(select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user")))
 
 
-def sighting(user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> dict[str, Any]:
+def upsert_values(user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> dict[str, Any]:
     """What `seen` needs by name. Where it was seen no longer ago than `precision`, nothing is written."""
     return {"of_user": user_id, "from_network": network, "at": now, "if_before": now - precision}
 
 
-async def saw(conn: Connection, user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> None:
+async def remember(conn: Connection, user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> None:
     """The user has signed in from there."""
-    await SAW[conn.dialect.name].all(conn, sighting(user_id, network, now, precision=precision))
+    await UPSERT[conn.dialect.name].all(conn, upsert_values(user_id, network, now, precision=precision))
 
 
-async def of_user(conn: Connection, user_id: UUID) -> set[bytes]:
+async def list_for_user(conn: Connection, user_id: UUID) -> set[bytes]:
     """Every network that the user has signed in from."""
     return {row.network for row in await OF_USER.all(conn, {"of_user": user_id})}
 
 
-async def forget(conn: Connection, user_id: UUID) -> None:
+async def delete_for_user(conn: Connection, user_id: UUID) -> None:
     """Delete every network of the user."""
     await conn.execute(delete(familiar_networks).where(familiar_networks.c.user_id == user_id))
 
 
-async def of_name(conn: Connection, username_key: str) -> list[bytes]:
+async def list_for_username(conn: Connection, username_key: str) -> list[bytes]:
     """Every network that the user of that name has signed in from."""
     return list((await conn.execute(_OF_NAME, {"key": username_key})).scalars())
 

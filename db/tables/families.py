@@ -1,7 +1,7 @@
 """`token_families`: one row for each sign-in, and the hot row of the whole service. One UPDATE rotates.
 
 No index may name a column that a rotation changes (token_digest, generation, last_used_at, expires_at, ip,
-busy_until): on PostgreSQL any such index ends HOT updates, and every rotation would then write to every index.
+rate_limit_tat): on PostgreSQL any such index ends HOT updates, and every rotation would then write to every index.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ from sqlmodel import Field, SQLModel
 from db.engine.compiled import Compiled
 from db.engine.database import Connection
 from db.tables.base import (
-    CLUSTERED,
+    HOT_FILLFACTOR,
     IP_LENGTH,
-    REWRITTEN_IN_PLACE,
     USER_AGENT_LENGTH,
+    WITHOUT_ROWID,
     RevocationReason,
     SessionState,
+    check_in,
     delete_some,
-    one_of,
     table_of,
 )
 
@@ -51,11 +51,11 @@ class TokenFamily(SQLModel, table=True):
         CheckConstraint("generation >= 1", name="generation"),
         CheckConstraint("expires_at <= absolute_expires_at", name="expires_at"),
         CheckConstraint("(revoked_at IS NULL) = (revocation_reason IS NULL)", name="revoked_at"),
-        one_of("revocation_reason", RevocationReason),
+        check_in("revocation_reason", RevocationReason),
         # For pruning. Neither column changes when a family rotates, so rotations stay HOT.
         Index("ix_token_families_absolute_expires_at", "absolute_expires_at"),
         Index("ix_token_families_revoked_at", "revoked_at"),
-        REWRITTEN_IN_PLACE | CLUSTERED,
+        HOT_FILLFACTOR | WITHOUT_ROWID,
     )
 
     user_id: UUID = Field(primary_key=True)
@@ -72,17 +72,17 @@ class TokenFamily(SQLModel, table=True):
     revoked_at: datetime | None = None
     revocation_reason: str | None = Field(default=None, max_length=32)
     # In Unix seconds, for `Pace`: instants cannot be added to in a statement of both databases.
-    busy_until: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    rate_limit_tat: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 families = table_of(TokenFamily)
 
-_IS_IT = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindparam("of_family"))
+_BY_KEY = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindparam("of_family"))
 INSERT = Compiled(insert(families).returning(*families.c))
-UNTOUCHED = {"revoked_at": None, "revocation_reason": None, "busy_until": 0}
-_BY_ID = Compiled(select(families).where(_IS_IT))
+DEFAULTS = {"revoked_at": None, "revocation_reason": None, "rate_limit_tat": 0}
+_BY_ID = Compiled(select(families).where(_BY_KEY))
 # NO KEY UPDATE, as a rotation takes. SQLite's write transactions exclude each other anyway.
-_LOCKED = Compiled(select(families).where(_IS_IT).with_for_update(key_share=True))
+_LOCKED = Compiled(select(families).where(_BY_KEY).with_for_update(key_share=True))
 _ALL_LOCKED = Compiled(
     select(families.c.id).where(families.c.user_id == bindparam("of_user")).order_by(families.c.id).with_for_update()
 )
@@ -112,7 +112,7 @@ def state_of(family: TokenFamily, now: datetime) -> SessionState:
 
 async def insert_family(conn: Connection, family: dict[str, Any]) -> TokenFamily:
     """Store a new family, and return it as stored."""
-    return cast(TokenFamily, await INSERT.one_or_none(conn, UNTOUCHED | family))
+    return cast(TokenFamily, await INSERT.one_or_none(conn, DEFAULTS | family))
 
 
 async def get(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily | None:
@@ -136,7 +136,7 @@ async def lock_all(conn: Connection, user_id: UUID) -> None:
     await _ALL_LOCKED.all(conn, {"of_user": user_id})
 
 
-async def several(conn: Connection, user_id: UUID, ids: Sequence[UUID]) -> Sequence[TokenFamily]:
+async def get_many(conn: Connection, user_id: UUID, ids: Sequence[UUID]) -> Sequence[TokenFamily]:
     """Those of the user's families that have one of these ids, in no order."""
     found = await conn.execute(select(families).where(families.c.user_id == user_id, families.c.id.in_(ids)))
     return cast(Sequence[TokenFamily], found.all())
@@ -186,20 +186,20 @@ async def revoke(
     now: datetime,
     reason: RevocationReason,
     only: UUID | None = None,
-    but: UUID | None = None,
+    except_: UUID | None = None,
 ) -> Sequence[UUID]:
     """Revoke the user's families: the one named by `only`, or all of them, or all of them `but` one.
 
     Returns the ids of those that were live and now are not. Those that have expired by `now` are revoked as well: if
     this machine's clock is ahead, they have not, and would live on once it is right.
     """
-    ended = _revoke(one=only is not None, but_one=but is not None)
-    values = {"of_user": user_id, "now": now, "reason": reason, "only": only, "but": but}
+    ended = _revoke(one=only is not None, but_one=except_ is not None)
+    values = {"of_user": user_id, "now": now, "reason": reason, "only": only, "but": except_}
     return [family.id for family in await ended.all(conn, values) if family.expires_at > now]
 
 
 @cache
-def _revoke(*, one: bool, but_one: bool) -> Compiled:
+def _revoke(*, only_one: bool, except_one: bool) -> Compiled:
     now = bindparam("now", type_=families.c.revoked_at.type)
     ended = (
         update(families)
@@ -207,16 +207,16 @@ def _revoke(*, one: bool, but_one: bool) -> Compiled:
         .values(revoked_at=now, revocation_reason=bindparam("reason"))
         .returning(families.c.id, families.c.expires_at)
     )
-    if one:
+    if only_one:
         ended = ended.where(families.c.id == bindparam("only"))
-    if but_one:
+    if except_one:
         ended = ended.where(families.c.id != bindparam("but"))
     return Compiled(ended)
 
 
 async def rename(conn: Connection, user_id: UUID, family_id: UUID, name: str) -> TokenFamily | None:
     """Give a family a name; None if the user has none with this id."""
-    named = update(families).where(_IS_IT).values(device_name=bindparam("name")).returning(*families.c)
+    named = update(families).where(_BY_KEY).values(device_name=bindparam("name")).returning(*families.c)
     result = await conn.execute(named, {"of_user": user_id, "of_family": family_id, "name": name})
     return cast(TokenFamily | None, result.one_or_none())
 

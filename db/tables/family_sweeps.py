@@ -32,23 +32,23 @@ _IS_LIVE = and_(
 # How many live families the user has.
 LIVE = select(func.count().label("live")).select_from(families).where(_IS_LIVE)
 # The user's live families but those that were used last, used last first.
-SURPLUS = (
+OVER_LIMIT = (
     select(families.c.id)
     .where(_IS_LIVE)
     .order_by(families.c.last_used_at.desc(), families.c.id.desc())
     .offset(bindparam("keep", type_=BigInteger()))
 )
-_SURPLUS = Compiled(SURPLUS)
+_OVER_LIMIT = Compiled(OVER_LIMIT)
 COUNT_LIVE = Compiled(LIVE)
 
 
-async def surplus(conn: Connection, user_id: UUID, *, keep: int, now: datetime) -> Sequence[UUID]:
+async def over_limit(conn: Connection, user_id: UUID, *, keep: int, now: datetime) -> Sequence[UUID]:
     """The user's live families but the `keep` that were used last, used last first.
 
     The caller holds the user's row, so that sign-ins at the same time count each other's families. All of a user's
     rows lie together under the primary key: one index range, and a sort of no more than the limit lets live.
     """
-    return [row.id for row in await _SURPLUS.all(conn, {"of_user": user_id, "now": now, "keep": keep})]
+    return [row.id for row in await _OVER_LIMIT.all(conn, {"of_user": user_id, "now": now, "keep": keep})]
 
 
 async def issued_before(
@@ -101,7 +101,7 @@ async def opened_after(conn: Connection, instant: datetime, *, limit: timedelta,
     return [FamilyKey(*key) for key in (await conn.execute(some)).all()]
 
 
-async def open_no_later(
+async def shorten(
     conn: Connection, now: datetime, keys: Sequence[FamilyKey], *, after: datetime, limit: timedelta
 ) -> int:
     """Let those of these families that were opened after `after` be opened at `now`, and last no longer than `limit`.

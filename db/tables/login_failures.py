@@ -33,16 +33,16 @@ login_failures = table_of(LoginFailures)
 
 _SUBJECT = login_failures.c.subject.type
 SUBJECTS = bindparam("subjects", type_=ARRAY(_SUBJECT))
-_IS_IT = login_failures.c.subject == bindparam("of")
+_BY_KEY = login_failures.c.subject == bindparam("of")
 _ONE_LESS = Compiled(
-    update(login_failures).where(_IS_IT, login_failures.c.failures > 0).values(failures=login_failures.c.failures - 1)
+    update(login_failures).where(_BY_KEY, login_failures.c.failures > 0).values(failures=login_failures.c.failures - 1)
 )
-_FORGET_IF_NONE = Compiled(delete(login_failures).where(_IS_IT, login_failures.c.failures <= 0))
-_FORGET = Compiled(delete(login_failures).where(_IS_IT))
+_FORGET_IF_NONE = Compiled(delete(login_failures).where(_BY_KEY, login_failures.c.failures <= 0))
+_FORGET = Compiled(delete(login_failures).where(_BY_KEY))
 _one: Any = literal_column("1")
 
 
-def taken_back(*conditions: Any) -> tuple[Any, Any]:
+def refund_statement(*conditions: Any) -> tuple[Any, Any]:
     """PostgreSQL: what rides along in a statement that takes a guess back, if all the conditions are true."""
     held = (
         select(login_failures.c.subject, login_failures.c.failures)
@@ -59,26 +59,24 @@ def taken_back(*conditions: Any) -> tuple[Any, Any]:
     )
 
 
-_TAKE_BACK = Compiled(select(_one.label("one")).add_cte(*taken_back()))
+_REFUND = Compiled(select(_one.label("one")).add_cte(*refund_statement()))
 
 
-async def take_back(conn: Connection, subjects: Sequence[bytes], *, forgotten: bytes | None = None) -> None:
+async def refund(conn: Connection, subjects: Sequence[bytes], *, deleted: bytes | None = None) -> None:
     """One failure less under each of them: it was none. And no failures any more under the one that is forgotten."""
     if conn.dialect.name == "postgresql":
-        await _TAKE_BACK.all(conn, to_take_back(subjects, forgotten))
+        await _REFUND.all(conn, refund_values(subjects, deleted))
     else:
-        for statement, values in taking_back_on_sqlite(subjects, forgotten):
+        for statement, values in refund_on_sqlite(subjects, deleted):
             await statement.all(conn, values)
 
 
-def to_take_back(subjects: Sequence[bytes], forgotten: bytes | None) -> dict[str, Any]:
+def refund_values(subjects: Sequence[bytes], forgotten: bytes | None) -> dict[str, Any]:
     """What `taken_back` needs by name."""
     return {"subjects": [*subjects, forgotten] if forgotten else subjects, "forgotten": forgotten}
 
 
-def taking_back_on_sqlite(
-    subjects: Sequence[bytes], forgotten: bytes | None
-) -> Iterator[tuple[Compiled, dict[str, Any]]]:
+def refund_on_sqlite(subjects: Sequence[bytes], forgotten: bytes | None) -> Iterator[tuple[Compiled, dict[str, Any]]]:
     """SQLite: the statements that take a guess back, with their values."""
     for subject in subjects:
         yield _ONE_LESS, {"of": subject}
@@ -87,7 +85,7 @@ def taking_back_on_sqlite(
         yield _FORGET, {"of": forgotten}
 
 
-async def forget(conn: Connection, subjects: Sequence[bytes]) -> None:
+async def delete_keys(conn: Connection, subjects: Sequence[bytes]) -> None:
     """No failures any more under any of them."""
     for subject in sorted(subjects):
         await _FORGET.all(conn, {"of": subject})

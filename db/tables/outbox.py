@@ -29,13 +29,13 @@ from sqlmodel import Field, SQLModel
 
 from db.engine.database import Connection
 from db.tables.base import (
-    CLUSTERED,
     IP_LENGTH,
     USER_AGENT_LENGTH,
-    NoticeChannel,
-    NoticeKind,
+    WITHOUT_ROWID,
+    NotificationChannel,
+    NotificationKind,
+    check_in,
     delete_some,
-    one_of,
     table_of,
 )
 from db.tables.families import families
@@ -48,15 +48,15 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
-        one_of("channel", NoticeChannel),
-        one_of("kind", NoticeKind),
+        check_in("channel", NotificationChannel),
+        check_in("kind", NotificationKind),
         CheckConstraint("attempts >= 0", name="attempts"),
         CheckConstraint(
-            "(next_attempt_at IS NULL) = (delivered_at IS NOT NULL OR given_up_at IS NOT NULL)", name="next_attempt_at"
+            "(next_attempt_at IS NULL) = (delivered_at IS NOT NULL OR failed_at IS NOT NULL)", name="next_attempt_at"
         ),
         Index("ix_outbox_next_attempt_at", "next_attempt_at"),
         Index("ix_outbox_occurred_at", "occurred_at"),
-        CLUSTERED,
+        WITHOUT_ROWID,
     )
 
     user_id: UUID = Field(primary_key=True)
@@ -72,7 +72,7 @@ class OutboxRow(SQLModel, table=True):
     # None when it is at its end. While an attempt is under way, when another one may be made if this one is lost.
     next_attempt_at: datetime | None
     delivered_at: datetime | None = None
-    given_up_at: datetime | None = None
+    failed_at: datetime | None = None
     # Why the last attempt failed, in words of ours.
     last_error: str | None = Field(default=None, max_length=ERROR_LENGTH)
 
@@ -80,7 +80,7 @@ class OutboxRow(SQLModel, table=True):
 outbox = table_of(OutboxRow)
 
 _KEY = (outbox.c.user_id, outbox.c.id, outbox.c.channel)
-_IS_IT = and_(
+_BY_KEY = and_(
     outbox.c.user_id == bindparam("of_user"),
     outbox.c.id == bindparam("notice"),
     outbox.c.channel == bindparam("by_channel"),
@@ -88,18 +88,18 @@ _IS_IT = and_(
 # Compare and set: of several workers that found the same row due, the first one to change it has it.
 _CLAIM = (
     update(outbox)
-    .where(_IS_IT, outbox.c.next_attempt_at == bindparam("seen"))
+    .where(_BY_KEY, outbox.c.next_attempt_at == bindparam("seen"))
     .values(next_attempt_at=bindparam("until"), attempts=outbox.c.attempts + 1)
     .returning(outbox.c.attempts)
 )
 # Only as long as the row is whose attempt it was: one that outlived its claim must not undo what came after.
 _FINISH = (
     update(outbox)
-    .where(_IS_IT, outbox.c.attempts == bindparam("attempt"), outbox.c.next_attempt_at.is_not(None))
+    .where(_BY_KEY, outbox.c.attempts == bindparam("attempt"), outbox.c.next_attempt_at.is_not(None))
     .values(
         next_attempt_at=bindparam("next"),
         delivered_at=bindparam("delivered"),
-        given_up_at=bindparam("given_up"),
+        failed_at=bindparam("given_up"),
         last_error=bindparam("error"),
     )
 )
@@ -125,7 +125,9 @@ _DUE = (
 )
 
 
-async def add(conn: Connection, kind: NoticeKind, channels: Sequence[NoticeChannel], event: dict[str, Any]) -> None:
+async def add(
+    conn: Connection, kind: NotificationKind, channels: Sequence[NotificationChannel], event: dict[str, Any]
+) -> None:
     """Store a notice of a security event for each of the channels, due at once.
 
     By mail only where the user has an address.
@@ -143,13 +145,13 @@ async def add(conn: Connection, kind: NoticeKind, channels: Sequence[NoticeChann
             "next_attempt_at": literal(event["occurred_at"], outbox.c.next_attempt_at.type),
         }
         chosen = select(users.c.id, *row.values()).where(users.c.id == event["user_id"])
-        if channel is NoticeChannel.MAIL:
+        if channel is NotificationChannel.MAIL:
             chosen = chosen.where(users.c.email.is_not(None))
         await conn.execute(insert(outbox).from_select(["user_id", *row], chosen))
 
 
 async def due(
-    conn: Connection, channel: NoticeChannel, now: datetime, *, implausible: datetime, limit: int
+    conn: Connection, channel: NotificationChannel, now: datetime, *, implausible: datetime, limit: int
 ) -> Sequence[Any]:
     """Up to `limit` rows that an attempt may be made at, due longest first; a row due after `implausible` is due now.
 
@@ -172,29 +174,29 @@ async def finish(
     attempt: int,
     *,
     delivered_at: datetime | None = None,
-    given_up_at: datetime | None = None,
+    failed_at: datetime | None = None,
     next_attempt_at: datetime | None = None,
     error: str | None = None,
 ) -> None:
     """What came of an attempt: exactly one of the three instants, and with the latter two an error."""
-    values = {"delivered": delivered_at, "given_up": given_up_at, "next": next_attempt_at, "error": error}
+    values = {"delivered": delivered_at, "given_up": failed_at, "next": next_attempt_at, "error": error}
     await conn.execute(_FINISH, _key_of(row) | {"attempt": attempt} | values)
 
 
-async def undelivered(conn: Connection, channel: NoticeChannel, *, limit: int) -> Sequence[Any]:
+async def undelivered(conn: Connection, channel: NotificationChannel, *, limit: int) -> Sequence[Any]:
     """Up to `limit` rows that wait or were given up, newest first, with the names that `due` has."""
     query = _WITH_NAMES.where(outbox.c.channel == channel, outbox.c.delivered_at.is_(None))
     return (await conn.execute(query.order_by(outbox.c.occurred_at.desc(), outbox.c.id.desc()).limit(limit))).all()
 
 
-async def backlog(conn: Connection, channel: NoticeChannel) -> tuple[int, int]:
+async def backlog(conn: Connection, channel: NotificationChannel) -> tuple[int, int]:
     """How many rows wait, and how many were given up."""
-    counts = select(func.count(outbox.c.next_attempt_at), func.count(outbox.c.given_up_at))
+    counts = select(func.count(outbox.c.next_attempt_at), func.count(outbox.c.failed_at))
     waiting, given_up = (await conn.execute(counts.where(outbox.c.channel == channel))).one()
     return waiting, given_up
 
 
-async def revive(conn: Connection, channel: NoticeChannel, now: datetime) -> int:
+async def requeue(conn: Connection, channel: NotificationChannel, now: datetime) -> int:
     """Make every row due now that was given up, or waits for another attempt; returns how many.
 
     A row that another transaction holds is left out: it is being claimed, finished or deleted at this moment. To wait
@@ -207,9 +209,7 @@ async def revive(conn: Connection, channel: NoticeChannel, now: datetime) -> int
         .cte("free", nesting=True)
     )
     again = (
-        update(outbox)
-        .where(tuple_(*_KEY).in_(select(*free.c)))
-        .values(next_attempt_at=now, given_up_at=None, attempts=0)
+        update(outbox).where(tuple_(*_KEY).in_(select(*free.c))).values(next_attempt_at=now, failed_at=None, attempts=0)
     )
     return (await conn.execute(again)).rowcount
 

@@ -15,7 +15,7 @@ from sqlmodel import Field, SQLModel
 
 from db.engine.compiled import Compiled
 from db.engine.database import Connection
-from db.tables.base import CLUSTERED, IP_LENGTH, REWRITTEN_IN_PLACE, USER_AGENT_LENGTH, table_of
+from db.tables.base import HOT_FILLFACTOR, IP_LENGTH, USER_AGENT_LENGTH, WITHOUT_ROWID, table_of
 from db.tables.families import TokenFamily, families
 
 SLOTS = 16
@@ -29,7 +29,7 @@ class RefreshToken(SQLModel, table=True):
         ),
         CheckConstraint(f"slot BETWEEN 0 AND {SLOTS - 1}", name="slot"),
         CheckConstraint("generation >= 1", name="generation"),
-        REWRITTEN_IN_PLACE | CLUSTERED,
+        HOT_FILLFACTOR | WITHOUT_ROWID,
     )
 
     user_id: UUID = Field(primary_key=True)
@@ -65,10 +65,10 @@ RECORD = {name: Compiled(upsert) for name, upsert in UPSERT.items()}
 async def record(conn: Connection, family: TokenFamily, *, user_agent: str | None, slots: int) -> None:
     """Write the lineage row of the family's current token, over the oldest. `slots` of 0 keeps no lineage."""
     if slots:
-        await RECORD[conn.dialect.name].all(conn, row_of(family, user_agent=user_agent, slots=slots))
+        await RECORD[conn.dialect.name].all(conn, row_values(family, user_agent=user_agent, slots=slots))
 
 
-def row_of(family: TokenFamily, *, user_agent: str | None, slots: int) -> dict[str, Any]:
+def row_values(family: TokenFamily, *, user_agent: str | None, slots: int) -> dict[str, Any]:
     """The lineage row of the family's current token."""
     return {
         "user_id": family.user_id,
@@ -82,7 +82,7 @@ def row_of(family: TokenFamily, *, user_agent: str | None, slots: int) -> dict[s
     }
 
 
-async def of_families(
+async def list_for_families(
     conn: Connection, user_id: UUID, family_ids: Sequence[UUID], *, slots: int
 ) -> Sequence[RefreshToken]:
     """The lineage of several of a user's families, newest generation first within each.

@@ -17,17 +17,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
-from db.drivers.errors import Collision
+from db.drivers.errors import TransactionConflict
 from db.engine.compiled import Compiled
 from db.engine.database import Connection
 from db.tables.base import (
-    CLUSTERED,
+    ASYNC_COMMIT,
     IP_LENGTH,
     USER_AGENT_LENGTH,
-    WITHOUT_WAITING,
+    WITHOUT_ROWID,
     SecurityEventKind,
+    check_in,
     delete_some,
-    one_of,
     table_of,
 )
 from db.tables.usernames import usernames
@@ -39,9 +39,9 @@ class SecurityEvent(SQLModel, table=True):
     __tablename__ = "security_events"
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"]),
-        one_of("kind", SecurityEventKind),
+        check_in("kind", SecurityEventKind),
         Index("ix_security_events_occurred_at", "occurred_at"),
-        CLUSTERED,
+        WITHOUT_ROWID,
     )
 
     user_id: UUID = Field(primary_key=True)
@@ -70,7 +70,7 @@ _inserts: dict[str, Any] = {
 }
 # Where a name exists there is a row to write, where it does not there is none: to wait for the disk would tell the two
 # apart (CRED-08).
-_chosen = {"sqlite": _for_name, "postgresql": _for_name.where(WITHOUT_WAITING == "off")}
+_chosen = {"sqlite": _for_name, "postgresql": _for_name.where(ASYNC_COMMIT == "off")}
 _ADD_FOR_NAME = {
     name: Compiled(insert.from_select(["user_id", *_OF_EVENT], _chosen[name]).on_conflict_do_nothing())
     for name, insert in _inserts.items()
@@ -94,7 +94,7 @@ async def add_for_name(conn: Connection, username_key: str, event: dict[str, Any
     try:
         await _ADD_FOR_NAME[conn.dialect.name].all(conn, event | {"of_name": username_key})
     except asyncpg.ForeignKeyViolationError as error:
-        raise Collision from error  # there was one when the statement began, who has been deleted since
+        raise TransactionConflict from error  # there was one when the statement began, who has been deleted since
 
 
 async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:

@@ -8,12 +8,12 @@ from sqlalchemy import insert, or_, select, text, update
 from sqlmodel import Field, SQLModel
 
 from db.engine.database import Connection
-from db.tables.base import SigningAlgorithm, one_of, table_of
+from db.tables.base import SigningAlgorithm, check_in, table_of
 
 
 class SigningKey(SQLModel, table=True):
     __tablename__ = "signing_keys"
-    __table_args__ = (one_of("algorithm", SigningAlgorithm),)
+    __table_args__ = (check_in("algorithm", SigningAlgorithm),)
 
     kid: str = Field(primary_key=True, max_length=64)
     algorithm: str = Field(max_length=16)
@@ -37,7 +37,7 @@ async def lock(conn: Connection) -> None:
         await conn.execute(text("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE"))
 
 
-async def every(conn: Connection) -> Sequence[SigningKey]:
+async def list_all(conn: Connection) -> Sequence[SigningKey]:
     """Every key, oldest first."""
     found = await conn.execute(select(signing_keys).order_by(signing_keys.c.active_from, signing_keys.c.kid))
     return cast(Sequence[SigningKey], found.all())

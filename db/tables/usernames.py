@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel
 
 from db.engine.database import Connection
-from db.tables.base import CLUSTERED, table_of
+from db.tables.base import WITHOUT_ROWID, table_of
 from db.tables.users import User, users
 
 # NFKC and case folding make some names longer; at four bytes a character this still fits an index entry.
@@ -21,7 +21,7 @@ USERNAME_KEY_LENGTH = 256
 
 class Username(SQLModel, table=True):
     __tablename__ = "usernames"
-    __table_args__ = CLUSTERED
+    __table_args__ = WITHOUT_ROWID
 
     username_key: str = Field(primary_key=True, max_length=USERNAME_KEY_LENGTH)
     user_id: UUID
@@ -45,6 +45,6 @@ async def claim(conn: Connection, username_key: str, user_id: UUID) -> bool:
     return True
 
 
-async def user_named(conn: Connection, username_key: str) -> User | None:
+async def get_by_username_key(conn: Connection, username_key: str) -> User | None:
     """The user with this name, or None."""
     return cast(User | None, (await conn.execute(_USER, {"username_key": username_key})).one_or_none())

@@ -33,7 +33,7 @@ users = table_of(User)
 
 # PostgreSQL: another one after each change of the row. Whoever adds a session, or changes the password or whether the
 # user may sign in, writes the row anew, so whoever saw it before can tell without a lock.
-VERSION = cast_to(literal_column("users.xmin"), Text())
+ROW_VERSION = cast_to(literal_column("users.xmin"), Text())
 
 _FOUND = select(users).where(users.c.id == bindparam("user_id"))
 BY_ID = Compiled(_FOUND)
@@ -41,7 +41,7 @@ BY_ID = Compiled(_FOUND)
 # checks of inserts beside it, with which a plain FOR UPDATE deadlocks. SQLite's write transactions exclude anyway.
 _LOCKED = Compiled(_FOUND.with_for_update(key_share=True))
 # Beside this one no row can be added that names the user.
-_LOCKED_WHOLLY = Compiled(_FOUND.with_for_update())
+_LOCKED_FOR_DELETION = Compiled(_FOUND.with_for_update())
 _SEVERAL_LOCKED = select(users.c.id).order_by(users.c.id).with_for_update(key_share=True)
 _ALL = select(users).order_by(users.c.username)
 
@@ -66,15 +66,15 @@ async def lock_several(conn: Connection, user_ids: Collection[UUID]) -> None:
     await conn.execute(_SEVERAL_LOCKED.where(users.c.id.in_(user_ids)))
 
 
-async def lock_wholly(conn: Connection, user_id: UUID) -> None:
+async def lock_for_deletion(conn: Connection, user_id: UUID) -> None:
     """Hold the user against every other writer, and against new rows of theirs, until the transaction ends.
 
     The caller holds the user by `lock`, and all of their families by `families.lock_all`.
     """
-    await _LOCKED_WHOLLY.all(conn, {"user_id": user_id})
+    await _LOCKED_FOR_DELETION.all(conn, {"user_id": user_id})
 
 
-async def every(conn: Connection) -> Sequence[User]:
+async def list_all(conn: Connection) -> Sequence[User]:
     """Every user, by name."""
     return cast(Sequence[User], (await conn.execute(_ALL)).all())
 

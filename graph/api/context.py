@@ -14,14 +14,14 @@ from strawberry.types import Info as StrawberryInfo
 
 from auth.credentials.addresses import normalize_address
 from auth.outcomes import Origin
-from auth.services import Kindred
+from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import DatabaseUnavailable
 from db.tables.base import USER_AGENT_LENGTH
 from db.tables.families import TokenFamily
 from db.tables.refresh_tokens import RefreshToken
 from graph.api.refresh_cookie import RefreshCookie
-from graph.observability.access_log import Watched
+from graph.observability.access_log import RequestRecord
 
 # A user's id and a family's.
 FamilyKey = tuple[UUID, UUID]
@@ -40,12 +40,12 @@ def origin_of(request: Request) -> Origin:
 class Context:
     """One for each GraphQL request. `now` was read from the clock once, and everything is judged by it."""
 
-    kindred: Kindred
+    services: Services
     request: Request
     response: Response
     now: datetime
     # Who is asking, once that was found out.
-    known_caller: TokenFamily | None = None
+    authenticated_session: TokenFamily | None = None
     # Whether the answer has new tokens in it. If it failed they would be lost, so what else it tells may be missing.
     issued_tokens: bool = False
 
@@ -57,7 +57,7 @@ class Context:
     @cached_property
     def cookie(self) -> RefreshCookie:
         """The refresh token in a cookie, if that is how it travels."""
-        return RefreshCookie(self.request, self.kindred.settings)
+        return RefreshCookie(self.request, self.services.settings)
 
     @property
     def is_anonymous(self) -> bool:
@@ -65,14 +65,14 @@ class Context:
         return "authorization" not in self.request.headers
 
     @property
-    def watched(self) -> Watched:
+    def request_record(self) -> RequestRecord:
         """What is told of the request in the log."""
-        watched: Watched = self.request.scope["watched"]
+        watched: RequestRecord = self.request.scope["watched"]
         return watched
 
-    def saw(self, outcome: object) -> None:
+    def record_outcome(self, outcome: object) -> None:
         """Take note, for the log and the metrics, of what came of the use case."""
-        self.watched.saw(outcome, self.now)
+        self.request_record.record_outcome(outcome, self.now)
 
     async def caller(self) -> TokenFamily:
         """The live session that is asking. Raises `Unauthenticated`, which is answered with HTTP 401."""
@@ -87,12 +87,12 @@ class Context:
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated
-        family = await self.kindred.sessions.authenticate(token.strip(" "), self.now)
-        self.watched.user_id, self.watched.session_id = family.user_id, family.id
-        self.known_caller = family
+        family = await self.services.sessions.authenticate(token.strip(" "), self.now)
+        self.request_record.user_id, self.request_record.session_id = family.user_id, family.id
+        self.authenticated_session = family
         return family
 
-    async def caller_if_any(self) -> TokenFamily | None:
+    async def optional_caller(self) -> TokenFamily | None:
         """The live session that is asking; None where there is no access token, or one that is no good."""
         try:
             return await self.caller()
@@ -103,7 +103,7 @@ class Context:
                 return None
             raise
 
-    async def turn(self) -> None:
+    async def yield_to_loop(self) -> None:
         """Wait until no other field of this request answers a list, and others have had the event loop in between.
 
         A DataLoader wakes all who wait for it in one go: sixteen tokens for each of a hundred sessions would be
@@ -122,7 +122,7 @@ class Context:
 
         async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshToken]]:
             try:
-                found = await self.kindred.sessions.lineages(_user_of(keys), [family_id for _, family_id in keys])
+                found = await self.services.sessions.list_lineages(_user_of(keys), [family_id for _, family_id in keys])
             except DatabaseUnavailable:
                 if self.issued_tokens:
                     return [[] for _ in keys]
@@ -136,7 +136,7 @@ class Context:
         """Families, many in one statement: a page of security events asks once."""
 
         async def load(keys: list[FamilyKey]) -> Sequence[TokenFamily | None]:
-            found = await self.kindred.sessions.several(_user_of(keys), [family_id for _, family_id in keys])
+            found = await self.services.sessions.get_many(_user_of(keys), [family_id for _, family_id in keys])
             return [found.get(family_id) for _, family_id in keys]
 
         return DataLoader(load)

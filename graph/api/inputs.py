@@ -56,7 +56,7 @@ class TokenDelivery(Enum):
 T = TypeVar("T")
 
 
-def flat(kind: type[T]) -> type[T]:
+def flat_input(kind: type[T]) -> type[T]:
     """An input without others in it. graphql-core has made every value what it should be: nothing is left to convert.
 
     Strawberry's own conversion asks what each type is each time, a twentieth of a refresh.
@@ -71,7 +71,7 @@ def flat(kind: type[T]) -> type[T]:
     return kind
 
 
-@flat
+@flat_input
 @strawberry.input(description="Who signs in, and on what.")
 class LoginInput:
     username: str = strawberry.field(description="The name the person signs in with.")
@@ -84,7 +84,7 @@ class LoginInput:
     )
 
 
-@flat
+@flat_input
 @strawberry.input(description="The token to exchange, and the name of the attempt.")
 class RefreshTokenInput:
     refresh_token: str | None = strawberry.field(
@@ -100,7 +100,7 @@ class RefreshTokenInput:
     )
 
 
-@flat
+@flat_input
 @strawberry.input(
     one_of=True,
     description="Exactly one: the ID of a session of the viewer, or any refresh token of the session, "
@@ -115,20 +115,20 @@ class RevokeSessionInput:
     )
 
 
-@flat
+@flat_input
 @strawberry.input(description="The password as it is, and as it shall be.")
 class ChangePasswordInput:
     current_password: str = strawberry.field(description="The viewer's password as it is.")
     new_password: str = strawberry.field(description="What it shall be: hard to guess, at most 1,024 bytes.")
 
 
-@flat
+@flat_input
 @strawberry.input(description="A password to judge.")
 class CheckPasswordInput:
     new_password: str = strawberry.field(description="What the viewer may choose as the next one.")
 
 
-@flat
+@flat_input
 @strawberry.input(description="A session, and what to call it.")
 class RenameSessionInput:
     id: strawberry.ID = strawberry.field(description="The ID of a session of the viewer.")

@@ -6,13 +6,13 @@ import strawberry
 
 from auth import outcomes
 from auth.outcomes import (
-    Ended,
     Expired,
     Invalid,
     NotFound,
     PasswordSet,
     Replayed,
     Revoked,
+    RevokedSession,
     Rotated,
     SignedIn,
     StoreBehind,
@@ -71,14 +71,14 @@ class Mutation:
         in_cookie = input.delivery is TokenDelivery.COOKIE
         if in_cookie:
             context.cookie.require()  # or another site could sign its visitors in as somebody of its own (WEB-02)
-        outcome = await context.kindred.sign_in.login(
+        outcome = await context.services.sign_in.login(
             input.username, input.password, device_name, context.origin, context.now
         )
-        context.saw(outcome)
+        context.record_outcome(outcome)
         match outcome:
             case SignedIn(tokens, family, user):
                 context.issued_tokens = True
-                tokens = context.cookie.put(context.response, tokens, context.now) if in_cookie else tokens
+                tokens = context.cookie.set(context.response, tokens, context.now) if in_cookie else tokens
                 return LoginSuccess(
                     tokens=TokenPair.of(tokens), session=Session.of(family, context.now), viewer=User.of(user)
                 )
@@ -98,12 +98,12 @@ class Mutation:
     ) -> RefreshTokenResult | None:
         context = info.context
         token = context.cookie.token() if input.refresh_token is None else input.refresh_token
-        outcome = await context.kindred.rotation.refresh(
+        outcome = await context.services.rotation.refresh(
             token, check_idempotency_key(input.idempotency_key), context.origin, context.now
         )
-        context.saw(outcome)
+        context.record_outcome(outcome)
         if input.refresh_token is None:
-            outcome = context.cookie.carry(context.response, outcome, context.now)
+            outcome = context.cookie.apply_outcome(context.response, outcome, context.now)
         match outcome:
             case Rotated(tokens, family):
                 context.issued_tokens = True
@@ -134,7 +134,7 @@ class Mutation:
             ),
         ] = None,
     ) -> RevokeSessionResult | None:
-        context, sessions = info.context, info.context.kindred.sessions
+        context, sessions = info.context, info.context.services.sessions
         outcome: outcomes.RevokeOutcome
         if input is None:
             outcome = await sessions.revoke_by_token(context.cookie.token(), context.origin, context.now)
@@ -150,10 +150,10 @@ class Mutation:
                 else NotFound()
             )
             if session_id == caller.id:
-                context.cookie.clear_if_meant(context.response)
-        context.saw(outcome)
+                context.cookie.clear_if_requested(context.response)
+        context.record_outcome(outcome)
         match outcome:
-            case Ended(family):
+            case RevokedSession(family):
                 return RevokeSessionSuccess(session=Session.of(family, context.now))
             case NotFound():
                 return SessionNotFoundError()
@@ -166,17 +166,19 @@ class Mutation:
     async def revoke_other_sessions(self, info: Info) -> RevokeSessionsPayload | None:
         context = info.context
         caller = await context.caller()
-        revoked = await context.kindred.sessions.revoke_all(caller.user_id, context.origin, context.now, but=caller.id)
-        context.watched.revoked(revoked)
+        revoked = await context.services.sessions.revoke_all(
+            caller.user_id, context.origin, context.now, except_=caller.id
+        )
+        context.request_record.revoked(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
     @strawberry.mutation(description="End every session of the viewer, the current one too.")
     async def revoke_all_sessions(self, info: Info) -> RevokeSessionsPayload | None:
         context = info.context
         caller = await context.caller()
-        revoked = await context.kindred.sessions.revoke_all(caller.user_id, context.origin, context.now)
-        context.cookie.clear_if_meant(context.response)
-        context.watched.revoked(revoked)
+        revoked = await context.services.sessions.revoke_all(caller.user_id, context.origin, context.now)
+        context.cookie.clear_if_requested(context.response)
+        context.request_record.revoked(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
     @strawberry.mutation(description="Set a new password, and end every other session.")
@@ -184,10 +186,10 @@ class Mutation:
         self, info: Info, input: Annotated[ChangePasswordInput, strawberry.argument(description="Old and new.")]
     ) -> ChangePasswordResult | None:
         context = info.context
-        outcome = await context.kindred.accounts.change_password(
+        outcome = await context.services.accounts.change_password(
             await context.caller(), input.current_password, input.new_password, context.origin, context.now
         )
-        context.saw(outcome)
+        context.record_outcome(outcome)
         match outcome:
             case PasswordSet(revoked_count):
                 return ChangePasswordSuccess(revoked_count=revoked_count)
@@ -208,7 +210,7 @@ class Mutation:
         self, info: Info, input: Annotated[CheckPasswordInput, strawberry.argument(description="Which one.")]
     ) -> PasswordCheck | None:
         context = info.context
-        judged = await context.kindred.accounts.check_password(await context.caller(), input.new_password)
+        judged = await context.services.accounts.check_password(await context.caller(), input.new_password)
         return PasswordCheck(strength=judged.strength, weakness=judged.weakness)
 
     @strawberry.mutation(description="Give a session a name its owner will recognise.")
@@ -219,8 +221,8 @@ class Mutation:
         caller = await context.caller()
         name = check_device_name(input.device_name)
         session_id = parse_id(input.id)
-        family = await context.kindred.sessions.rename(caller.user_id, session_id, name) if session_id else None
+        family = await context.services.sessions.rename(caller.user_id, session_id, name) if session_id else None
         if family is None:
-            context.saw(NotFound())
+            context.record_outcome(NotFound())
             return SessionNotFoundError()
         return RenameSessionSuccess(session=Session.of(family, context.now))

@@ -11,7 +11,7 @@ from auth.crypto.base64url import base64url, from_base64url
 from graph.api.types import SecurityEvent, Session
 from graph.execution.error_masking import BadUserInput
 
-LONGEST_PAGE = 100
+MAX_PAGE_SIZE = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = TypeVar("Row")
@@ -53,8 +53,8 @@ class SecurityEventConnection:
 
 def page_size(first: int) -> int:
     """`first` as it may be; raises `BadUserInput`."""
-    if not 1 <= first <= LONGEST_PAGE:
-        raise BadUserInput(f"`first` must be between 1 and {LONGEST_PAGE}.")
+    if not 1 <= first <= MAX_PAGE_SIZE:
+        raise BadUserInput(f"`first` must be between 1 and {MAX_PAGE_SIZE}.")
     return first
 
 

@@ -33,7 +33,7 @@ class Query:
         context = info.context
         if context.is_anonymous:
             return None
-        user = await context.kindred.accounts.get((await context.caller()).user_id)
+        user = await context.services.accounts.get((await context.caller()).user_id)
         return User.of(user) if user else None
 
     @strawberry.field(description="The viewer's sessions, last used first. `state: null` lists every state.")
@@ -48,7 +48,7 @@ class Query:
     ) -> SessionConnection:
         context = info.context
         caller = await context.caller()
-        found = await context.kindred.sessions.page(
+        found = await context.services.sessions.page(
             caller.user_id,
             state=state,
             after=pagination.parse_time_cursor(after) if after is not None else None,
@@ -76,7 +76,7 @@ class Query:
     async def security_events(self, info: Info, first: First = 20, after: After = None) -> SecurityEventConnection:
         context = info.context
         caller = await context.caller()
-        found = await context.kindred.accounts.events(
+        found = await context.services.accounts.events(
             caller.user_id,
             after=pagination.parse_id_cursor(after) if after is not None else None,
             limit=pagination.page_size(first) + 1,

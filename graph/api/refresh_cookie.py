@@ -47,7 +47,7 @@ class RefreshCookie:
         return self.settings.in_production or self.request.url.scheme == "https"
 
     @property
-    def is_asked_for(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether the request says that it is about the cookie, or has one with it."""
         return HEADER in self.request.headers or bool(self._sent)
 
@@ -89,21 +89,21 @@ class RefreshCookie:
 
         Raises `Forbidden`, and `BadUserInput` where nothing in the request is about the cookie.
         """
-        if not self.is_asked_for:
+        if not self.is_requested:
             raise BadUserInput("There is no refresh token: give it as `refreshToken`, or have it in the cookie.")
         self.require()
         return str(self._sent[0], "latin-1") if self._sent else ""
 
-    def put(self, response: Response, tokens: TokenPair, now: datetime) -> TokenPair:
+    def set(self, response: Response, tokens: TokenPair, now: datetime) -> TokenPair:
         """Answer the refresh token in the cookie; returns the pair as the body may have it, without."""
         self._set(response, tokens.refresh_token, int((tokens.refresh_token_expires_at - now).total_seconds()))
         return replace(tokens, refresh_token="")
 
-    def carry(self, response: Response, outcome: RefreshOutcome, now: datetime) -> RefreshOutcome:
+    def apply_outcome(self, response: Response, outcome: RefreshOutcome, now: datetime) -> RefreshOutcome:
         """The same for what came of a refresh: after a refusal for good, the browser forgets the token."""
         match outcome:
             case Rotated(tokens):
-                return replace(outcome, tokens=self.put(response, tokens, now))
+                return replace(outcome, tokens=self.set(response, tokens, now))
             case Invalid() | Expired() | Revoked() | Replayed():
                 self.clear_if_sent(response)
         return outcome
@@ -120,7 +120,7 @@ class RefreshCookie:
         """Have the browser forget it (SESS-12)."""
         self._set(response, "", 0)
 
-    def clear_if_meant(self, response: Response) -> None:
+    def clear_if_requested(self, response: Response) -> None:
         """The same, if the request says that it is about the cookie: its session was ended in another way."""
         if self.request.headers.get(HEADER) == COOKIE:
             self.clear(response)

@@ -29,8 +29,8 @@ from graph.api.mutations import Mutation
 from graph.api.queries import Query
 from graph.api.types import Node, SecurityEvent, Session, User
 from graph.execution import limits
-from graph.execution.limits import MOST_ERRORS, MOST_TOKENS, IntrospectionOff, LimitExceeded, OneMutationOnly
-from graph.execution.operation_plans import Operation, carry_out, plan_of
+from graph.execution.limits import MAX_ERRORS, MAX_TOKENS, IntrospectionDisabled, LimitExceeded, TooManyMutations
+from graph.execution.operation_plans import PreparedOperation, execute_operation, plan_of
 from graph.execution.result_plans import Plans
 
 # Of the largest documents, each takes almost half a megabyte, and its plans no more than that.
@@ -44,17 +44,17 @@ class NoOperation(Exception):
 
 
 @dataclass(frozen=True)
-class Understood:
+class ParsedDocument:
     """A document that may be executed, or what is wrong with it."""
 
     document: DocumentNode
     errors: list[GraphQLError]
     # By their names.
-    operations: dict[str | None, Operation]
+    operations: dict[str | None, PreparedOperation]
     # None where there may be directives, by which the same document selects now this and now that.
     plans: Plans | None
 
-    def operation(self, operation_name: str | None) -> Operation:
+    def operation(self, operation_name: str | None) -> PreparedOperation:
         """One of them. Raises `NoOperation`, and `GraphQLError` where one of several has to be named."""
         if operation_name is not None and operation_name in self.operations:
             return self.operations[operation_name]
@@ -67,7 +67,7 @@ class Understood:
 
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)
-def understand(query: str, *, open_schema: bool = True) -> Understood:
+def parse_and_validate(query: str, *, introspection_enabled: bool = True) -> ParsedDocument:
     """A document, parsed and validated the first time it comes; raises `GraphQLError` where it cannot be parsed.
 
     With `open_schema` False nothing of the schema is told, neither by introspection nor by hints.
@@ -76,26 +76,28 @@ def understand(query: str, *, open_schema: bool = True) -> Understood:
     """
     limits.check_lines(query)
     try:
-        document = parse(query, max_tokens=MOST_TOKENS)
+        document = parse(query, max_tokens=MAX_TOKENS)
     except GraphQLSyntaxError as error:
         if "Parsing aborted" not in error.message:
             raise
-        raise LimitExceeded(f"The document has more than {MOST_TOKENS} tokens, or is nested too deeply.") from None
+        raise LimitExceeded(f"The document has more than {MAX_TOKENS} tokens, or is nested too deeply.") from None
     errors: list[GraphQLError]
     try:
-        limits.check(document, introspection=open_schema)
-        errors = validate(schema._schema, document, _RULES, max_errors=MOST_ERRORS, hide_suggestions=not open_schema)
-    except (LimitExceeded, OneMutationOnly, IntrospectionOff) as error:
+        limits.check(document, introspection=introspection_enabled)
+        errors = validate(
+            schema._schema, document, _RULES, max_errors=MAX_ERRORS, hide_suggestions=not introspection_enabled
+        )
+    except (LimitExceeded, TooManyMutations, IntrospectionDisabled) as error:
         errors = [error]
     plans: Plans | None = None if "@" in query or errors else {}
     found = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     # Of one alone: limits are for each operation, and a hundred may share a fragment without paying for it (GQL-07).
     plan = plan_of(schema._schema, document, found[0]) if plans is not None and len(found) == 1 else None
     operations = {
-        one.name.value if one.name else None: Operation(() if errors else _root_fields(document, one), plan)
+        one.name.value if one.name else None: PreparedOperation(() if errors else _root_fields(document, one), plan)
         for one in found
     }
-    return Understood(document, errors, operations, plans)
+    return ParsedDocument(document, errors, operations, plans)
 
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
@@ -129,7 +131,7 @@ class _Names(NameConverter):
 class Schema(strawberry.Schema):
     """Strawberry's, with an execution of our own."""
 
-    async def answer(
+    async def execute_document(
         self, query: str, variables: dict[str, Any] | None, operation_name: str | None, context: Context
     ) -> ExecutionResult:
         """What a document comes to. Raises `NoOperation`.
@@ -139,14 +141,14 @@ class Schema(strawberry.Schema):
         text of the query, and passwords with it (LOG-01).
         """
         try:
-            understood = understand(query, open_schema=context.kindred.settings.shows_schema)
+            understood = parse_and_validate(query, open_schema=context.services.settings.introspection_enabled)
             operation = understood.operation(operation_name)
-            context.watched.operation = operation.root_fields
+            context.request_record.operation = operation.root_fields
             if understood.errors:
                 return ExecutionResult(None, understood.errors)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
-        return await carry_out(
+        return await execute_operation(
             self._schema, understood.document, operation, understood.plans, variables, operation_name, context
         )
 

@@ -18,7 +18,7 @@ from graph.api.device_names import describe_device
 E = TypeVar("E", bound=type[Enum])
 
 
-def described(enum: E, description: str, **values: str) -> E:
+def describe_enum(enum: E, description: str, **values: str) -> E:
     """Make a GraphQL enum of one that the store knows, with a description for each of its values."""
     strawberry.enum(enum, description=description)
     for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
@@ -26,14 +26,14 @@ def described(enum: E, description: str, **values: str) -> E:
     return enum
 
 
-described(
+describe_enum(
     SessionState,
     "Where a session is in its life.",
     ACTIVE="It can be refreshed.",
     EXPIRED="Nobody refreshed it in time, or it reached its absolute limit.",
     REVOKED="It was ended before it expired.",
 )
-described(
+describe_enum(
     RevocationReason,
     "Why a session was ended before it expired.",
     REVOKED_BY_USER="Its owner signed out or ended it from another session.",
@@ -43,7 +43,7 @@ described(
     SESSION_LIMIT="The user had too many sessions, and this was the one used longest ago.",
     REVOKED_BY_OPERATOR="An operator ended it.",
 )
-described(
+describe_enum(
     SecurityEventKind,
     "What happened to an account.",
     LOGIN_SUCCEEDED="Somebody signed in with the right password.",
@@ -157,14 +157,14 @@ class Session(Node):
     @strawberry.field(description="Whether this request was made with an access token of this session.")
     def is_current(self, info: Info) -> bool:
         # A list has it for each of its sessions, and by then it is known who asks: then nothing has to be awaited.
-        if (caller := info.context.known_caller) is not None:
+        if (caller := info.context.authenticated_session) is not None:
             return caller.id == self.family.id
         if info.context.is_anonymous:
             return False  # as at a sign-in
         return cast(bool, self._is_current(info))
 
     async def _is_current(self, info: Info) -> bool:
-        caller = await info.context.caller_if_any()
+        caller = await info.context.optional_caller()
         return caller is not None and caller.id == self.family.id
 
     @strawberry.field(
@@ -173,7 +173,7 @@ class Session(Node):
     async def lineage(self, info: Info) -> list[IssuedToken]:
         family = self.family
         newest_first = await info.context.lineages.load((family.user_id, family.id))
-        await info.context.turn()
+        await info.context.yield_to_loop()
         return IssuedToken.lineage(newest_first)
 
 
@@ -209,7 +209,7 @@ class SecurityEvent(Node):
         if self.stored.family_id is None:
             return None
         family = await info.context.families.load((self.stored.user_id, self.stored.family_id))
-        await info.context.turn()
+        await info.context.yield_to_loop()
         return Session.of(family, info.context.now) if family else None
 
 

@@ -27,7 +27,7 @@ class TooManyAttemptsError(UserError):
     @classmethod
     def after(cls, seconds: int) -> Self:
         """The refusal that asks to wait for so long."""
-        return cls(text=f"Too many attempts. Try again in {_span(seconds)}.", retry_after=seconds)
+        return cls(text=f"Too many attempts. Try again in {_format_duration(seconds)}.", retry_after=seconds)
 
 
 @strawberry.type(description="Not a refresh token of this server, or no longer one it can tell anything about.")
@@ -63,6 +63,6 @@ class WeakPasswordError(UserError):
     pass
 
 
-def _span(seconds: int) -> str:
+def _format_duration(seconds: int) -> str:
     count, unit = (seconds, "second") if seconds < 120 else (-(-seconds // 60), "minute")
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -8,17 +8,17 @@ import typer
 
 from auth.background.diagnostics import CLOCKS_MAY_DIFFER, clock_difference, key_warnings
 from auth.clock import SystemClock
-from auth.clock_agreement import says_difference
-from auth.services import Kindred
+from auth.clock_agreement import describe_difference
+from auth.services import Services
 from db.migration import current, head, missing_tables
 from db.tables.base import metadata
 from graph.api.schema import sdl
 from graph.cli import keys, notifications, sessions, users, workers
-from graph.cli.common import Refused, explained, settings_or_exit, with_kindred
+from graph.cli.common import CommandError, report_errors, run_with_services, settings_or_exit
 from graph.cli.development import prepare
 from graph.observability import log_format
-from graph.observability.metrics import shared_by
-from graph.startup import first_look
+from graph.observability.metrics import multiprocess_dir
+from graph.startup import check_before_serving
 
 main = typer.Typer(
     help="Kindred: sign-in and sessions for GraphQL applications.\n\n"
@@ -50,12 +50,12 @@ def serve(
     settings = settings_or_exit()
     with workers.leaving_when_asked():
         if settings.in_production:
-            with_kindred(lambda kindred, _now: first_look(kindred), migrated=False)
+            run_with_services(lambda services, _now: check_before_serving(services), migrated=False)
         else:
-            with explained():
+            with report_errors():
                 prepare(settings, f"http://{host}:{port}")
         log_format.configure(settings)
-        with shared_by(count) if settings.shows_metrics else nullcontext():
+        with multiprocess_dir(count) if settings.metrics_enabled else nullcontext():
             workers.serve(settings, host, port, count)
 
 
@@ -70,37 +70,42 @@ def check() -> None:
     settings = settings_or_exit()
     typer.echo(f"ok  settings ({settings.environment.value})")
 
-    async def look(kindred: Kindred, now: datetime) -> None:
-        older = len(kindred.keys.secrets) - 1
+    async def look(services: Services, now: datetime) -> None:
+        older = len(services.keys.secrets) - 1
         typer.echo(f"ok  secret{f' (and {older} older, still read)' if older else ''}")
-        found, newest = await current(kindred.db), head()
-        typer.echo(f"ok  database reachable ({kindred.db.engine.dialect.name})")
-        if missing := await missing_tables(kindred.db):
-            raise Refused(f"Tables are missing: {', '.join(missing)}. Run `alembic upgrade head`.")
+        found, newest = await current(services.db), head()
+        typer.echo(f"ok  database reachable ({services.db.engine.dialect.name})")
+        if missing := await missing_tables(services.db):
+            raise CommandError(f"Tables are missing: {', '.join(missing)}. Run `alembic upgrade head`.")
         typer.echo(f"ok  tables ({len(metadata.tables)})")
         if found != newest:
-            raise Refused(
+            raise CommandError(
                 f"Migrations are missing: it has {found}, the newest is {newest}. Run `alembic upgrade head`."
             )
         typer.echo(f"ok  migrations ({found})")
-        await kindred.keys.load()
-        warnings = list(key_warnings(kindred.keys, now))
+        await services.keys.reload()
+        warnings = list(key_warnings(services.keys, now))
         if not warnings:
             typer.echo("ok  signing keys")
-        if abs(ahead := await clock_difference(kindred.db, SystemClock())) > CLOCKS_MAY_DIFFER:
-            warnings.append(f"{says_difference(ahead)}. Set both by NTP.")
+        if abs(ahead := await clock_difference(services.db, SystemClock())) > CLOCKS_MAY_DIFFER:
+            warnings.append(f"{describe_difference(ahead)}. Set both by NTP.")
         elif doubts := [
-            says for says in (await kindred.upkeep.not_believed(now), await kindred.upkeep.from_the_future(now)) if says
+            says
+            for says in (
+                await services.prune_schedule.not_believed(now),
+                await services.prune_schedule.from_the_future(now),
+            )
+            if says
         ]:
             warnings += doubts
         else:
             typer.echo("ok  clock")
         for channel in settings.channels:
-            typer.echo(f"ok  {channel} ({await notifications.summary(kindred, channel)})")
+            typer.echo(f"ok  {channel} ({await notifications.summary(services, channel)})")
         for warning in warnings:
             typer.echo(f"warn  {warning}")
 
-    with_kindred(look, migrated=False)
+    run_with_services(look, migrated=False)
 
 
 @main.command()
@@ -121,17 +126,17 @@ def prune(
     was more than eight days ago by a clock that may be wrong.
     """
 
-    async def work(kindred: Kindred, now: datetime) -> None:
-        if clock_is_right and (shortened := await kindred.upkeep.end_in_time(now)):
+    async def work(services: Services, now: datetime) -> None:
+        if clock_is_right and (shortened := await services.prune_schedule.end_in_time(now)):
             typer.echo(f"Shortened {shortened} sessions that were opened in the future.")
-        pruned = await kindred.upkeep.prune_at_once(now, clock_is_right=clock_is_right)
+        pruned = await services.prune_schedule.prune_now(now, clock_is_right=clock_is_right)
         typer.echo(
             f"Deleted {pruned.sessions} sessions, {pruned.events} security events, {pruned.login_failures} counts of "
             f"failed sign-ins, {pruned.familiar_networks} networks that users once signed in from and "
-            f"{pruned.notices} notices to owners."
+            f"{pruned.notifications} notices to owners."
         )
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @main.command()

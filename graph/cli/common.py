@@ -11,35 +11,35 @@ import typer
 from pydantic import ValidationError
 
 from auth.clock import SystemClock
-from auth.clock_agreement import ClockNotBelieved, ClocksDiffer
-from auth.config.secret import UnfitSecret, load_secret
+from auth.clock_agreement import ClocksDiffer, ImplausibleClock
+from auth.config.secret import InvalidSecret, load_secret
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import WrongSecret
-from auth.services import Kindred
+from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.tables.users import User
-from graph.startup import NotMigrated, require_migrations, why_unavailable
+from graph.startup import NotMigrated, describe_outage, require_migrations
 
 T = TypeVar("T")
 
 
-class Refused(Exception):
+class CommandError(Exception):
     """A command cannot do what was asked. The message is for a person."""
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Turn what an operator can mend into a sentence on standard error and exit code 1."""
     try:
         yield
-    except (Refused, UnfitSecret, WrongSecret, NotMigrated, ClocksDiffer, ClockNotBelieved) as error:
+    except (CommandError, InvalidSecret, WrongSecret, NotMigrated, ClocksDiffer, ImplausibleClock) as error:
         fail(str(error))
     except OSError as error:
         # A file of SQLite's, or of the secret. What PostgreSQL's connection says is a DatabaseUnavailable by now.
         fail(f"{error.strerror}: {error.filename}")
     except DatabaseUnavailable as error:
-        fail(why_unavailable(error))
+        fail(describe_outage(error))
 
 
 def fail(message: str) -> NoReturn:
@@ -60,30 +60,30 @@ def settings_or_exit() -> Settings:
         raise typer.Exit(1) from None
 
 
-def with_kindred(work: Callable[[Kindred, datetime], Awaitable[T]], *, migrated: bool = True) -> T:
+def run_with_services(work: Callable[[Services, datetime], Awaitable[T]], *, migrated: bool = True) -> T:
     """Run `work` over the database of the settings, at this instant; unless told otherwise, only if it is migrated."""
     settings = settings_or_exit()
     now = SystemClock().now()
 
     async def run() -> T:
-        kindred = Kindred.build(settings, load_secret(settings, Entropy()), Entropy())
+        services = Services.create(settings, load_secret(settings, Entropy()), Entropy())
         try:
             if migrated:
-                await require_migrations(kindred)
-            return await work(kindred, now)
+                await require_migrations(services)
+            return await work(services, now)
         finally:
-            await kindred.stop()
+            await services.stop()
 
-    with explained():
+    with report_errors():
         return asyncio.run(run())
     raise AssertionError  # `explained` leaves or lets through; it never swallows
 
 
-async def user_named(kindred: Kindred, name: str) -> User:
+async def require_user(services: Services, name: str) -> User:
     """The user of that name; refuses where there is none."""
-    user = await kindred.accounts.named(name)
+    user = await services.accounts.find_by_username(name)
     if user is None:
-        raise Refused(f"There is no user {name!r}. `kindred user list` shows all.")
+        raise CommandError(f"There is no user {name!r}. `kindred user list` shows all.")
     return user
 
 
@@ -109,6 +109,6 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def moment(instant: datetime | None) -> str:
+def format_timestamp(instant: datetime | None) -> str:
     """An instant as the tables show it; a dash for none."""
     return instant.strftime("%Y-%m-%d %H:%M:%SZ") if instant else "-"

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from auth.services import Kindred
-from graph.cli.common import moment, table, with_kindred
+from auth.services import Services
+from graph.cli.common import format_timestamp, run_with_services, table
 
 keys = typer.Typer(help="List the signing keys, bring in a new one, seal them anew.", no_args_is_help=True)
 
@@ -15,10 +15,10 @@ keys = typer.Typer(help="List the signing keys, bring in a new one, seal them an
 def list_() -> None:
     """List all signing keys."""
 
-    async def work(kindred: Kindred, now: datetime) -> None:
-        stored = await kindred.keys.every()
-        await kindred.keys.load()
-        signing = kindred.keys.ring.signing(now).kid if stored else None
+    async def work(services: Services, now: datetime) -> None:
+        stored = await services.keys.list_all()
+        await services.keys.reload()
+        signing = services.keys.ring.signing(now).kid if stored else None
         table(
             ("ID", "ALGORITHM", "STATE", "ACTIVE FROM", "RETIRED AT"),
             [
@@ -32,14 +32,14 @@ def list_() -> None:
                     else "published"
                     if key.active_from > now
                     else "verifies",
-                    moment(key.active_from),
-                    moment(key.retired_at),
+                    format_timestamp(key.active_from),
+                    format_timestamp(key.retired_at),
                 )
                 for key in stored
             ],
         )
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @keys.command()
@@ -55,25 +55,27 @@ def rotate(
     not depend on these keys. Either way nobody is signed out, and running workers take it up within seconds.
     """
 
-    async def work(kindred: Kindred, instant: datetime) -> None:
-        settings = kindred.settings
-        await kindred.keys.load()  # or a wrong secret would seal a key that no worker can open
-        key = await kindred.keys.rotate(
-            settings.signing_algorithm, instant, access_token_ttl=settings.access_token_ttl, at_once=now
+    async def work(services: Services, instant: datetime) -> None:
+        settings = services.settings
+        await services.keys.reload()  # or a wrong secret would seal a key that no worker can open
+        key = await services.keys.rotate(
+            settings.signing_algorithm, instant, access_token_ttl=settings.access_token_ttl, immediately=now
         )
         if now:
             typer.echo(f"Made key {key.kid}. It signs from now on, and all other keys are retired.")
         else:
-            typer.echo(f"Made key {key.kid}. It is published now, and signs from {moment(key.active_from)} on.")
+            typer.echo(
+                f"Made key {key.kid}. It is published now, and signs from {format_timestamp(key.active_from)} on."
+            )
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @keys.command()
 def reseal() -> None:
     """Seal the signing keys with the newest server secret, once every worker knows it. Then the older may go."""
 
-    async def work(kindred: Kindred, _now: datetime) -> None:
-        typer.echo(f"Sealed {await kindred.keys.reseal()} keys with the newest server secret.")
+    async def work(services: Services, _now: datetime) -> None:
+        typer.echo(f"Sealed {await services.keys.reseal()} keys with the newest server secret.")
 
-    with_kindred(work)
+    run_with_services(work)

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from auth.outcomes import NotFound, Origin
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.base import RevocationReason, SessionState
 from db.tables.families import TokenFamily, state_of
 from graph.api.device_names import describe_device
 from graph.api.inputs import parse_id
-from graph.api.pagination import LONGEST_PAGE
-from graph.cli.common import Refused, moment, table, user_named, with_kindred
+from graph.api.pagination import MAX_PAGE_SIZE
+from graph.cli.common import CommandError, format_timestamp, require_user, run_with_services, table
 
 sessions = typer.Typer(help="List a user's sessions, and end them.", no_args_is_help=True)
 
@@ -26,11 +26,11 @@ def list_(
 ) -> None:
     """List a user's sessions, last used first."""
 
-    async def work(kindred: Kindred, now: datetime) -> None:
-        user = await user_named(kindred, name)
+    async def work(services: Services, now: datetime) -> None:
+        user = await require_user(services, name)
         rows, after = [], None
-        while page := await kindred.sessions.page(
-            user.id, state=None if every else SessionState.ACTIVE, after=after, limit=LONGEST_PAGE, now=now
+        while page := await services.sessions.page(
+            user.id, state=None if every else SessionState.ACTIVE, after=after, limit=MAX_PAGE_SIZE, now=now
         ):
             rows += [
                 (
@@ -38,16 +38,16 @@ def list_(
                     _state(family, now),
                     family.device_name or describe_device(family.user_agent),
                     family.ip or "-",
-                    moment(family.created_at),
-                    moment(family.last_used_at),
-                    moment(family.expires_at),
+                    format_timestamp(family.created_at),
+                    format_timestamp(family.last_used_at),
+                    format_timestamp(family.expires_at),
                 )
                 for family in page
             ]
             after = (page[-1].last_used_at, page[-1].id)
         table(("ID", "STATE", "DEVICE", "ADDRESS", "SIGNED IN", "LAST USED", "ENDS"), rows)
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @sessions.command()
@@ -78,31 +78,33 @@ def revoke(
 
 
 def _revoke(name: str, session_id: str | None) -> None:
-    async def work(kindred: Kindred, now: datetime) -> None:
-        user = await user_named(kindred, name)
+    async def work(services: Services, now: datetime) -> None:
+        user = await require_user(services, name)
         reason = RevocationReason.REVOKED_BY_OPERATOR
         if session_id is None:
-            ended = await kindred.sessions.revoke_all(user.id, Origin(), now, reason=reason)
+            ended = await services.sessions.revoke_all(user.id, Origin(), now, reason=reason)
             typer.echo(f"Ended {ended} sessions of {user.username}.")
             return
         family_id = parse_id(session_id)
-        outcome = await kindred.sessions.revoke(user.id, family_id, Origin(), now, reason) if family_id else NotFound()
+        outcome = await services.sessions.revoke(user.id, family_id, Origin(), now, reason) if family_id else NotFound()
         if isinstance(outcome, NotFound):
-            raise Refused(f"{user.username} has no session {session_id}. `kindred session list {name}` shows all.")
+            raise CommandError(f"{user.username} has no session {session_id}. `kindred session list {name}` shows all.")
         typer.echo(f"The session is at its end ({_state(outcome.family, now)}).")
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 def _revoke_issued_before(name: str | None, instant: datetime) -> None:
-    async def work(kindred: Kindred, now: datetime) -> None:
+    async def work(services: Services, now: datetime) -> None:
         if instant > now:
-            raise Refused(f"{moment(instant)} lies ahead. Sessions of the time until then would be missed.")
-        user = await user_named(kindred, name) if name is not None else None
-        ended = await kindred.sessions.revoke_issued_before(instant, Origin(), now, user_id=user.id if user else None)
+            raise CommandError(
+                f"{format_timestamp(instant)} lies ahead. Sessions of the time until then would be missed."
+            )
+        user = await require_user(services, name) if name is not None else None
+        ended = await services.sessions.revoke_issued_before(instant, Origin(), now, user_id=user.id if user else None)
         typer.echo(f"Ended {ended} sessions of {user.username if user else 'all users'}.")
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 def _instant(text: str) -> datetime:

@@ -7,9 +7,9 @@ import typer
 
 from auth.credentials.addresses import normalize_address
 from auth.outcomes import WeakPassword
-from auth.services import Kindred
-from auth.use_cases.accounts import UnfitEmail, UnfitUsername, UsernameTaken
-from graph.cli.common import Refused, moment, read_password, table, user_named, with_kindred
+from auth.services import Services
+from auth.use_cases.accounts import InvalidEmail, InvalidUsername, UsernameTaken
+from graph.cli.common import CommandError, format_timestamp, read_password, require_user, run_with_services, table
 
 users = typer.Typer(help="Make users, list them, let them in or not, delete them.", no_args_is_help=True)
 
@@ -24,25 +24,27 @@ def add(
     """Make a user. The password is asked for, or read from standard input."""
     password = read_password()
 
-    async def work(kindred: Kindred, now: datetime) -> None:
+    async def work(services: Services, now: datetime) -> None:
         try:
-            made = await kindred.accounts.add(name, email, password, now)
-        except (UnfitUsername, UnfitEmail) as error:
-            raise Refused(str(error)) from None
+            made = await services.accounts.add(name, email, password, now)
+        except (InvalidUsername, InvalidEmail) as error:
+            raise CommandError(str(error)) from None
         except UsernameTaken:
-            raise Refused(f"There is a user {name!r} already, or one whose name is compared as the same.") from None
+            raise CommandError(
+                f"There is a user {name!r} already, or one whose name is compared as the same."
+            ) from None
         if isinstance(made, WeakPassword):
-            raise Refused(made.reason)
+            raise CommandError(made.reason)
         typer.echo(f"Made user {made.username}.")
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @users.command("list")
 def list_() -> None:
     """List all users."""
 
-    async def work(kindred: Kindred, _now: datetime) -> None:
+    async def work(services: Services, _now: datetime) -> None:
         table(
             ("NAME", "STATE", "EMAIL", "CREATED", "PASSWORD CHANGED"),
             [
@@ -50,38 +52,38 @@ def list_() -> None:
                     user.username,
                     "active" if user.is_active else "disabled",
                     user.email or "-",
-                    moment(user.created_at),
-                    moment(user.password_changed_at),
+                    format_timestamp(user.created_at),
+                    format_timestamp(user.password_changed_at),
                 )
-                for user in await kindred.accounts.every()
+                for user in await services.accounts.list_all()
             ],
         )
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @users.command()
 def disable(name: Name) -> None:
     """Let a user in no more, and end all of their sessions at once."""
 
-    async def work(kindred: Kindred, now: datetime) -> None:
-        user = await user_named(kindred, name)
-        ended = await kindred.accounts.disable(user.id, now)
+    async def work(services: Services, now: datetime) -> None:
+        user = await require_user(services, name)
+        ended = await services.accounts.disable(user.id, now)
         typer.echo(f"Disabled {user.username}, and ended {ended} of their sessions.")
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @users.command()
 def enable(name: Name) -> None:
     """Let a disabled user sign in again. Sessions that were ended stay ended."""
 
-    async def work(kindred: Kindred, _now: datetime) -> None:
-        user = await user_named(kindred, name)
-        await kindred.accounts.enable(user.id)
+    async def work(services: Services, _now: datetime) -> None:
+        user = await require_user(services, name)
+        await services.accounts.enable(user.id)
         typer.echo(f"Enabled {user.username}.")
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @users.command()
@@ -91,14 +93,14 @@ def delete(
 ) -> None:
     """Delete a user and all that is known about them: sessions, addresses, events. The name is free again."""
 
-    async def work(kindred: Kindred, _now: datetime) -> None:
-        user = await user_named(kindred, name)
+    async def work(services: Services, _now: datetime) -> None:
+        user = await require_user(services, name)
         if not yes:
             typer.confirm(f"Delete {user.username} and all that is known about them?", abort=True)
-        await kindred.accounts.delete(user)
+        await services.accounts.delete(user)
         typer.echo(f"Deleted {user.username}.")
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @users.command()
@@ -121,16 +123,16 @@ def unlock(
     if address is not None and normal is None:
         raise typer.BadParameter("ADDRESS must be an IPv4 or IPv6 address, such as 203.0.113.9 or 2001:db8::1.")
 
-    async def work(kindred: Kindred, _now: datetime) -> None:
+    async def work(services: Services, _now: datetime) -> None:
         if name is not None:
-            user = await user_named(kindred, name)
-            await kindred.accounts.unlock(user)
+            user = await require_user(services, name)
+            await services.accounts.unlock(user)
             typer.echo(f"Unlocked {user.username}.")
         if normal is not None:
-            networks = await kindred.accounts.throttle.unlock_address(normal)
+            networks = await services.accounts.throttle.reset_address(normal)
             typer.echo(f"Unlocked {' and '.join(networks)}.")
 
-    with_kindred(work)
+    run_with_services(work)
 
 
 @users.command("set-password")
@@ -138,11 +140,11 @@ def set_password(name: Name) -> None:
     """Give a user a new password, and end all of their sessions. It is asked for, or read from standard input."""
     password = read_password()
 
-    async def work(kindred: Kindred, now: datetime) -> None:
-        user = await user_named(kindred, name)
-        outcome = await kindred.accounts.set_password(user, password, now)
+    async def work(services: Services, now: datetime) -> None:
+        user = await require_user(services, name)
+        outcome = await services.accounts.set_password(user, password, now)
         if isinstance(outcome, WeakPassword):
-            raise Refused(outcome.reason)
+            raise CommandError(outcome.reason)
         typer.echo(f"Set a new password for {user.username}, and ended {outcome.revoked_count} of their sessions.")
 
-    with_kindred(work)
+    run_with_services(work)

@@ -21,7 +21,7 @@ from typing import NoReturn
 import uvicorn
 
 from auth.config.settings import Settings
-from graph.http.protocol import Protocol
+from graph.http.protocol import RequestDeadlineProtocol
 
 logger = logging.getLogger("kindred")
 
@@ -78,9 +78,9 @@ def _configured(settings: Settings, *, host: str = "", port: int = 0) -> uvicorn
         factory=True,
         host=host,
         port=port,
-        http=Protocol,
+        http=RequestDeadlineProtocol,
         ws="none",
-        timeout_keep_alive=settings.request_timeout,
+        timeout_keep_alive=settings.http_read_timeout,
         # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
         proxy_headers=False,
         server_header=False,

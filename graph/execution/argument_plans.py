@@ -25,20 +25,20 @@ from graphql import (
 )
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.execution.result_plans import DEFINITION, Unplanned
+from graph.execution.result_plans import DEFINITION, PlanUnavailable
 
 Variables = Mapping[str, Any]
 # Makes an argument; `Undefined` where it is left out, for the resolver's own default.
 Argument = Callable[[Variables], Any]
 
 
-def constant(value: ValueNode, kind: GraphQLInputType) -> Argument:
+def from_literal(value: ValueNode, kind: GraphQLInputType) -> Argument:
     """A value that stands in the document. Raises `Unplanned`."""
     coerced, convert = _coerced_literal(value, kind), _converter(kind)
     return lambda _variables: convert(coerced)
 
 
-def of_variable(argument: GraphQLArgument, variable: VariableDefinitionNode, schema: GraphQLSchema) -> Argument:
+def from_variable(argument: GraphQLArgument, variable: VariableDefinitionNode, schema: GraphQLSchema) -> Argument:
     """A value that comes with the request. Raises `Unplanned`."""
     name, convert = variable.variable.name.value, _converter(argument.type)
     kind: Any = type_from_ast(schema, variable.type)
@@ -51,7 +51,7 @@ def of_variable(argument: GraphQLArgument, variable: VariableDefinitionNode, sch
         if coerced is Undefined and may_be_left_out and name not in variables:
             return Undefined
         if coerced is Undefined or (coerced is None and is_required):
-            raise Unplanned
+            raise PlanUnavailable
         return convert(coerced)
 
     return of
@@ -61,9 +61,9 @@ def _coerced_literal(value: ValueNode, kind: GraphQLInputType) -> Any:
     try:
         coerced = coerce_input_literal(value, kind)
     except Exception:
-        raise Unplanned from None
+        raise PlanUnavailable from None
     if coerced is Undefined:
-        raise Unplanned
+        raise PlanUnavailable
     return coerced
 
 
@@ -71,13 +71,13 @@ def _converter(kind: GraphQLInputType) -> Callable[[Any], Any]:
     """How a coerced value becomes what the resolver takes. Raises `Unplanned` for all but leaves and flat inputs."""
     named = get_named_type(kind)
     if is_list_type(kind) or is_list_type(getattr(kind, "of_type", None)):
-        raise Unplanned
+        raise PlanUnavailable
     if is_leaf_type(named):
         return lambda value: value
     if not is_input_object_type(named):
-        raise Unplanned
+        raise PlanUnavailable
     definition: StrawberryObjectDefinition = named.extensions[DEFINITION]
     build, origin = definition.from_input, definition.origin
     if build is None or not all(is_leaf_type(get_named_type(field.type)) for field in named.fields.values()):
-        raise Unplanned
+        raise PlanUnavailable
     return lambda value: None if value is None else build(origin, value, None)  # type: ignore[arg-type]

@@ -10,15 +10,15 @@ from uuid import UUID
 from graphql import GraphQLError, GraphQLSyntaxError
 
 from auth.clock_agreement import ClocksDiffer
-from auth.credentials.password_hashing import HashingBusy
+from auth.credentials.password_hashing import HashingQueueFull
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import DatabaseUnavailable
-from graph.execution.limits import MOST_ERRORS, IntrospectionOff, LimitExceeded, OneMutationOnly
+from graph.execution.limits import MAX_ERRORS, IntrospectionDisabled, LimitExceeded, TooManyMutations
 
 logger = logging.getLogger("kindred")
 
 RETRY_AFTER = 1  # seconds
-BROKEN = "Something went wrong here. It has been logged."
+INTERNAL_ERROR = "Something went wrong here. It has been logged."
 
 
 class Code(StrEnum):
@@ -40,10 +40,10 @@ class Code(StrEnum):
 STATUS = {Code.UNAUTHENTICATED: 401, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
 
 # Of several codes in one answer, the last of these is what the log tells.
-_BY_GRAVITY = (Code.BAD_USER_INPUT, Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.UNAVAILABLE, Code.INTERNAL)
+_BY_SEVERITY = (Code.BAD_USER_INPUT, Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.UNAVAILABLE, Code.INTERNAL)
 
-NOBODY = "Sign in first, and send the access token as `Authorization: Bearer`."
-NO_LONGER_ANYBODY = "The access token is invalid or has expired, or its session has been ended."
+AUTHENTICATION_REQUIRED = "Sign in first, and send the access token as `Authorization: Bearer`."
+ACCESS_TOKEN_REJECTED = "The access token is invalid or has expired, or its session has been ended."
 UNAVAILABLE = "The service cannot answer right now. Try again in a moment."
 
 
@@ -58,14 +58,14 @@ class Forbidden(Exception):
     """
 
 
-def gravity(code: Code) -> int:
+def severity(code: Code) -> int:
     """How grave an error with that code is, among others in one answer."""
-    return _BY_GRAVITY.index(code) + 1 if code in _BY_GRAVITY else 0
+    return _BY_SEVERITY.index(code) + 1 if code in _BY_SEVERITY else 0
 
 
 def is_outage(error: BaseException | None) -> bool:
     """Whether the same request may be answered a moment later."""
-    return isinstance(error, DatabaseUnavailable | HashingBusy)
+    return isinstance(error, DatabaseUnavailable | HashingQueueFull)
 
 
 def log_outage(error: Exception) -> None:
@@ -74,7 +74,9 @@ def log_outage(error: Exception) -> None:
     logger.warning("unavailable: %s", why)
 
 
-def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schema: bool) -> tuple[Code, dict[str, Any]]:
+def describe(
+    error: GraphQLError, *, error_id: UUID, anonymous: bool, introspection_enabled: bool
+) -> tuple[Code, dict[str, Any]]:
     """An error as it is answered. What is not meant for the caller is logged under `incident`, and masked.
 
     With `open_schema` False no name of the schema is told that the document does not have.
@@ -83,7 +85,7 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schem
     extensions: dict[str, Any] = {}
     match cause:
         case Unauthenticated():
-            code, message = Code.UNAUTHENTICATED, NOBODY if anonymous else NO_LONGER_ANYBODY
+            code, message = Code.UNAUTHENTICATED, AUTHENTICATION_REQUIRED if anonymous else ACCESS_TOKEN_REJECTED
         case Forbidden():
             code, message = Code.FORBIDDEN, str(cause)
         case BadUserInput():
@@ -92,22 +94,22 @@ def describe(error: GraphQLError, *, incident: UUID, anonymous: bool, open_schem
             code, message = Code.PARSE_FAILED, _FOUND.sub(r"\1", error.message)
         case None if isinstance(error, LimitExceeded):
             code, message = Code.LIMIT_EXCEEDED, error.message
-        case None if isinstance(error, OneMutationOnly | IntrospectionOff):
+        case None if isinstance(error, TooManyMutations | IntrospectionDisabled):
             code, message = Code.VALIDATION_FAILED, error.message
         case None | GraphQLError():
             code, message = _of_the_document(error)
-            message = message if open_schema else _CLOSED[code]
+            message = message if introspection_enabled else GENERIC_MESSAGES[code]
         case ValueError() if error.path is None:
             # Of a number with thousands of digits Python makes no `int`; nothing was executed, so it is no bug of ours.
             code = Code.BAD_USER_INPUT
-            message = _CLOSED[code]
+            message = GENERIC_MESSAGES[code]
         case _ if is_outage(cause):
             code, message = Code.UNAVAILABLE, UNAVAILABLE
             log_outage(cause)
         case _:
             code, message = Code.INTERNAL, "Something went wrong here. It has been logged under this ID."
-            extensions["id"] = str(incident)
-            logger.error("internal error %s", incident, exc_info=cause)
+            extensions["id"] = str(error_id)
+            logger.error("internal error %s", error_id, exc_info=cause)
     answer: dict[str, Any] = {"message": message, "extensions": {"code": code.value} | extensions}
     if error.locations:
         answer["locations"] = [location.formatted for location in error.locations]
@@ -135,15 +137,18 @@ def _of_the_document(error: GraphQLError) -> tuple[Code, str]:
 
 
 # Even what a name has to have besides would tell of the schema (GQL-11).
-_CLOSED = {
+GENERIC_MESSAGES = {
     Code.VALIDATION_FAILED: "The document does not fit the schema.",
     Code.BAD_USER_INPUT: "A variable or an argument does not fit its type.",
 }
 
 
 def describe_all(
-    errors: Sequence[GraphQLError], *, incident: UUID, anonymous: bool, open_schema: bool
+    errors: Sequence[GraphQLError], *, new_error_id: UUID, anonymous: bool, introspection_enabled: bool
 ) -> tuple[set[Code], list[Any]]:
     """The first few errors as they are answered, and the codes that are among all of them."""
-    described = [describe(error, incident=incident, anonymous=anonymous, open_schema=open_schema) for error in errors]
-    return {code for code, _ in described}, [answer for _, answer in described[:MOST_ERRORS]]
+    described = [
+        describe(error, error_id=new_error_id, anonymous=anonymous, introspection_enabled=introspection_enabled)
+        for error in errors
+    ]
+    return {code for code, _ in described}, [answer for _, answer in described[:MAX_ERRORS]]

@@ -21,20 +21,20 @@ from graphql import (
 )
 
 # GraphiQL's introspection, the longest document that anybody needs, has some 400 tokens, 200 fields and 14 levels.
-MOST_TOKENS = 1000
-MOST_FIELDS = 400
-MOST_LEVELS = 30
-MOST_ALIASES = 30
-MOST_DIRECTIVES = 30
+MAX_TOKENS = 1000
+MAX_FIELDS = 400
+MAX_LEVELS = 30
+MAX_ALIASES = 30
+MAX_DIRECTIVES = 30
 # Fields with the name of another one in the same place: whether they can be merged is asked for each pair of them.
-MOST_REPETITIONS = 30
+MAX_REPETITIONS = 30
 # The whole schema takes ten milliseconds to tell, and nobody needs it twice.
-MOST_SCHEMAS = 1
+MAX_SCHEMA_FIELDS = 1
 # In the answer, with every list as long as it can be: two full pages of sessions with all of their lineage.
-MOST_ANSWERED = 20_000
+MAX_RESULT_FIELDS = 20_000
 # Each error's place is found by counting lines from the first, so many lines times many errors would be slow.
-MOST_LINES = 1000
-MOST_ERRORS = 5
+MAX_LINES = 1000
+MAX_ERRORS = 5
 
 # How long the lists of our schema can be: a page of a connection, and a session's lineage.
 LONGEST = {"edges": 100, "lineage": 16}
@@ -45,11 +45,11 @@ class LimitExceeded(GraphQLError):
     """The document asks for more than any client needs."""
 
 
-class OneMutationOnly(GraphQLError):
+class TooManyMutations(GraphQLError):
     """Two mutation fields in one document would be two guesses or two refreshes in one request (GQL-01, ROT-16)."""
 
 
-class IntrospectionOff(GraphQLError):
+class IntrospectionDisabled(GraphQLError):
     """The schema is not told here (GQL-10)."""
 
 
@@ -87,13 +87,13 @@ class _Cost:
 
     def check(self, level: int) -> None:
         for count, most, what in (
-            (self.fields, MOST_FIELDS, "fields"),
-            (self.answered, MOST_ANSWERED, "fields to answer, with lists at their longest"),
-            (level + self.levels, MOST_LEVELS, "levels"),
-            (self.aliases, MOST_ALIASES, "aliases"),
-            (self.directives, MOST_DIRECTIVES, "directives"),
-            (self.schemas, MOST_SCHEMAS, "`__schema`"),
-            (self.repetitions + self.names.total() - len(self.names), MOST_REPETITIONS, "repeated fields"),
+            (self.fields, MAX_FIELDS, "fields"),
+            (self.answered, MAX_RESULT_FIELDS, "fields to answer, with lists at their longest"),
+            (level + self.levels, MAX_LEVELS, "levels"),
+            (self.aliases, MAX_ALIASES, "aliases"),
+            (self.directives, MAX_DIRECTIVES, "directives"),
+            (self.schemas, MAX_SCHEMA_FIELDS, "`__schema`"),
+            (self.repetitions + self.names.total() - len(self.names), MAX_REPETITIONS, "repeated fields"),
         ):
             if count > most:
                 raise LimitExceeded(f"The document has more than {most} {what}.")
@@ -135,7 +135,7 @@ class _Walk:
         if isinstance(selection, FieldNode):
             name = selection.name.value
             if name in _INTROSPECTION and not self._introspection:
-                raise IntrospectionOff("Introspection is off here.", selection)
+                raise IntrospectionDisabled("Introspection is off here.", selection)
             cost.fields += 1
             cost.answered += 1
             cost.aliases += selection.alias is not None
@@ -151,8 +151,8 @@ class _Walk:
 
 def check_lines(query: str) -> None:
     """Raises `LimitExceeded` for a document that would make it slow to say where in it an error is."""
-    if query.count("\n") + query.count("\r") - query.count("\r\n") >= MOST_LINES:
-        raise LimitExceeded(f"The document has more than {MOST_LINES} lines.")
+    if query.count("\n") + query.count("\r") - query.count("\r\n") >= MAX_LINES:
+        raise LimitExceeded(f"The document has more than {MAX_LINES} lines.")
 
 
 def check(document: DocumentNode, *, introspection: bool) -> None:
@@ -165,6 +165,6 @@ def check(document: DocumentNode, *, introspection: bool) -> None:
             cost.directives += sum(len(variable.directives or ()) for variable in definition.variable_definitions or ())
             cost.check(0)
             if definition.operation is OperationType.MUTATION and cost.at_work > 1:
-                raise OneMutationOnly("A document may have one mutation field only.", definition)
+                raise TooManyMutations("A document may have one mutation field only.", definition)
         elif isinstance(definition, FragmentDefinitionNode):
             walk.of_fragment(definition.name.value, 0)

@@ -25,22 +25,22 @@ from graphql.execution.collect_fields import collect_fields
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.types.field import StrawberryField
 
-from graph.execution.argument_plans import Argument, Variables, constant, of_variable
-from graph.execution.result_plans import DEFINITION, OnlyContext, Plan, PlannedExecutor, Plans, Unplanned
+from graph.execution.argument_plans import Argument, Variables, from_literal, from_variable
+from graph.execution.result_plans import DEFINITION, ContextOnlyInfo, Plan, PlannedExecutor, Plans, PlanUnavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class PreparedOperation:
     """One operation of a document."""
 
     # The fields that it asks for first, as the schema calls them; none where the document is not sound.
     root_fields: tuple[str, ...]
     # None where graphql-core executes it.
-    plan: "RootPlan | None" = None
+    plan: "RootFieldPlan | None" = None
 
 
 @dataclass(frozen=True, slots=True)
-class RootPlan:
+class RootFieldPlan:
     """An operation's one field."""
 
     key: str
@@ -48,13 +48,13 @@ class RootPlan:
     resolve: Callable[..., Awaitable[Any]]
     complete: Plan
 
-    async def answer(self, variables: Variables, context: Any) -> ExecutionResult | MiddlewareManager | None:
+    async def execute(self, variables: Variables, context: Any) -> ExecutionResult | MiddlewareManager | None:
         """The answer; else what makes graphql-core tell of it, or None where nothing was done yet."""
         try:
             made = [(name, of(variables)) for name, of in self.arguments]
         except Exception:
             return None  # graphql-core knows what is wrong, and says it
-        info, given = OnlyContext(context), {name: value for name, value in made if value is not Undefined}
+        info, given = ContextOnlyInfo(context), {name: value for name, value in made if value is not Undefined}
         try:
             found = await self.resolve(None, info=info, **given)
         except Exception as error:
@@ -76,17 +76,17 @@ def _raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-async def carry_out(
+async def execute_operation(
     schema: GraphQLSchema,
     document: DocumentNode,
-    operation: Operation,
+    operation: PreparedOperation,
     plans: Plans | None,
     variables: dict[str, Any] | None,
     operation_name: str | None,
     context: Any,
 ) -> ExecutionResult:
     """What an operation of a valid document comes to: by its plan, or by graphql-core."""
-    answer = await operation.plan.answer(variables or {}, context) if operation.plan else None
+    answer = await operation.plan.execute(variables or {}, context) if operation.plan else None
     if isinstance(answer, ExecutionResult):
         return answer
     result = execute(
@@ -103,44 +103,44 @@ async def carry_out(
     return result if isinstance(result, ExecutionResult) else await result
 
 
-def plan_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootPlan | None:
+def plan_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootFieldPlan | None:
     """The plan of an operation of a valid document without directives; None where it has none."""
     try:
         return _plan(schema, document, operation)
-    except Unplanned:
+    except PlanUnavailable:
         return None
 
 
-def _plan(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootPlan:
+def _plan(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootFieldPlan:
     # Without directives, what is selected does not depend on the variables: none are needed to find it out.
     nameless = OperationDefinitionNode(operation=operation.operation, selection_set=operation.selection_set)
     fragments = [definition for definition in document.definitions if type(definition) is not OperationDefinitionNode]
     executor = PlannedExecutor.build(schema, DocumentNode(definitions=(nameless, *fragments)), plans={})
     root = schema.get_root_type(operation.operation)
     if not isinstance(executor, PlannedExecutor) or root is None:
-        raise Unplanned
+        raise PlanUnavailable
     asked = collect_fields(schema, executor.fragments, executor.variable_values, root, nameless).grouped_field_set
     if len(asked) != 1:
-        raise Unplanned
+        raise PlanUnavailable
     ((key, details),) = asked.items()
     node = details[0].node
     if len(details) != 1 or node.name.value not in root.fields:
-        raise Unplanned
+        raise PlanUnavailable
     of_schema = root.fields[node.name.value]
     field: StrawberryField = of_schema.extensions[DEFINITION]
     if field.base_resolver is None or not field.is_async or field.extensions:
-        raise Unplanned
+        raise PlanUnavailable
     declared = {one.variable.name.value: one for one in operation.variable_definitions or ()}
     arguments = []
     for one in node.arguments or ():
         argument = of_schema.args[one.name.value]
         made = (
-            of_variable(argument, declared[one.value.name.value], schema)
+            from_variable(argument, declared[one.value.name.value], schema)
             if isinstance(one.value, VariableNode)
-            else constant(one.value, argument.type)
+            else from_literal(one.value, argument.type)
         )
         arguments.append((argument.extensions[DEFINITION].python_name, made))
     # Of a variable within a value, or further below, nothing here knows.
     if {one.value.name.value for one in node.arguments or () if isinstance(one.value, VariableNode)} != set(declared):
-        raise Unplanned
-    return RootPlan(key, arguments, field.base_resolver, executor.plan(of_schema.type, details))
+        raise PlanUnavailable
+    return RootFieldPlan(key, arguments, field.base_resolver, executor.plan(of_schema.type, details))

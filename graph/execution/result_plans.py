@@ -32,13 +32,13 @@ from strawberry.types.field import StrawberryField
 
 
 @dataclass(frozen=True, slots=True)
-class OnlyContext:
+class ContextOnlyInfo:
     """All that a field has of `Info` which a plan reads. Whatever asks for more is left to graphql-core."""
 
     context: Any
 
 
-Plan = Callable[[Any, OnlyContext], Any]
+Plan = Callable[[Any, ContextOnlyInfo], Any]
 # By the field's node in the document and the type that is made of its value. Both live as long as the plans.
 Plans = dict[tuple[int, int], Plan | None]
 
@@ -46,7 +46,7 @@ Plans = dict[tuple[int, int], Plan | None]
 DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
-class Unplanned(Exception):
+class PlanUnavailable(Exception):
     """No plan can be made, or the one that was made does not hold."""
 
 
@@ -59,7 +59,7 @@ class PlannedExecutor(Executor[Any]):
     def __init__(self, *arguments: Any, plans: Plans | None, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._plans = plans
-        self._only_context = OnlyContext(self.context_value)
+        self._only_context = ContextOnlyInfo(self.context_value)
 
     def complete_value(
         self,
@@ -87,24 +87,24 @@ class PlannedExecutor(Executor[Any]):
     def _plan_or_none(self, kind: Any, asked: FieldDetailsList) -> Plan | None:
         try:
             return self.plan(kind, asked)
-        except Unplanned:
+        except PlanUnavailable:
             return None
 
     def plan(self, kind: Any, asked: FieldDetailsList) -> Plan:
         """How a value of this type is completed. Raises `Unplanned`."""
         if is_non_null_type(kind):
-            return _never_null(self.plan(kind.of_type, asked))
+            return _non_null(self.plan(kind.of_type, asked))
         if is_list_type(kind):
-            return _or_null(_each(self.plan(kind.of_type, asked)))
+            return _nullable(_list(self.plan(kind.of_type, asked)))
         if is_leaf_type(kind):
             return _leaf(kind)
         possible = self.schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
-        return _or_null(_by_type(dict(self._of_objects(one, asked) for one in possible)))
+        return _nullable(_by_type(dict(self._of_objects(one, asked) for one in possible)))
 
     def _of_objects(self, kind: GraphQLObjectType, asked: FieldDetailsList) -> tuple[type, Plan]:
         definition: StrawberryObjectDefinition | None = kind.extensions.get(DEFINITION)
         if definition is None:  # of introspection
-            raise Unplanned
+            raise PlanUnavailable
         fields = {field.python_name: field for field in definition.fields}
         parts: list[tuple[str, Plan, Plan]] = []
         for key, details in self.collect_subfields(kind, asked).grouped_field_set.items():
@@ -118,48 +118,48 @@ class PlannedExecutor(Executor[Any]):
         return definition.origin, _object(parts)
 
 
-def _never_null(plan: Plan) -> Plan:
-    def complete(value: Any, info: OnlyContext) -> Any:
+def _non_null(plan: Plan) -> Plan:
+    def complete(value: Any, info: ContextOnlyInfo) -> Any:
         if value is None:
-            raise Unplanned
+            raise PlanUnavailable
         return plan(value, info)
 
     return complete
 
 
-def _or_null(plan: Plan) -> Plan:
+def _nullable(plan: Plan) -> Plan:
     return lambda value, info: None if value is None else plan(value, info)
 
 
-def _each(plan: Plan) -> Plan:
-    def complete(values: Any, info: OnlyContext) -> Any:
+def _list(plan: Plan) -> Plan:
+    def complete(values: Any, info: ContextOnlyInfo) -> Any:
         if type(values) is not list:
-            raise Unplanned
+            raise PlanUnavailable
         return [plan(value, info) for value in values]
 
     return complete
 
 
-def _text(value: Any, _info: OnlyContext) -> Any:
+def _text(value: Any, _info: ContextOnlyInfo) -> Any:
     if not isinstance(value, str):
-        raise Unplanned
+        raise PlanUnavailable
     return value
 
 
 @cache  # a schema has but a few
 def _leaf(kind: GraphQLLeafType) -> Plan:
     if kind in (GraphQLString, GraphQLID):
-        return _or_null(_text)
+        return _nullable(_text)
 
-    def complete(value: Any, _info: OnlyContext) -> Any:
+    def complete(value: Any, _info: ContextOnlyInfo) -> Any:
         if isinstance(value, Exception):  # which graphql-core raises, whatever the type
-            raise Unplanned
+            raise PlanUnavailable
         coerced = kind.coerce_output_value(value)
         if coerced is None:
-            raise Unplanned
+            raise PlanUnavailable
         return coerced
 
-    return _or_null(complete)
+    return _nullable(complete)
 
 
 def _by_type(plans: dict[type, Plan]) -> Plan:
@@ -181,15 +181,15 @@ def _reader(field: StrawberryField) -> Plan:
         return _attribute(field.python_name)
     resolve = field.base_resolver
     if resolve is None or field.extensions or field.arguments or field.is_async:
-        raise Unplanned
+        raise PlanUnavailable
 
     takes_info = resolve.info_parameter is not None
 
-    def read(value: Any, info: OnlyContext) -> Any:
+    def read(value: Any, info: ContextOnlyInfo) -> Any:
         found = resolve(value, info=info) if takes_info else resolve(value)
         if iscoroutine(found):
             found.close()
-            raise Unplanned
+            raise PlanUnavailable
         return found
 
     return read

@@ -9,10 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auth.config.settings import Settings
-from db.engine.shared_timeout import Patience
+from db.engine.shared_timeout import SharedTimeout
 from graph.execution.error_masking import Code
 
-LARGEST_BODY = 64 * 1024  # bytes; the largest request that has a meaning here is a fortieth of it
+MAX_BODY_BYTES = 64 * 1024  # bytes; the largest request that has a meaning here is a fortieth of it
 
 # What is not said otherwise by whoever answers. Same-origin does not keep the pages of allowed origins, or other
 # services, from reading answers and keys: it is about embedding alone, and what is fetched with CORS is exempt.
@@ -32,15 +32,15 @@ STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSub
 # together from it (CVE-2026-48710).
 _HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 # Asked for by machines that know the address alone, and they tell nothing.
-_PROBES = frozenset(("/healthz", "/readyz"))
+HEALTH_PATHS = frozenset(("/healthz", "/readyz"))
 
 # Headers that say who asks, and for what. A client sends each once. Of two, the service cannot know which one is meant.
 _SINGLE = {name.lower().encode(): name for name in ("Authorization", "Idempotency-Key", "Kindred-Delivery", "Origin")}
 
 
-def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
+def with_middleware(app: ASGIApp, settings: Settings) -> ASGIApp:
     """The application behind its edge. From the outside: proxies, headers, hosts, origins, bodies."""
-    app = WholeBody(app, settings.request_timeout)
+    app = RequestBodyLimit(app, settings.http_read_timeout)
     if settings.allowed_origins:
         # With cookies, which count only where this list has the page's origin too (`graph/api/refresh_cookie.py`).
         app = CORSMiddleware(
@@ -51,15 +51,15 @@ def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
             allow_credentials=True,
             expose_headers=("Retry-After", "WWW-Authenticate"),
         )
-    app = SingleHeaders(app)
-    app = HostCheck(app, settings.allowed_hosts)
-    app = AnswerHeaders(app)
+    app = UnrepeatedHeaders(app)
+    app = AllowedHosts(app, settings.allowed_hosts)
+    app = SecurityHeaders(app)
     if settings.trusted_proxies:
         app = ProxyHeadersMiddleware(app, trusted_hosts=list(settings.trusted_proxies))  # type: ignore[arg-type, assignment]
     return app
 
 
-class AnswerHeaders:
+class SecurityHeaders:
     """Gives every answer the headers that it lacks of `HEADERS`, and HSTS what is answered over TLS."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -81,7 +81,7 @@ class AnswerHeaders:
         return await self.app(scope, receive, with_headers)
 
 
-class HostCheck:
+class AllowedHosts:
     """Refuses requests for other hosts. `hosts` are the names that the service goes by, in lower case; none: any."""
 
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
@@ -97,15 +97,15 @@ class HostCheck:
 
     def _answers_to(self, hosts: list[bytes], scope: Scope) -> bool:
         if not hosts and scope["http_version"] == "1.0":  # which did not have the header yet
-            return not self._hosts or scope["path"] in _PROBES
+            return not self._hosts or scope["path"] in HEALTH_PATHS
         # RFC 9112 section 3.2: 400 where there is none, more than one, or one that is no host.
         host = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         if host is None:
             return False
-        return not self._hosts or host[1].lower() in self._hosts or scope["path"] in _PROBES
+        return not self._hosts or host[1].lower() in self._hosts or scope["path"] in HEALTH_PATHS
 
 
-class SingleHeaders:
+class UnrepeatedHeaders:
     """Refuses requests that have a header of `_SINGLE` more than once.
 
     Starlette reads the first of two and other servers the last, so a proxy in front could check the one and the service
@@ -128,12 +128,12 @@ class SingleHeaders:
         return await self.app(scope, receive, send)
 
 
-class WholeBody:
+class RequestBodyLimit:
     """Refuses bodies that are too large, or too slow by `timeout` in seconds; passes on what has wholly arrived."""
 
     def __init__(self, app: ASGIApp, timeout: float) -> None:
         self.app = app
-        self._patience = Patience(timeout)
+        self._timeout = SharedTimeout(timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -142,21 +142,21 @@ class WholeBody:
         length = 0
         for name, value in scope["headers"]:
             if name == b"content-length":
-                length = int(value) if value.isdigit() and len(value) < 20 else LARGEST_BODY + 1
-        if length > LARGEST_BODY:
+                length = int(value) if value.isdigit() and len(value) < 20 else MAX_BODY_BYTES + 1
+        if length > MAX_BODY_BYTES:
             # Before a byte of it is read (DOS-02).
             return await _too_large(scope)(scope, receive, send)
 
         body, more = b"", True
         try:
-            async with self._patience():
+            async with self._timeout():
                 while more:
                     message = await receive()
                     if message["type"] != "http.request":
                         return None  # gone before the request was there
                     more = message.get("more_body", False)
                     body = body + message.get("body", b"") if body else message.get("body", b"")
-                    if len(body) > LARGEST_BODY:
+                    if len(body) > MAX_BODY_BYTES:
                         return await _too_large(scope)(scope, receive, send)
         except TimeoutError:
             refused = _refusal(scope, 408, Code.REQUEST_TIMEOUT, "The body took too long to arrive. Send it again.")
@@ -172,7 +172,7 @@ class WholeBody:
 
 
 def _too_large(scope: Scope) -> Response:
-    return _refusal(scope, 413, Code.BODY_TOO_LARGE, f"The body must not be larger than {LARGEST_BODY // 1024} KiB.")
+    return _refusal(scope, 413, Code.BODY_TOO_LARGE, f"The body must not be larger than {MAX_BODY_BYTES // 1024} KiB.")
 
 
 def _refusal(scope: Scope, status: int, code: Code, message: str) -> Response:

@@ -8,10 +8,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from graph.http.middleware import HEADERS
 
-LARGEST_HEAD = 64 * 1024  # bytes, and what one read brings beyond; uvicorn's httptools protocol has no limit
+MAX_HEAD_BYTES = 64 * 1024  # bytes, and what one read brings beyond; uvicorn's httptools protocol has no limit
 
 
-class Protocol(HttpToolsProtocol):
+class RequestDeadlineProtocol(HttpToolsProtocol):
     """One connection. What uvicorn calls the keep-alive timeout is the limit of all that a client can be slow at.
 
     uvicorn stops its own clock at the first byte of a request, so that half a head keeps a connection for ever
@@ -22,9 +22,9 @@ class Protocol(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _in_head = False
-    _whole = False
+    _request_complete = False
     _head_size = 0
-    _deaf = False
+    _ignore_input = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -38,22 +38,22 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes, which are anything from less than a head to several requests."""
-        if self._deaf or self.transport.is_closing():
+        if self._ignore_input or self.transport.is_closing():
             return
-        self._whole = False
+        self._request_complete = False
         super().data_received(data)
-        if self._whole or self.transport.is_closing():
+        if self._request_complete or self.transport.is_closing():
             return
         if self._deadline is None:
             self._start_clock()
         if self._in_head:
             self._head_size += len(data)
-            if self._head_size > LARGEST_HEAD:
+            if self._head_size > MAX_HEAD_BYTES:
                 self._refuse(431, "The head of the request is too large.")
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head, self._whole, self._head_size = True, False, 0
+        self._in_head, self._request_complete, self._head_size = True, False, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -66,7 +66,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is all there."""
-        self._whole = True
+        self._request_complete = True
         self._stop_clock()
         super().on_message_complete()
         if self.cycle is not None and self.cycle.response_complete:
@@ -92,7 +92,7 @@ class Protocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came after the last answer."""
-        self._cut()
+        self._close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """What came is not HTTP."""
@@ -101,27 +101,27 @@ class Protocol(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         # There is nothing to upgrade to. What follows is in whatever protocol the client had hoped for, and must not
         # be read as another request; and nobody shall fill the log with it.
-        self._deaf = True
+        self._ignore_input = True
         self.cycle.keep_alive = False
 
     def _start_clock(self) -> None:
         self._stop_clock()
-        self._deadline = self.loop.call_later(self.timeout_keep_alive, self._too_slow)
+        self._deadline = self.loop.call_later(self.timeout_keep_alive, self._on_timeout)
 
     def _stop_clock(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _too_slow(self) -> None:
+    def _on_timeout(self) -> None:
         if self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
             self._start_clock()
         elif self._in_head and not self.transport.is_closing():
             self._refuse(408, "The request took too long to arrive.")
         else:
-            self._cut()
+            self._close()
 
-    def _cut(self) -> None:
+    def _close(self) -> None:
         # `close` would wait for a client that does not take what was written.
         if self.transport.get_write_buffer_size():
             self.transport.abort()

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auth.clock import Clock
 from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, Rotated, StoreBehind, TooManyAttempts
-from auth.services import Kindred
+from auth.services import Services
 from graph.api.context import origin_of
 from graph.api.inputs import IDEMPOTENCY_KEY
 from graph.api.refresh_cookie import RefreshCookie
-from graph.execution.error_masking import BROKEN, RETRY_AFTER, UNAVAILABLE, log_outage
+from graph.execution.error_masking import INTERNAL_ERROR, RETRY_AFTER, UNAVAILABLE, log_outage
 from graph.http.graphql import NO_STORE, challenge
-from graph.observability.access_log import Watched
+from graph.observability.access_log import RequestRecord
 
 
 class RefreshBody(BaseModel):
@@ -65,21 +65,21 @@ def router(clock: Clock) -> APIRouter:
             ),
         ] = None,
     ) -> JSONResponse:
-        kindred: Kindred = request.app.state.kindred
-        watched: Watched = request.scope["watched"]
+        services: Services = request.app.state.services
+        watched: RequestRecord = request.scope["watched"]
         watched.operation = ("refreshToken",)
         now = clock.now()
-        cookie = RefreshCookie(request, kindred.settings)
-        if body.refresh_token is None and not cookie.is_asked_for:
+        cookie = RefreshCookie(request, services.settings)
+        if body.refresh_token is None and not cookie.is_requested:
             raise RequestValidationError(
                 [{"loc": ("body", "refresh_token"), "msg": "Field required", "type": "missing"}]
             )
         token = cookie.token() if body.refresh_token is None else body.refresh_token
-        outcome = await kindred.rotation.refresh(token, idempotency_key, origin_of(request), now)
-        watched.saw(outcome, now)
+        outcome = await services.rotation.refresh(token, idempotency_key, origin_of(request), now)
+        watched.record_outcome(outcome, now)
         response = _answer(outcome, in_cookie=body.refresh_token is None)
         if body.refresh_token is None:
-            cookie.carry(response, outcome, now)
+            cookie.apply_outcome(response, outcome, now)
         return response
 
     return routes
@@ -149,4 +149,4 @@ async def unprocessable(_request: Request, error: Exception) -> JSONResponse:
 
 async def broken(_request: Request, _error: Exception) -> JSONResponse:
     """500: a bug. Nothing of it is told; the log has the traceback."""
-    return JSONResponse({"detail": BROKEN}, 500, NO_STORE)
+    return JSONResponse({"detail": INTERNAL_ERROR}, 500, NO_STORE)

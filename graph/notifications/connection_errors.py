@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Iterator
 
 
-def why(error: BaseException) -> str:
+def connection_error_reason(error: BaseException) -> str:
     """The reason behind an error, found among its causes; the error's name where none is known."""
     for cause in _causes(error):
         match cause:

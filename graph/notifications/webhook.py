@@ -15,10 +15,10 @@ import orjson
 from httpx2 import AsyncClient, HTTPError, Limits, Timeout, TimeoutException
 from pydantic import SecretStr
 
-from auth.background.notifications import AT_ONCE, LONGEST_ATTEMPT, Delivered, Failed, Notice
-from db.tables.base import NoticeChannel
+from auth.background.notifications import ATTEMPT_TIMEOUT, MAX_CONCURRENCY, Delivered, Failed, Notification
+from db.tables.base import NotificationChannel
 from graph.api.device_names import describe_device
-from graph.notifications.connection_errors import why
+from graph.notifications.connection_errors import connection_error_reason
 
 _CONNECT = 5  # seconds
 
@@ -30,7 +30,7 @@ for _name in ("httpx2", "httpcore2"):
 class Webhook:
     """Posts notices to a URL. An asynchronous context manager, for the connections that it keeps."""
 
-    name = NoticeChannel.WEBHOOK
+    name = NotificationChannel.WEBHOOK
 
     def __init__(self, url: SecretStr, keys: Sequence[bytes]) -> None:
         self._url, self._keys = url, keys
@@ -38,8 +38,8 @@ class Webhook:
         # is not for another, and an open redirect there must not make requests from here.
         self._client = AsyncClient(
             follow_redirects=False,
-            timeout=Timeout(LONGEST_ATTEMPT, connect=_CONNECT),
-            limits=Limits(max_connections=AT_ONCE, max_keepalive_connections=0),
+            timeout=Timeout(ATTEMPT_TIMEOUT, connect=_CONNECT),
+            limits=Limits(max_connections=MAX_CONCURRENCY, max_keepalive_connections=0),
             headers={"user-agent": "Kindred", "content-type": "application/json"},
         )
 
@@ -52,10 +52,10 @@ class Webhook:
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
-    async def send(self, notice: Notice, now: datetime) -> Delivered | Failed:
+    async def send(self, notification: Notification, now: datetime) -> Delivered | Failed:
         """One attempt: any 2xx is a yes."""
-        body = body_of(notice)
-        headers = headers_of(str(notice.id), body, self._keys, now)
+        body = body_of(notification)
+        headers = headers_of(str(notification.id), body, self._keys, now)
         try:
             # Streamed, and left at the status: nobody can fill our memory with an answer.
             async with self._client.stream(
@@ -65,41 +65,43 @@ class Webhook:
         except TimeoutException:
             return Failed("no connection, or no answer, in time")
         except HTTPError as error:
-            return Failed(why(error))
+            return Failed(connection_error_reason(error))
         if 200 <= status < 300:
             return Delivered(f"HTTP {status}")
         if 300 <= status < 400:
             return Failed(f"HTTP {status}; redirects are not followed")
         # 410 Gone: "no longer interested", says the specification.
-        return Failed(f"HTTP {status}", for_good=status == 410, retry_after=_seconds(retry_after))
+        return Failed(f"HTTP {status}", permanent=status == 410, retry_after=_seconds(retry_after))
 
 
-def body_of(notice: Notice) -> bytes:
+def body_of(notification: Notification) -> bytes:
     """What is told: JSON, the same in each attempt."""
-    device = notice.device_name or describe_device(notice.device_user_agent) if notice.session_id else None
+    device = (
+        notification.device_name or describe_device(notification.device_user_agent) if notification.session_id else None
+    )
     data: dict[str, Any] = {
-        "event_id": str(notice.id),
-        "user_id": str(notice.user_id),
-        "username": notice.username,
-        "session_id": str(notice.session_id) if notice.session_id else None,
+        "event_id": str(notification.id),
+        "user_id": str(notification.user_id),
+        "username": notification.username,
+        "session_id": str(notification.session_id) if notification.session_id else None,
         "device_name": device,
-        "ip": notice.ip,
-        "user_agent": notice.user_agent,
+        "ip": notification.ip,
+        "user_agent": notification.user_agent,
     }
-    timestamp = notice.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return orjson.dumps({"type": notice.kind, "timestamp": timestamp, "data": data})
+    timestamp = notification.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return orjson.dumps({"type": notification.kind, "timestamp": timestamp, "data": data})
 
 
-def headers_of(notice_id: str, body: bytes, keys: Sequence[bytes], now: datetime) -> dict[str, str]:
+def headers_of(notification_id: str, body: bytes, keys: Sequence[bytes], now: datetime) -> dict[str, str]:
     """What proves where a body comes from, and when: every key signs, so that secrets can be replaced.
 
     "The content to be signed is therefore: {msg_id}.{timestamp}.{payload}" (section "Signature scheme").
     """
     timestamp = int(now.timestamp())
-    signed = f"{notice_id}.{timestamp}.".encode() + body
+    signed = f"{notification_id}.{timestamp}.".encode() + body
     signatures = (base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys)
     return {
-        "webhook-id": notice_id,
+        "webhook-id": notification_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }

@@ -18,8 +18,8 @@ from auth.clock import Clock
 from auth.credentials.addresses import normalize_address
 from auth.crypto.entropy import Entropy
 from db.tables.base import USER_AGENT_LENGTH
-from graph.observability.log_format import encoded, tell
-from graph.observability.vocabulary import BY_CODE, meaning
+from graph.observability.log_format import escape_control, log_request
+from graph.observability.vocabulary import BY_CODE, log_entry_for
 
 logger = logging.getLogger("kindred")
 requests = logging.getLogger("kindred.requests")
@@ -27,7 +27,7 @@ requests = logging.getLogger("kindred.requests")
 # What a proxy in front may call a request. Too short for a token of ours.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
 # Events that somebody should look at when there are many; a log of warnings alone has them all.
-_GRAVE = {
+WARNING_EVENTS = {
     "authn_login_fail",
     "authn_login_fail_max",
     "authn_login_lock",
@@ -39,17 +39,17 @@ _GRAVE = {
 
 
 # Outcomes that an operator has to look into: a bug, and a store that lost what it had acknowledged.
-_BROKEN = {"failed", "store_behind"}
+_INTERNAL = {"failed", "store_behind"}
 
 
-class Observer(Protocol):
+class RequestObserver(Protocol):
     """Counts what was answered."""
 
-    def saw(self, operation: str, outcome: str, status: int, seconds: float) -> None: ...
+    def record_request(self, operation: str, outcome: str, status: int, seconds: float) -> None: ...
 
 
 @dataclass(slots=True)
-class Watched:
+class RequestRecord:
     """What becomes known of a request while it is answered. In the scope, as `watched`."""
 
     request_id: str
@@ -57,31 +57,31 @@ class Watched:
     operation: tuple[str, ...] = ()
     outcome: str = ""
     # In the words of the OWASP logging vocabulary.
-    security: tuple[str, ...] = ()
+    security_events: tuple[str, ...] = ()
     user_id: UUID | None = None
     session_id: UUID | None = None
 
-    def saw(self, outcome: object, now: datetime) -> None:
+    def record_outcome(self, outcome: object, now: datetime) -> None:
         """Take note of what came of the use case."""
-        self.outcome, self.security, who = meaning(outcome, self.operation, now)
+        self.outcome, self.security_events, who = log_entry_for(outcome, self.operation, now)
         if who is not None:
             self.user_id, self.session_id = who
 
     def revoked(self, count: int) -> None:
         """Take note of how many sessions were ended."""
-        self.outcome, self.security = "revoked", ("authn_token_revoked",) if count else ()
+        self.outcome, self.security_events = "revoked", ("authn_token_revoked",) if count else ()
 
     def failed(self, code: str) -> None:
         """Take note of an error of the whole request. What a use case said before is what happened."""
         if not self.outcome or code == "INTERNAL":
-            self.outcome, self.security = BY_CODE.get(code, ("refused", ()))
+            self.outcome, self.security_events = BY_CODE.get(code, ("refused", ()))
 
 
-class Watch:
+class AccessLogMiddleware:
     """ASGI middleware."""
 
     def __init__(
-        self, app: ASGIApp, *, paths: AbstractSet[str], clock: Clock, entropy: Entropy, observer: Observer | None
+        self, app: ASGIApp, *, paths: AbstractSet[str], clock: Clock, entropy: Entropy, observer: RequestObserver | None
     ) -> None:
         self._app = app
         self._paths = paths
@@ -96,7 +96,7 @@ class Watch:
             return
         loop_time = asyncio.get_running_loop().time
         started, status = loop_time(), 0
-        watched = scope["watched"] = Watched(self._request_id(scope))
+        watched = scope["watched"] = RequestRecord(self._request_id(scope))
         request_id = (b"x-request-id", watched.request_id.encode())
 
         async def answer(message: Message) -> None:
@@ -116,38 +116,40 @@ class Watch:
             if not status:
                 raise
         finally:
-            self._tell(scope, watched, status, loop_time() - started, failure)
+            self._emit(scope, watched, status, loop_time() - started, failure)
 
-    def _tell(self, scope: Scope, watched: Watched, status: int, seconds: float, failure: Exception | None) -> None:
+    def _emit(
+        self, scope: Scope, record: RequestRecord, status: int, seconds: float, failure: Exception | None
+    ) -> None:
         # Never the path as it was sent: whoever sends it may have put a token there.
         path = scope["path"] if scope["path"] in self._paths else getattr(scope.get("route"), "path", "unknown")
-        if not watched.outcome:
-            watched.failed(_CODES.get(status, "" if status >= 400 else "OK"))
-        outcome = watched.outcome
+        if not record.outcome:
+            record.failed(_CODES.get(status, "" if status >= 400 else "OK"))
+        outcome = record.outcome
         if self._observer:
-            one = watched.operation[0] if len(watched.operation) == 1 else "several" if watched.operation else path
-            self._observer.saw(one, outcome, status, seconds)
-        grave = outcome == "unavailable" or any(name in _GRAVE for name in watched.security)
-        level = logging.ERROR if outcome in _BROKEN else logging.WARNING if grave else logging.INFO
+            one = record.operation[0] if len(record.operation) == 1 else "several" if record.operation else path
+            self._observer.record_request(one, outcome, status, seconds)
+        grave = outcome == "unavailable" or any(name in WARNING_EVENTS for name in record.security_events)
+        level = logging.ERROR if outcome in _INTERNAL else logging.WARNING if grave else logging.INFO
         if not requests.isEnabledFor(level):
             return
         client = scope.get("client")
         line: dict[str, Any] = {
             "time": self._clock.now(),
-            "request_id": watched.request_id,
+            "request_id": record.request_id,
             "method": scope["method"] if scope["method"] in _METHODS else "other",
             "path": path,
-            "operation": ",".join(watched.operation),
+            "operation": ",".join(record.operation),
             "outcome": outcome,
             "status": status,
-            "milliseconds": round(seconds * 1000, 2),
-            "user_id": watched.user_id,
-            "session_id": watched.session_id,
-            "client": normalize_address(client[0]) if client else None,
+            "duration_ms": round(seconds * 1000, 2),
+            "user_id": record.user_id,
+            "session_id": record.session_id,
+            "client_ip": normalize_address(client[0]) if client else None,
         }
-        if watched.security:
-            line |= {"security": watched.security, "user_agent": _user_agent(scope)}
-        tell(requests, level, line, failure)
+        if record.security_events:
+            line |= {"security_events": record.security_events, "user_agent": _user_agent(scope)}
+        log_request(requests, level, line, failure)
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope["headers"]:
@@ -174,5 +176,5 @@ _CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 500: "INTERNAL", 503: "UNAVA
 def _user_agent(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"user-agent":
-            return encoded(value.decode("latin-1")[:USER_AGENT_LENGTH])
+            return escape_control(value.decode("latin-1")[:USER_AGENT_LENGTH])
     return None

@@ -41,7 +41,7 @@ def configure(settings: Settings) -> None:
     logging.getLogger("uvicorn.access").disabled = True
 
 
-def tell(logger: logging.Logger, level: int, line: dict[str, Any], error: BaseException | None) -> None:
+def log_request(logger: logging.Logger, level: int, line: dict[str, Any], error: BaseException | None) -> None:
     """Log fields, which the formatter gives their form.
 
     Without what the standard library finds out for each record: which line of code logs, in which file, thread and
@@ -65,7 +65,7 @@ _BLANK = logging.makeLogRecord({}).__dict__
 
 def formatter(*, as_json: bool) -> logging.Formatter:
     """Makes one line of a record; in development a traceback is on lines of its own behind it."""
-    return _Formatter(processors=[_completed, _as_json if as_json else _for_people])
+    return _Formatter(processors=[_normalize, _as_json if as_json else _console])
 
 
 class _Formatter(ProcessorFormatter):
@@ -78,7 +78,7 @@ class _Formatter(ProcessorFormatter):
         return str(render(None, "", line))  # type: ignore[arg-type]
 
 
-def encoded(text: str) -> str:
+def escape_control(text: str) -> str:
     """The text without characters that would end a line or steer a terminal (ASVS 16.4.1)."""
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
@@ -99,28 +99,28 @@ def _lines(error: BaseException, seen: set[int]) -> Iterator[str]:
         yield "which led to:"
     for frame in traceback.extract_tb(error.__traceback__, limit=-40):
         yield f"  {frame.filename}:{frame.lineno} in {frame.name}"
-    yield f"{type(error).__module__}.{type(error).__qualname__}{_told(error)}"
+    yield f"{type(error).__module__}.{type(error).__qualname__}{safe_message(error)}"
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             if id(one) not in seen:
                 yield from _lines(one, seen)
 
 
-def _told(error: BaseException) -> str:
+def safe_message(error: BaseException) -> str:
     if type(error).__module__.startswith(_OURS):
-        return f": {encoded(str(error))}"
+        return f": {escape_control(str(error))}"
     number, state = getattr(error, "errno", None), getattr(error, "sqlstate", None)
     return f" [{number or state}]" if isinstance(number or state, int | str) else ""
 
 
-def _completed(_logger: Any, _method: str, line: EventDict) -> EventDict:
+def _normalize(_logger: Any, _method: str, line: EventDict) -> EventDict:
     record: logging.LogRecord = line.pop("_record")
     if "_from_structlog" in line:
         del line["_from_structlog"]
         # asyncio tells what was lost on further lines, by its repr, with the message of the exception in it.
         message = line["event"].partition("\n")[0] if record.name == "asyncio" else line["event"]
         line["time"] = datetime.fromtimestamp(record.created, UTC)
-        line["logger"], line["event"] = record.name, encoded(message)
+        line["logger"], line["event"] = record.name, escape_control(message)
     error = line.pop("exc_info", None)
     if error and error[1]:
         line["exception"] = traceback_of(error[1])
@@ -131,7 +131,7 @@ def _as_json(_logger: Any, _level: str, line: EventDict) -> str:
     return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
-def _for_people(_logger: Any, _level: str, line: EventDict) -> str:
+def _console(_logger: Any, _level: str, line: EventDict) -> str:
     time, level, event = line.pop("time"), line.pop("level"), line.pop("event")
     exception = line.pop("exception", None)
     line.pop("logger", None)
@@ -142,4 +142,6 @@ def _for_people(_logger: Any, _level: str, line: EventDict) -> str:
 
 def _shown(value: object) -> str:
     text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-    return text if text.isprintable() and not {" ", '"', "="} & set(text) else orjson.dumps(encoded(text)).decode()
+    return (
+        text if text.isprintable() and not {" ", '"', "="} & set(text) else orjson.dumps(escape_control(text)).decode()
+    )

@@ -26,7 +26,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from starlette.requests import Request
 from starlette.responses import Response
 
-from auth.services import Kindred
+from auth.services import Services
 
 # Where workers share their numbers, by prometheus-client's own name; set before it is imported by them.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -53,10 +53,10 @@ class Metrics:
             buckets=_BUCKETS,
         )
         self._notices = Counter(
-            "kindred_notice_attempts", "Attempts to tell owners.", ["channel", "outcome"], registry=registry
+            "kindred_notification_attempts", "Attempts to tell owners.", ["channel", "outcome"], registry=registry
         )
-        self._hashing = self._gauge("kindred_hashing_places_taken", "Requests that hash a password or wait to.")
-        self._hashing_most = self._gauge("kindred_hashing_places", "How many of them there may be at once.")
+        self._hashing = self._gauge("kindred_password_hashing_in_progress", "Requests that hash a password or wait to.")
+        self._hashing_most = self._gauge("kindred_password_hashing_capacity", "How many of them there may be at once.")
         self._pool = self._gauge("kindred_database_connections_in_use", "Connections to the database at work.")
         self._pool_most = self._gauge("kindred_database_connections", "How many of them there may be.")
         build = Gauge(
@@ -65,12 +65,12 @@ class Metrics:
         build.labels(version("kindred"), platform.python_version()).set(1)
         # `labels` makes a key of its values each time, which takes longer than to count.
         self._of = cache(self._look_up)
-        _forget_the_dead()
+        remove_dead_workers()
 
     def _gauge(self, name: str, documentation: str) -> Gauge:
         return Gauge(name, documentation, registry=self._registry, multiprocess_mode="livesum")
 
-    def saw(self, operation: str, outcome: str, status: int, seconds: float) -> None:  # noqa: ARG002
+    def record_request(self, operation: str, outcome: str, status: int, seconds: float) -> None:  # noqa: ARG002
         """Count an answer. `operation` and `outcome` must be words of ours."""
         counters, duration = self._of(operation, outcome)
         for counter in counters:
@@ -83,28 +83,28 @@ class Metrics:
             counters.append(by_outcome.labels(outcome))
         return counters, self._seconds.labels(operation)
 
-    def noticed(self, channel: str, *, delivered: bool) -> None:
+    def record_delivery(self, channel: str, *, delivered: bool) -> None:
         """Count an attempt to tell an owner."""
         self._notices.labels(channel, "delivered" if delivered else "failed").inc()
 
-    def sample(self, kindred: Kindred) -> None:
+    def sample(self, services: Services) -> None:
         """Look at what has a level and no count."""
         for (taken, most), (gauge, gauge_most) in (
-            (kindred.hasher.places, (self._hashing, self._hashing_most)),
-            (kindred.db.connections, (self._pool, self._pool_most)),
+            (services.hasher.slots, (self._hashing, self._hashing_most)),
+            (services.db.connections, (self._pool, self._pool_most)),
         ):
             gauge.set(taken)
             gauge_most.set(most)
 
-    async def follow(self, kindred: Kindred) -> None:
+    async def sample_forever(self, services: Services) -> None:
         """Sample every second, for ever: another worker may be the one that is asked."""
         while True:
-            self.sample(kindred)
+            self.sample(services)
             await asyncio.sleep(SECONDS_BETWEEN_SAMPLES)
 
-    async def answer(self, request: Request) -> Response:
+    async def respond(self, request: Request) -> Response:
         """`GET /metrics`: of all workers together."""
-        self.sample(request.app.state.kindred)
+        self.sample(request.app.state.services)
         registry = self._registry
         if FOLDER in os.environ:
             registry = CollectorRegistry()
@@ -115,7 +115,7 @@ class Metrics:
 
 
 @contextmanager
-def shared_by(workers: int) -> Iterator[None]:
+def multiprocess_dir(workers: int) -> Iterator[None]:
     """While the block runs, workers that are started share their numbers; one alone keeps its own."""
     if workers == 1:
         yield
@@ -125,7 +125,7 @@ def shared_by(workers: int) -> Iterator[None]:
         yield
 
 
-def _forget_the_dead() -> None:
+def remove_dead_workers() -> None:
     # A worker starts where another one was killed: what that one had in use is no longer.
     for file in Path(os.environ[FOLDER]).glob("gauge_live*.db") if FOLDER in os.environ else ():
         pid = int(file.stem.rpartition("_")[2])

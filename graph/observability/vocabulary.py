@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from auth.outcomes import (
-    Ended,
     Expired,
     Invalid,
     NotFound,
     PasswordSet,
     Replayed,
     Revoked,
+    RevokedSession,
     Rotated,
     SignedIn,
     StoreBehind,
@@ -25,7 +25,7 @@ from auth.outcomes import (
 
 Events = tuple[str, ...]
 # What it is called, its events, and whose session it was where that is known.
-Meaning = tuple[str, Events, tuple[UUID, UUID] | None]
+LogEntry = tuple[str, Events, tuple[UUID, UUID] | None]
 
 # By the code of an error, where no use case came to an outcome.
 BY_CODE: dict[str, tuple[str, Events]] = {
@@ -37,7 +37,7 @@ BY_CODE: dict[str, tuple[str, Events]] = {
     "CUT_OFF": ("cut_off", ()),
     "BAD_USER_INPUT": ("refused", ("input_validation_fail",)),
 }
-_PLAIN: dict[type, tuple[str, Events]] = {
+_BY_OUTCOME: dict[type, tuple[str, Events]] = {
     Invalid: ("invalid", ("authz_fail",)),
     Expired: ("expired", ("session_expired",)),
     Revoked: ("revoked", ("session_use_after_expire",)),
@@ -51,7 +51,7 @@ _PLAIN: dict[type, tuple[str, Events]] = {
 }
 
 
-def meaning(outcome: Any, operation: tuple[str, ...], now: datetime) -> Meaning:
+def log_entry_for(outcome: Any, operation: tuple[str, ...], now: datetime) -> LogEntry:
     """The meaning of an outcome of a use case."""
     match outcome:
         case Rotated(_, family, repeated):
@@ -64,7 +64,7 @@ def meaning(outcome: Any, operation: tuple[str, ...], now: datetime) -> Meaning:
             fail = "authn_password_change_fail" if operation == ("changePassword",) else "authn_login_fail"
             more = ("authn_login_lock",) if locks else ("authn_login_fail_max",) if begins_waits else ()
             return "wrong_credentials", (fail, *more), None
-        case Ended(family):
+        case RevokedSession(family):
             was_live = family.revoked_at == now and family.expires_at > now
             events = ("authn_token_revoked",) if was_live else ()
             return "revoked", events, (family.user_id, family.id)
@@ -74,6 +74,6 @@ def meaning(outcome: Any, operation: tuple[str, ...], now: datetime) -> Meaning:
             | Replayed(user_id, session_id)
             | StoreBehind(user_id, session_id)
         ):
-            return *_PLAIN[type(outcome)], (user_id, session_id)
+            return *_BY_OUTCOME[type(outcome)], (user_id, session_id)
         case _:
-            return *_PLAIN[type(outcome)], None
+            return *_BY_OUTCOME[type(outcome)], None

@@ -18,7 +18,7 @@ from auth.background.diagnostics import clock_difference
 from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.outcomes import Origin, SignedIn
-from auth.services import Kindred
+from auth.services import Services
 from db import metadata
 from db.tables.families import families
 from db.tables.users import User
@@ -99,17 +99,17 @@ async def test_tok_10_rot_20_a_clock_that_steps_signs_nobody_out_and_takes_nobod
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
 
 
-async def test_rot_20_the_limits_are_kept_to_the_microsecond(kindred: Kindred, alice: User, clock: FakeClock) -> None:
+async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services, alice: User, clock: FakeClock) -> None:
     """SQLite compares instants as text, and a fraction that were left out when it is 0 would sort wrongly."""
     for start in (clock.now(), clock.now() + MICROSECOND, clock.now() - MICROSECOND):
-        signed_in = await kindred.sign_in._open(alice, UNCOUNTED, None, None, Origin(), start)
+        signed_in = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), start)
         assert isinstance(signed_in, SignedIn)
-        end = start + kindred.settings.session_ttl
+        end = start + services.settings.session_ttl
         token = signed_in.tokens.refresh_token
         clock.instant = end
-        late = await kindred.rotation.refresh(token, None, Origin(), end)
+        late = await services.rotation.refresh(token, None, Origin(), end)
         assert type(late).__name__ == "Expired"
-        in_time = await kindred.rotation.refresh(token, None, Origin(), end - MICROSECOND)
+        in_time = await services.rotation.refresh(token, None, Origin(), end - MICROSECOND)
         assert type(in_time).__name__ == "Rotated"
 
 
@@ -124,32 +124,32 @@ async def test_rot_11_rot_20_what_expired_by_a_clock_that_was_ahead_is_no_replay
 
 
 async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_session(
-    api: Api, alice: User, door: Door, kindred: Kindred, clock: FakeClock, database_url: str
+    api: Api, alice: User, door: Door, services: Services, clock: FakeClock, database_url: str
 ) -> None:
     """Signing in, refreshing, listing and revoking do not ask it, and no column has it for a default.
 
     Only what deletes rows or ends sessions for good asks it, and takes no instant from it: see `test_wrong_clocks.py`.
     """
-    if kindred.db.engine.dialect.name == "postgresql":
+    if services.db.engine.dialect.name == "postgresql":
         connection = await connect(database_url)
         name = await connection.fetchval("SELECT current_database()")
         await connection.execute(f"ALTER DATABASE \"{name}\" SET timezone = 'Asia/Kathmandu'")
         await connection.close()
-        await kindred.db.close()
+        await services.db.close()
     try:
         clock.advance(timedelta(days=-3650))
-        with statements(kindred) as sent:
+        with statements(services) as sent:
             pair = await api.login()
             pair = (await door.refresh(pair.refresh)).tokens
             assert await api.is_live(pair.access)
             await api.data(SESSIONS, bearer=pair.access)
             await api.data(REVOKE, {"input": {"id": pair.session_id}}, bearer=pair.access)
-        async with kindred.db.read() as conn:
+        async with services.db.read() as conn:
             (family,) = (await conn.execute(select(families))).all()
         assert family.created_at == family.last_used_at == clock.now()
         assert family.created_at.utcoffset() == timedelta(0)
     finally:
-        if kindred.db.engine.dialect.name == "postgresql":
+        if services.db.engine.dialect.name == "postgresql":
             connection = await connect(database_url)
             await connection.execute(f'ALTER DATABASE "{name}" RESET timezone')
             await connection.close()
@@ -184,7 +184,7 @@ def test_ops_07_check_tells_when_the_clocks_differ(
     assert checked.stdout.splitlines()[-1] == says
 
 
-async def test_ops_07_what_the_network_takes_is_no_difference(kindred: Kindred, clock: FakeClock) -> None:
+async def test_ops_07_what_the_network_takes_is_no_difference(services: Services, clock: FakeClock) -> None:
     class Slow(SystemClock):
         """The question took six seconds, by this clock."""
 
@@ -194,16 +194,16 @@ async def test_ops_07_what_the_network_takes_is_no_difference(kindred: Kindred, 
         def now(self) -> datetime:
             return self.instants.pop(0)
 
-    assert await clock_difference(kindred.db, Slow(clock.now())) == timedelta(0)
+    assert await clock_difference(services.db, Slow(clock.now())) == timedelta(0)
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])
 def test_ops_07_instants_are_utc_wherever_the_machine_stands(database_url: str, tmp_path: Path, zone: str) -> None:
-    kindred = str(Path(sys.executable).with_name("kindred"))
+    services = str(Path(sys.executable).with_name("kindred"))
 
     def run(*command: str) -> Any:
         variables = environment(database_url) | {"TZ": zone}
-        return subprocess.run([kindred, *command], cwd=tmp_path, env=variables, capture_output=True, text=True).stdout
+        return subprocess.run([services, *command], cwd=tmp_path, env=variables, capture_output=True, text=True).stdout
 
     assert "Made key" in run("key", "rotate")
     assert run("check").splitlines()[-1] == "ok  clock"

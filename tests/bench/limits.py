@@ -24,10 +24,10 @@ from starlette.types import Receive
 
 from auth.clock import SystemClock
 from auth.config.settings import Settings
-from auth.credentials.login_throttle import REFRESHES
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from db.engine.database import url_of
 from db.hot_path import rotation
-from db.hot_path.rotation import Claim
+from db.hot_path.rotation import RotationClaim
 from db.migration import upgrade
 from db.tables.families import TokenFamily, families
 from graph.app import create_app
@@ -68,7 +68,7 @@ async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
         "now_in_seconds": str(now),
         "too_busy_from": str(now + 10**6),
         "too_busy_to": str(now + 2 * 10**6),
-        "busy_for": str(REFRESHES.interval),
+        "busy_for": str(REFRESH_RATE_LIMIT.interval),
     }
     compiled = rotation._ROTATE_WITH_LINEAGE._on_postgresql
     names = [values.get(name, str(compiled._constants.get(name))) for name in compiled._positions]
@@ -113,7 +113,7 @@ class InPlace:
     def __init__(self, family: TokenFamily) -> None:
         self._family: Any = family
 
-    async def rotate(self, claim: Claim) -> Any:
+    async def rotate(self, claim: RotationClaim) -> Any:
         """The family as it would be."""
         return self._family._replace(token_digest=claim.successor, generation=2, last_used_at=claim.now)
 
@@ -133,13 +133,13 @@ async def application(url: str, session: Seeded) -> None:
         answer = message
 
     async with app.router.lifespan_context(app):
-        kindred, now = app.state.kindred, SystemClock().now()
-        check = await cpu_of(lambda: kindred.sessions.authenticate(session.access_token, now))
+        services, now = app.state.services, SystemClock().now()
+        check = await cpu_of(lambda: services.sessions.authenticate(session.access_token, now))
         print(f"{'state check of an access token':<44}{'':>22}{check:>10.3f} ms of CPU, with the statement's")
-        async with kindred.db.read() as conn:
+        async with services.db.read() as conn:
             row = (await conn.execute(select(families).where(families.c.id == session.id))).one()
         family: Any = namedtuple("Row", row._fields)(*row)
-        object.__setattr__(kindred.rotation, "rotations", InPlace(family))
+        object.__setattr__(services.rotation, "batcher", InPlace(family))
         each = await cpu_of(lambda: app(dict(scope), receive, send))
         if b"RefreshTokenSuccess" not in answer["body"]:
             raise RuntimeError(f"a refresh was refused: {answer}")

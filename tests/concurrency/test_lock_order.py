@@ -19,16 +19,16 @@ from auth.background.pruning import Pruned
 from auth.clock import SystemClock
 from auth.config.secret import load_secret
 from auth.config.settings import Settings
-from auth.credentials.login_throttle import Guess
+from auth.credentials.login_throttle import LoginAttempt
 from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin, Rotated
-from auth.services import Kindred
-from auth.use_cases.security_events import event
+from auth.services import Services
+from auth.use_cases.security_events import new_event
 from auth.use_cases.sessions import Unauthenticated
 from db.engine.database import url_of
 from db.migration import upgrade
 from db.tables import families, outbox, security_events, users
-from db.tables.base import NoticeChannel, NoticeKind, RevocationReason, SecurityEventKind
+from db.tables.base import NotificationChannel, NotificationKind, RevocationReason, SecurityEventKind
 from db.tables.users import User
 from tests.support import databases
 from tests.support.clocks import FakeClock
@@ -61,55 +61,55 @@ class Target:
         return UUID(random.choice(self.pairs).session_id)
 
 
-Work = Callable[[Kindred, Target], Awaitable[object]]
+Work = Callable[[Services, Target], Awaitable[object]]
 
 
-async def admitted(kindred: Kindred, target: Target) -> Guess:
-    guess = await kindred.sign_in.throttle.admit(target.user.username, ORIGIN.ip, now())
-    return guess if isinstance(guess, Guess) else UNCOUNTED
+async def admitted(services: Services, target: Target) -> LoginAttempt:
+    guess = await services.sign_in.throttle.register_attempt(target.user.username, ORIGIN.ip, now())
+    return guess if isinstance(guess, LoginAttempt) else UNCOUNTED
 
 
-async def sign_in(kindred: Kindred, target: Target) -> object:
+async def sign_in(services: Services, target: Target) -> object:
     """From where the password was found right."""
-    guess = await admitted(kindred, target)
-    return await kindred.sign_in._open(target.user, guess, None, None, ORIGIN, now())
+    guess = await admitted(services, target)
+    return await services.sign_in._open(target.user, guess, None, None, ORIGIN, now())
 
 
-async def fail_to_sign_in(kindred: Kindred, target: Target) -> None:
+async def fail_to_sign_in(services: Services, target: Target) -> None:
     """From where the password was found wrong."""
-    guess = await admitted(kindred, target)
-    await kindred.sign_in._fail(target.user.username, guess, ORIGIN, now())
+    guess = await admitted(services, target)
+    await services.sign_in._fail(target.user.username, guess, ORIGIN, now())
 
 
-async def refresh(kindred: Kindred, target: Target) -> object:
-    return await kindred.rotation.refresh(random.choice(target.pairs).refresh, None, ORIGIN, now())
+async def refresh(services: Services, target: Target) -> object:
+    return await services.rotation.refresh(random.choice(target.pairs).refresh, None, ORIGIN, now())
 
 
-async def replay(kindred: Kindred, target: Target) -> object:
-    return await kindred.rotation.refresh(random.choice(target.used), None, ORIGIN, now())
+async def replay(services: Services, target: Target) -> object:
+    return await services.rotation.refresh(random.choice(target.used), None, ORIGIN, now())
 
 
-async def revoke(kindred: Kindred, target: Target) -> object:
-    return await kindred.sessions.revoke(target.user.id, target.any_session, ORIGIN, now())
+async def revoke(services: Services, target: Target) -> object:
+    return await services.sessions.revoke(target.user.id, target.any_session, ORIGIN, now())
 
 
-async def revoke_by_token(kindred: Kindred, target: Target) -> object:
-    return await kindred.sessions.revoke_by_token(random.choice(target.used), ORIGIN, now())
+async def revoke_by_token(services: Services, target: Target) -> object:
+    return await services.sessions.revoke_by_token(random.choice(target.used), ORIGIN, now())
 
 
-async def revoke_all(kindred: Kindred, target: Target) -> object:
-    return await kindred.sessions.revoke_all(target.user.id, ORIGIN, now(), but=target.any_session)
+async def revoke_all(services: Services, target: Target) -> object:
+    return await services.sessions.revoke_all(target.user.id, ORIGIN, now(), except_=target.any_session)
 
 
-async def rename(kindred: Kindred, target: Target) -> object:
-    return await kindred.sessions.rename(target.user.id, target.any_session, "renamed")
+async def rename(services: Services, target: Target) -> object:
+    return await services.sessions.rename(target.user.id, target.any_session, "renamed")
 
 
-async def change_password(kindred: Kindred, target: Target) -> None:
+async def change_password(services: Services, target: Target) -> None:
     """From where the current password was found right."""
-    await kindred.accounts._was_right(await admitted(kindred, target))
+    await services.accounts._record_success(await admitted(services, target))
     with suppress(Unauthenticated):
-        await kindred.accounts._store_password(
+        await services.accounts._store_password(
             target.user.id,
             target.user.hashed_password,
             ORIGIN,
@@ -119,56 +119,56 @@ async def change_password(kindred: Kindred, target: Target) -> None:
         )
 
 
-async def fail_to_change_password(kindred: Kindred, target: Target) -> None:
+async def fail_to_change_password(services: Services, target: Target) -> None:
     """From where the current password was found wrong."""
-    await admitted(kindred, target)
+    await admitted(services, target)
     with suppress(Unauthenticated):
-        await kindred.accounts._record_failure(target.user, ORIGIN, now())
+        await services.accounts._record_failure(target.user, ORIGIN, now())
 
 
-async def set_password(kindred: Kindred, target: Target) -> None:
-    await kindred.accounts._store_password(
+async def set_password(services: Services, target: Target) -> None:
+    await services.accounts._store_password(
         target.user.id, target.user.hashed_password, Origin(), now(), current=None, verified=None
     )
 
 
-async def disable_and_enable(kindred: Kindred, target: Target) -> None:
-    await kindred.accounts.disable(target.user.id, now())
-    await kindred.accounts.enable(target.user.id)
+async def disable_and_enable(services: Services, target: Target) -> None:
+    await services.accounts.disable(target.user.id, now())
+    await services.accounts.enable(target.user.id)
 
 
-async def unlock(kindred: Kindred, target: Target) -> None:
-    await kindred.accounts.unlock(target.user)
+async def unlock(services: Services, target: Target) -> None:
+    await services.accounts.unlock(target.user)
 
 
-async def deliver(kindred: Kindred, target: Target) -> None:
+async def deliver(services: Services, target: Target) -> None:
     """Claim notices and end their attempts, and make all of them due again."""
     far_ahead = now() + FAR_AHEAD
-    async with kindred.db.read() as conn:
-        due = await outbox.due(conn, NoticeChannel.WEBHOOK, far_ahead, implausible=far_ahead, limit=8)
+    async with services.db.read() as conn:
+        due = await outbox.due(conn, NotificationChannel.WEBHOOK, far_ahead, implausible=far_ahead, limit=8)
     for row in due:
-        if number := await kindred.notices._claim(row, now() + FAR_AHEAD):
-            await kindred.notices._finish(row, number, Delivered("HTTP 204"), now())
-    await kindred.notices.retry(NoticeChannel.WEBHOOK, now())
+        if number := await services.notifications._claim(row, now() + FAR_AHEAD):
+            await services.notifications._finish(row, number, Delivered("HTTP 204"), now())
+    await services.notifications.requeue(NotificationChannel.WEBHOOK, now())
 
 
-async def delete(kindred: Kindred, target: Target) -> None:
-    await kindred.accounts.delete(target.user)
+async def delete(services: Services, target: Target) -> None:
+    await services.accounts.delete(target.user)
 
 
-async def prune(kindred: Kindred, target: Target) -> object:
+async def prune(services: Services, target: Target) -> object:
     """All that there is, of every user, as if ten years had passed."""
-    return await kindred.pruning.prune(now() + FAR_AHEAD)
+    return await services.pruning.prune(now() + FAR_AHEAD)
 
 
-async def sweep(kindred: Kindred, target: Target) -> object:
+async def sweep(services: Services, target: Target) -> object:
     """Every session of every user."""
-    return await kindred.sessions.revoke_issued_before(now() + timedelta(hours=1), ORIGIN, now())
+    return await services.sessions.revoke_issued_before(now() + timedelta(hours=1), ORIGIN, now())
 
 
-async def shorten(kindred: Kindred, target: Target) -> object:
+async def shorten(services: Services, target: Target) -> object:
     """Every session of every user, by a clock to which all of them were opened in the future."""
-    return await kindred.upkeep._end_in_time(now() - timedelta(hours=1), is_first=False)
+    return await services.prune_schedule._end_in_time(now() - timedelta(hours=1), is_first=False)
 
 
 OF_ONE_USER: list[Work] = [
@@ -183,7 +183,7 @@ EVERYTHING: list[Work] = [*OF_ONE_USER, prune, sweep, sweep, shorten, shorten]
 class Workers:
     """Several services on one database, each with connections of its own."""
 
-    def __init__(self, kindreds: list[Kindred], password_hash: str) -> None:
+    def __init__(self, kindreds: list[Services], password_hash: str) -> None:
         self.kindreds = kindreds
         self._first = Backstage(kindreds[0], password_hash)
 
@@ -215,20 +215,20 @@ class Workers:
             await asyncio.gather(*(self.play(target, works) for target in targets))
 
 
-async def build(database_url: str) -> Kindred:
+async def build(database_url: str) -> Services:
     settings = Settings(
         database_url=database_url,
         secret=SECRET,
         webhook_url="http://127.0.0.1:9/nobody-listens",
         webhook_secret=WEBHOOK_SECRET,
-        sessions_per_user=SESSIONS,
+        max_sessions_per_user=SESSIONS,
         # So that a slow machine is no failure: a deadlock is found after a second in any case.
         database_timeout=30,
         database_pool_size=20,
     )
-    kindred = Kindred.build(settings, load_secret(settings, Entropy()), Entropy())
-    await kindred.start(now())
-    return kindred
+    services = Services.create(settings, load_secret(settings, Entropy()), Entropy())
+    await services.start(now())
+    return services
 
 
 @pytest.fixture
@@ -311,43 +311,43 @@ async def begun(work: Awaitable[Any]) -> "asyncio.Future[Any]":
 
 @on_postgresql
 async def test_a_deletion_waits_for_a_replay_or_a_revocation_that_then_checks_that_the_user_exists(
-    kindred: Kindred, alice: User, clock: FakeClock
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
-    family = await opened(kindred, alice)
-    happened = event(
-        kindred.entropy, alice.id, SecurityEventKind.SESSION_REVOKED, clock.now(), ORIGIN, family_id=family
+    family = await opened(services, alice)
+    happened = new_event(
+        services.entropy, alice.id, SecurityEventKind.SESSION_REVOKED, clock.now(), ORIGIN, family_id=family
     )
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         reason = RevocationReason.REVOKED_BY_USER
         assert await families.revoke(conn, alice.id, now=now(), reason=reason, only=family)
-        deleting = await begun(kindred.accounts.delete(alice))
+        deleting = await begun(services.accounts.delete(alice))
         async with asyncio.timeout(WITHOUT_WAITING):
             await security_events.add(conn, [happened])
     await deleting
-    assert await kindred.accounts.get(alice.id) is None
+    assert await services.accounts.get(alice.id) is None
 
 
 @on_postgresql
 async def test_a_deletion_waits_for_an_event_that_is_being_written_and_deletes_it_too(
-    kindred: Kindred, alice: User, clock: FakeClock
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
-    happened = event(kindred.entropy, alice.id, SecurityEventKind.LOGIN_FAILED, clock.now(), ORIGIN)
-    async with kindred.db.transaction() as conn:
+    happened = new_event(services.entropy, alice.id, SecurityEventKind.LOGIN_FAILED, clock.now(), ORIGIN)
+    async with services.db.transaction() as conn:
         await security_events.add(conn, [happened])
-        deleting = await begun(kindred.accounts.delete(alice))
+        deleting = await begun(services.accounts.delete(alice))
         async with asyncio.timeout(WITHOUT_WAITING):
-            await security_events.add(conn, [happened | {"id": kindred.entropy.id(clock.now())}])
+            await security_events.add(conn, [happened | {"id": services.entropy.id(clock.now())}])
     await deleting
-    assert await kindred.accounts.get(alice.id) is None
+    assert await services.accounts.get(alice.id) is None
 
 
 @on_postgresql
-async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(kindred: Kindred, alice: User) -> None:
-    family = await opened(kindred, alice)
-    async with kindred.db.transaction() as conn:
+async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(services: Services, alice: User) -> None:
+    family = await opened(services, alice)
+    async with services.db.transaction() as conn:
         await users.lock(conn, alice.id)
         sweeping = await begun(
-            kindred.sessions.revoke_issued_before(now() + timedelta(hours=1), ORIGIN, now(), user_id=alice.id)
+            services.sessions.revoke_issued_before(now() + timedelta(hours=1), ORIGIN, now(), user_id=alice.id)
         )
         async with asyncio.timeout(WITHOUT_WAITING):
             assert await families.rename(conn, alice.id, family, "not held by the sweep")
@@ -356,28 +356,28 @@ async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(kindr
 
 @on_postgresql
 async def test_pruning_and_retrying_notices_wait_for_no_row_and_come_back_for_it(
-    kindred: Kindred, alice: User, clock: FakeClock
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
     """Nothing that never waits for a row is in a deadlock."""
-    await opened(kindred, alice)
-    await kindred.sign_in.throttle.admit("alice", ORIGIN.ip, clock.now())
-    happened = event(kindred.entropy, alice.id, SecurityEventKind.USER_DISABLED, clock.now(), ORIGIN)
+    await opened(services, alice)
+    await services.sign_in.throttle.register_attempt("alice", ORIGIN.ip, clock.now())
+    happened = new_event(services.entropy, alice.id, SecurityEventKind.USER_DISABLED, clock.now(), ORIGIN)
     tables = ("token_families", "security_events", "login_failures", "familiar_networks", "outbox")
-    async with kindred.db.transaction() as conn:
-        await outbox.add(conn, NoticeKind.USER_DISABLED, [NoticeChannel.WEBHOOK], happened)
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
+        await outbox.add(conn, NotificationKind.USER_DISABLED, [NotificationChannel.WEBHOOK], happened)
+    async with services.db.transaction() as conn:
         for table in tables:
             assert (await conn.execute(text(f"SELECT 1 FROM {table} FOR UPDATE"))).all(), table
         async with asyncio.timeout(10):
-            assert await kindred.pruning.prune(clock.now() + FAR_AHEAD) == Pruned(0, 0, 0, 0, 0)
-            assert await kindred.notices.retry(NoticeChannel.WEBHOOK, clock.now()) == 0
-    assert await kindred.notices.retry(NoticeChannel.WEBHOOK, clock.now()) == 1
-    pruned = await kindred.pruning.prune(clock.now() + FAR_AHEAD)
-    assert (pruned.sessions, pruned.familiar_networks, pruned.notices) == (1, 1, 1)
+            assert await services.pruning.prune(clock.now() + FAR_AHEAD) == Pruned(0, 0, 0, 0, 0)
+            assert await services.notifications.requeue(NotificationChannel.WEBHOOK, clock.now()) == 0
+    assert await services.notifications.requeue(NotificationChannel.WEBHOOK, clock.now()) == 1
+    pruned = await services.pruning.prune(clock.now() + FAR_AHEAD)
+    assert (pruned.sessions, pruned.familiar_networks, pruned.notifications) == (1, 1, 1)
 
 
-async def opened(kindred: Kindred, user: User) -> UUID:
+async def opened(services: Services, user: User) -> UUID:
     """The id of a new session."""
-    signed_in = await kindred.sign_in._open(user, UNCOUNTED, None, None, ORIGIN, now())
+    signed_in = await services.sign_in._open(user, UNCOUNTED, None, None, ORIGIN, now())
     assert signed_in is not None
     return signed_in.family.id

@@ -38,21 +38,21 @@ from sqlalchemy import delete, func, insert, select, update
 
 from auth.clock_agreement import CLOCKS_MUST_AGREE
 from auth.config.settings import Settings
-from auth.credentials.login_throttle import REFRESHES
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.outcomes import (
-    Ended,
     Expired,
     Invalid,
     NotFound,
     Origin,
     Replayed,
     Revoked,
+    RevokedSession,
     Rotated,
     SignedIn,
     StoreBehind,
     TooManyAttempts,
 )
-from auth.services import Kindred
+from auth.services import Services
 from auth.use_cases.rotation import JUST_ISSUED
 from auth.use_cases.sessions import Unauthenticated
 from db.tables.base import SessionState
@@ -137,7 +137,7 @@ class Stored:
 
     current: int
     moved: datetime
-    busy_until: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    rate_limit_tat: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     ended: datetime | None = None
     # The row is not there: it was pruned, or lost.
     gone: bool = False
@@ -174,7 +174,9 @@ class Session:
         return not self.store.gone and self.store.ended is None and now < self.limit
 
     def is_busy(self, now: datetime) -> bool:
-        return self.store.busy_until > now + (REFRESHES.burst - 1) * timedelta(seconds=REFRESHES.interval)
+        return self.store.rate_limit_tat > now + (REFRESH_RATE_LIMIT.burst - 1) * timedelta(
+            seconds=REFRESH_RATE_LIMIT.interval
+        )
 
     def was_exchanged(self, place: int) -> bool:
         """Whether the token was exchanged for another one."""
@@ -234,7 +236,7 @@ class Machine(RuleBasedStateMachine):
                 secret=SECRET,
                 refresh_token_ttl=IDLE,
                 session_ttl=ABSOLUTE,
-                retention=RETENTION,
+                session_retention=RETENTION,
                 hashing_threads=1,
             ),
             clock=self.clock,
@@ -243,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         http = AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
         await self.stack.enter_async_context(http)
         self.doors = {name: door(http) for name, door in DOORS.items()}
-        self.kindred: Kindred = app.state.kindred
+        self.services: Services = app.state.services
 
     def stop(self) -> None:
         self.run(self.stack.aclose())
@@ -260,17 +262,17 @@ class Machine(RuleBasedStateMachine):
     def two_users(self) -> None:
         self.run(self.start())
         for name in NAMES:
-            self.users[name] = self.run(self.kindred.accounts._add(name, name, None, HASHES[0], self.now))
+            self.users[name] = self.run(self.services.accounts._add(name, name, None, HASHES[0], self.now))
 
     # What happens
 
     @precondition(lambda self: sum(not session.store.gone for session in self.sessions) < MOST_FAMILIES)
     @rule(name=st.sampled_from(NAMES))
     def login(self, name: str) -> None:
-        user = self.run(self.kindred.accounts.get(self.users[name].id))
+        user = self.run(self.services.accounts.get(self.users[name].id))
         assert user is not None
         # A sign-in from where the password has been verified.
-        signed_in = self.run(self.kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), self.now))
+        signed_in = self.run(self.services.sign_in._open(user, UNCOUNTED, None, None, Origin(), self.now))
         assert isinstance(signed_in, SignedIn) == self.active[name]
         if signed_in is not None:
             first = Token(signed_in.tokens.refresh_token, 1, self.now)
@@ -307,7 +309,7 @@ class Machine(RuleBasedStateMachine):
             self.refresh(session, session.store.current, self.key(None, True), "the rule")
 
     @precondition(lambda self: self.sessions)
-    @rule(which=number, back=st.integers(1, 2), at_once=st.integers(2, 3))
+    @rule(which=number, back=st.integers(1, 2), immediately=st.integers(2, 3))
     def race_for_a_token(self, which: int, back: int, at_once: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         place = max(len(session.tokens) - back, 0)
@@ -328,11 +330,11 @@ class Machine(RuleBasedStateMachine):
     @rule(which=number, asking=st.sampled_from(NAMES))
     def revoke_by_id(self, which: int, asking: str) -> None:
         session = self.sessions[which % len(self.sessions)]
-        outcome = self.run(self.kindred.sessions.revoke(self.users[asking].id, session.id, Origin(), self.now))
+        outcome = self.run(self.services.sessions.revoke(self.users[asking].id, session.id, Origin(), self.now))
         if session.store.gone or asking != session.owner:
             assert isinstance(outcome, NotFound)
         else:
-            assert isinstance(outcome, Ended)
+            assert isinstance(outcome, RevokedSession)
             self.end(session)
 
     @precondition(lambda self: self.sessions)
@@ -340,21 +342,21 @@ class Machine(RuleBasedStateMachine):
     def revoke_by_any_token(self, which: int, place: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         token = session.tokens[place % len(session.tokens)].text
-        outcome = self.run(self.kindred.sessions.revoke_by_token(token, Origin(), self.now))
-        assert isinstance(outcome, Invalid if session.store.gone else Ended)
+        outcome = self.run(self.services.sessions.revoke_by_token(token, Origin(), self.now))
+        assert isinstance(outcome, Invalid if session.store.gone else RevokedSession)
         self.end(session)
 
     @rule(name=st.sampled_from(NAMES))
     def revoke_all(self, name: str) -> None:
         owned = [session for session in self.sessions if session.owner == name]
         live = sum(session.is_live(self.now) for session in owned)
-        assert self.run(self.kindred.sessions.revoke_all(self.users[name].id, Origin(), self.now)) == live
+        assert self.run(self.services.sessions.revoke_all(self.users[name].id, Origin(), self.now)) == live
         for session in owned:
             self.end(session)
 
     @rule(name=st.sampled_from(NAMES))
     def disable(self, name: str) -> None:
-        self.run(self.kindred.accounts.disable(self.users[name].id, self.now))
+        self.run(self.services.accounts.disable(self.users[name].id, self.now))
         self.active[name] = False
         for session in self.sessions:
             if session.owner == name:
@@ -363,7 +365,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def enable_everybody(self) -> None:
         for name in NAMES:
-            self.run(self.kindred.accounts.enable(self.users[name].id))
+            self.run(self.services.accounts.enable(self.users[name].id))
             self.active[name] = True
 
     @precondition(lambda self: self.sessions)
@@ -371,7 +373,7 @@ class Machine(RuleBasedStateMachine):
     def change_password(self, which: int, hashed: str) -> None:
         current = self.sessions[which % len(self.sessions)]
         # From where the old password has been verified.
-        change = self.kindred.accounts._store_password(
+        change = self.services.accounts._store_password(
             self.users[current.owner].id, hashed, Origin(), self.now, current=current.id, verified=None
         )
         if not current.is_live(self.now):
@@ -403,7 +405,7 @@ class Machine(RuleBasedStateMachine):
             if not session.store.gone
             and (session.born + ABSOLUTE < before or (session.store.ended is not None and session.store.ended < before))
         ]
-        assert self.run(self.kindred.pruning.prune(self.now)).sessions == len(gone)
+        assert self.run(self.services.pruning.prune(self.now)).sessions == len(gone)
         for session in gone:
             session.store = replace(session.store, gone=True)
 
@@ -495,7 +497,7 @@ class Machine(RuleBasedStateMachine):
     async def answer(self, token: str, key: str | None, through: str) -> tuple[str, str, str]:
         """The outcome's name, and the tokens where there are any."""
         if through == "the rule":
-            outcome = await self.kindred.rotation.refresh(token, key, Origin(), self.now)
+            outcome = await self.services.rotation.refresh(token, key, Origin(), self.now)
             if isinstance(outcome, Rotated):
                 return ROTATED, outcome.tokens.refresh_token, outcome.tokens.access_token
             return OUTCOMES[type(outcome)], "", ""
@@ -521,8 +523,10 @@ class Machine(RuleBasedStateMachine):
             same = [known for known in session.tokens if known.secret == token.secret]
             assert all((known.parent, known.key) == (presented.secret, key) and key for known in same)
             session.tokens.append(token)
-            busy_until = max(session.store.busy_until, self.now) + timedelta(seconds=REFRESHES.interval)
-            session.store = Stored(len(session.tokens) - 1, self.now, busy_until)
+            rate_limit_tat = max(session.store.rate_limit_tat, self.now) + timedelta(
+                seconds=REFRESH_RATE_LIMIT.interval
+            )
+            session.store = Stored(len(session.tokens) - 1, self.now, rate_limit_tat)
         else:
             assert refresh == session.current.text
         session.access.append((access, min(self.now + ACCESS, session.born + ABSOLUTE)))
@@ -537,25 +541,25 @@ class Machine(RuleBasedStateMachine):
 
     async def put_back(self, row: Any) -> None:
         values = dict(row._mapping)
-        async with self.kindred.db.transaction() as conn:
+        async with self.services.db.transaction() as conn:
             found = await conn.execute(update(families).where(families.c.id == row.id).values(values))
             if not found.rowcount:
                 await conn.execute(insert(families), values)
 
     async def lose(self, session: Session) -> None:
-        async with self.kindred.db.transaction() as conn:
+        async with self.services.db.transaction() as conn:
             await conn.execute(delete(families).where(families.c.id == session.id))
 
     async def stored(self) -> tuple[dict[UUID, Any], dict[UUID, int]]:
         of_family = refresh_tokens.c.family_id
-        async with self.kindred.db.read() as conn:
+        async with self.services.db.read() as conn:
             rows = (await conn.execute(select(families))).all()
             lineages = (await conn.execute(select(of_family, func.count()).group_by(of_family))).all()
         return {row.id: row for row in rows}, dict(map(tuple, lineages))
 
     async def accepts(self, access: str) -> bool:
         try:
-            await self.kindred.sessions.authenticate(access, self.now)
+            await self.services.sessions.authenticate(access, self.now)
         except Unauthenticated:
             return False
         return True

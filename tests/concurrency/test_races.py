@@ -69,7 +69,7 @@ async def test_rot_02_of_many_refreshes_of_one_token_one_wins_and_the_family_end
         assert outcomes[ROTATED] + outcomes[REPLAYED] + outcomes[REVOKED] == RACERS, (round, outcomes)
         (second,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
         assert await is_dead(doors[round % len(doors)], api, first, second), round
-    events = await behind.kindred.accounts.events(user.id, after=None, limit=10 * ROUNDS)
+    events = await behind.services.accounts.events(user.id, after=None, limit=10 * ROUNDS)
     # One event for one end, of however many replays at once.
     assert Counter(event.kind for event in events) == {"LOGIN_SUCCEEDED": ROUNDS, REPLAYED_EVENT: ROUNDS}
 
@@ -86,7 +86,7 @@ async def test_rot_02_many_refreshes_with_one_key_all_get_the_same_successor_and
         assert await api.is_live(answers[-1].tokens.access), round
         second = await doors[round % len(doors)].refresh(answers[0].tokens.refresh, OTHER_KEY)
         assert second.outcome == ROTATED, round
-    events = await behind.kindred.accounts.events(user.id, after=None, limit=10 * ROUNDS)
+    events = await behind.services.accounts.events(user.id, after=None, limit=10 * ROUNDS)
     assert {event.kind for event in events} == {"LOGIN_SUCCEEDED"}
 
 

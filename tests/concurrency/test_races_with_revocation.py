@@ -12,7 +12,7 @@ import pytest
 
 from auth.clock import SystemClock
 from auth.credentials.addresses import network_of
-from auth.credentials.login_throttle import Guess, _digest
+from auth.credentials.login_throttle import LoginAttempt, _digest
 from auth.credentials.password_hashing import hash_password
 from auth.outcomes import Origin
 from db.tables import familiar_networks, families
@@ -62,7 +62,7 @@ class Scene:
 
     async def store_password(self, user: User, current: Pair | None) -> bool:
         """What `changePassword` (by a session) and `kindred user set-password` do once they have hashed."""
-        revoked = await self.operator.kindred.accounts._store_password(
+        revoked = await self.operator.services.accounts._store_password(
             user.id,
             self.new_hash,
             Origin(),
@@ -74,7 +74,7 @@ class Scene:
 
     async def live_families(self, user: User) -> int:
         """How many live sessions a user has."""
-        async with self.operator.kindred.db.read() as conn:
+        async with self.operator.services.db.read() as conn:
             live = await families.page(
                 conn, user.id, state=SessionState.ACTIVE, now=SystemClock().now(), after=None, limit=100
             )
@@ -99,7 +99,7 @@ async def revoked_by_another_session(scene: Scene, _user: User, pair: Pair, othe
 
 
 async def user_disabled(scene: Scene, user: User, _pair: Pair, _other: Pair) -> bool:
-    await scene.operator.kindred.accounts.disable(user.id, SystemClock().now())
+    await scene.operator.services.accounts.disable(user.id, SystemClock().now())
     return True
 
 
@@ -209,16 +209,16 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
     # The owner's requests have no address.
     network_of_owner = {_digest("network", network_of(None))} if by_owner else set()
     async with backstage(fleet.database_url, password_hash) as elsewhere:
-        throttle, sign_in = elsewhere.kindred.sign_in.throttle, elsewhere.kindred.sign_in
+        throttle, sign_in = elsewhere.services.sign_in.throttle, elsewhere.services.sign_in
 
         async def play(round: int) -> None:
             user = await scene.operator.user()
             current = await scene.operator.session(user)
             origins = [Origin(str(IPv4Address(random.randrange(2**24, 2**31)))) for _ in range(4)]
 
-            async def admitted(origin: Origin) -> Guess:
-                guess = await throttle.admit(user.username, origin.ip, SystemClock().now())
-                assert isinstance(guess, Guess)
+            async def admitted(origin: Origin) -> LoginAttempt:
+                guess = await throttle.register_attempt(user.username, origin.ip, SystemClock().now())
+                assert isinstance(guess, LoginAttempt)
                 return guess
 
             for origin in origins[:2]:
@@ -234,8 +234,8 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
                 ),
             )
             assert stored, round
-            async with scene.operator.kindred.db.read() as conn:
-                assert await familiar_networks.of_user(conn, user.id) == network_of_owner, round
+            async with scene.operator.services.db.read() as conn:
+                assert await familiar_networks.list_for_user(conn, user.id) == network_of_owner, round
             assert await scene.live_families(user) == int(by_owner), round
 
         await in_rounds(50, play)
@@ -266,7 +266,7 @@ async def test_a_wrong_current_password_beside_a_deletion_is_refused_and_never_a
         given = {"currentPassword": "wrong", "newPassword": NEW_PASSWORD}
         response, _ = await asyncio.gather(
             scene.api.post(CHANGE_PASSWORD, {"input": given}, pair.access),
-            late(scene.operator.kindred.accounts.delete(user), jitter=0.2),
+            late(scene.operator.services.accounts.delete(user), jitter=0.2),
         )
         body = response.json()
         codes = [error["extensions"]["code"] for error in body.get("errors", [])]

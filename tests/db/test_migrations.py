@@ -17,7 +17,7 @@ from sqlalchemy import CheckConstraint, Column, Connection, Index, Integer, Meta
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin, Rotated, SignedIn
-from auth.services import Kindred
+from auth.services import Services
 from db import metadata
 from db.engine.database import create_engine, url_of
 from db.migration import head, upgrade
@@ -372,18 +372,18 @@ def rows(connection: Connection) -> dict[str, list[Any]]:
 
 async def sign_in(settings: Settings, clock: FakeClock) -> str:
     """A session in that database; its refresh token."""
-    kindred = Kindred.build(settings, SECRET.encode(), Entropy())
-    await kindred.start(clock.now())
-    user = await kindred.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
-    signed_in: SignedIn | None = await kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now())
-    await kindred.stop()
+    services = Services.create(settings, SECRET.encode(), Entropy())
+    await services.start(clock.now())
+    user = await services.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
+    signed_in: SignedIn | None = await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now())
+    await services.stop()
     assert signed_in is not None
     return signed_in.tokens.refresh_token
 
 
 async def refresh(settings: Settings, clock: FakeClock, token: str) -> object:
-    kindred = Kindred.build(settings, SECRET.encode(), Entropy())
-    await kindred.start(clock.now())
-    outcome = await kindred.rotation.refresh(token, None, Origin(), clock.now())
-    await kindred.stop()
+    services = Services.create(settings, SECRET.encode(), Entropy())
+    await services.start(clock.now())
+    outcome = await services.rotation.refresh(token, None, Origin(), clock.now())
+    await services.stop()
     return outcome

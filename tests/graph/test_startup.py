@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from auth.config.settings import Settings
-from auth.crypto.signing_keys import Keys
+from auth.crypto.signing_keys import SigningKeyStore
 from graph.app import create_app
 from tests.support.clocks import FakeClock
 from tests.support.doors import UNAVAILABLE, Api, RestDoor
@@ -84,7 +84,7 @@ async def test_a_start_that_fails_for_a_reason_that_no_waiting_mends_ends_the_wo
     sqlite_url: str, settings_for: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = create_app(settings_for(sqlite_url))
-    monkeypatch.setattr(Keys, "ensure", broken)
+    monkeypatch.setattr(SigningKeyStore, "ensure_first_key", broken)
     with pytest.raises(ZeroDivisionError):
         async with client_of(app):
             pass
@@ -96,7 +96,7 @@ async def test_a_bug_that_shows_while_a_worker_waits_is_logged_once_and_it_goes_
     with logging_to(Lines(as_json=False), logging.ERROR) as lines:
         async with client_of(waiting_app) as http:
             with monkeypatch.context() as patched:
-                patched.setattr(Keys, "ensure", broken)
+                patched.setattr(SigningKeyStore, "ensure_first_key", broken)
                 bring_the_database(sqlite_url)
                 await asyncio.sleep(2)
                 assert (await http.get("/readyz")).json() == {"status": "starting"}

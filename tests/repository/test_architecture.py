@@ -103,7 +103,7 @@ def test_one_module_rolls_the_dice() -> None:
 
 
 def test_things_are_built_in_the_application_and_beside_it() -> None:
-    builders = {name_of(path) for path in PRODUCT for name in names_used(path) if name == "Kindred.build"}
+    builders = {name_of(path) for path in PRODUCT for name in names_used(path) if name == "Services.create"}
     assert builders == {"graph/app.py", "graph/cli/common.py", "graph/cli/development.py"}
     calls = (node for path in PRODUCT for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call))
     assert {ast.unparse(call.func) for call in calls} & {"os.getenv", "os.environ.get"} == set()

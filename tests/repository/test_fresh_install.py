@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from auth.config.settings import Settings
-from graph.cli.development import make_demo
+from graph.cli.development import create_demo_user
 from tests.support.doors import LOGIN
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET, environment, serving
@@ -72,5 +72,5 @@ def test_check_is_content_with_a_database_on_which_nothing_has_run_yet(database_
 
 async def test_of_two_first_starts_at_once_one_makes_the_user_to_try_it_with(sqlite_url: str) -> None:
     settings = Settings(database_url=sqlite_url, secret=SECRET)
-    made = await asyncio.gather(*(make_demo(settings) for _ in range(3)))
+    made = await asyncio.gather(*(create_demo_user(settings) for _ in range(3)))
     assert len([password for password in made if password]) == 1

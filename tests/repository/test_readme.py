@@ -11,7 +11,7 @@ from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.outcomes import WeakPassword
-from auth.services import Kindred
+from auth.services import Services
 from tests.support.doors import PASSWORD
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET, serving
@@ -35,9 +35,9 @@ def without_what_changes(text: str) -> str:
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="the README's examples use curl")
 async def test_the_first_session_says_what_the_readme_says(sqlite_url: str, tmp_path: Path) -> None:
-    kindred = Kindred.build(Settings(database_url=sqlite_url, secret=SECRET), SECRET.encode(), Entropy())
-    made = await kindred.accounts.add("demo", None, PASSWORD, SystemClock().now())
-    await kindred.stop()
+    services = Services.create(Settings(database_url=sqlite_url, secret=SECRET), SECRET.encode(), Entropy())
+    made = await services.accounts.add("demo", None, PASSWORD, SystemClock().now())
+    await services.stop()
     assert not isinstance(made, WeakPassword)
     commands, expected = first_session()
     async with serving(sqlite_url, tmp_path) as server:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from auth.credentials import password_hashing
 from auth.credentials.password_hashing import Verified
-from auth.services import Kindred
+from auth.services import Services
 from db.tables import users
 from db.tables.users import User
 
@@ -55,7 +55,7 @@ def watching() -> Iterator[Watch]:
         password_hashing._verify = verify
 
 
-async def store_hash(kindred: Kindred, user: User, hashed: str) -> None:
+async def store_hash(services: Services, user: User, hashed: str) -> None:
     """Store a hash that the service did not make."""
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await users.set_password(conn, user.id, hashed, changed_at=None)

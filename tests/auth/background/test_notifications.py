@@ -13,11 +13,11 @@ from sqlalchemy import insert, select, update
 
 from auth.background import notifications
 from auth.config.settings import Settings
-from auth.services import Kindred
+from auth.services import Services
 from db.drivers.errors import RolledBack
 from db.hot_path import session_inserts
 from db.tables import outbox as statements_of_outbox
-from db.tables.base import NoticeChannel
+from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
 from db.tables.users import User, users
 from graph.app import create_app
@@ -32,13 +32,13 @@ HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 CHANGE_PASSWORD = """
 mutation Change($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }
 """
-BY_WEBHOOK, BY_MAIL = NoticeChannel.WEBHOOK, NoticeChannel.MAIL
+BY_WEBHOOK, BY_MAIL = NotificationChannel.WEBHOOK, NotificationChannel.MAIL
 
 
 @pytest.fixture(autouse=True)
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a test moves the clock, the service notices at once."""
-    monkeypatch.setattr(notifications, "BETWEEN_LOOKS", 0.02)
+    monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.02)
 
 
 @pytest.fixture
@@ -67,41 +67,41 @@ def more_settings(receiver: WebReceiver, box: Mailbox) -> dict[str, Any]:
     }
 
 
-async def stored(kindred: Kindred) -> list[Any]:
+async def stored(services: Services) -> list[Any]:
     """What is in the outbox."""
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         return list((await conn.execute(select(outbox).order_by(outbox.c.occurred_at, outbox.c.channel))).all())
 
 
-async def settled(kindred: Kindred) -> list[Any]:
+async def settled(services: Services) -> list[Any]:
     """What is in the outbox, once nothing is under way."""
     async with asyncio.timeout(10):
-        while any(row.delivered_at is None and row.given_up_at is None for row in await stored(kindred)):
+        while any(row.delivered_at is None and row.failed_at is None for row in await stored(services)):
             await asyncio.sleep(0.01)
-    return await stored(kindred)
+    return await stored(services)
 
 
-async def put_in(kindred: Kindred, user: User, clock: FakeClock, number: int = 1, **values: Any) -> None:
+async def put_in(services: Services, user: User, clock: FakeClock, number: int = 1, **values: Any) -> None:
     """Notices, as if something had happened."""
     row = {"user_id": user.id, "channel": "webhook", "kind": "user.disabled", "attempts": 0}
     row |= {"occurred_at": clock.now(), "next_attempt_at": clock.now()} | values
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(insert(outbox), [row | {"id": uuid4()} for _ in range(number)])
 
 
 async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+    api: Api, door: Door, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     first = await api.login(device_name="My phone")
     second = (await door.refresh(first.refresh)).tokens
-    assert await stored(kindred) == []
+    assert await stored(services) == []
     api.http.headers |= {"x-forwarded-for": ELSEWHERE, "user-agent": "thief/1.0"}
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
     for token in (first.refresh, second.refresh):
         assert (await door.refresh(token)).outcome == REVOKED
     await receiver.until(1)
     await box.until(1)
-    (row_by_mail, row) = await settled(kindred)
+    (row_by_mail, row) = await settled(services)
     assert (row_by_mail.id, row_by_mail.channel) == (row.id, "mail")
     assert receiver.posts[0].told == {
         "type": "session.replayed",
@@ -116,7 +116,7 @@ async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
             "user_agent": "thief/1.0",
         },
     }
-    events = await kindred.accounts.events(alice.id, after=None, limit=10)
+    events = await services.accounts.events(alice.id, after=None, limit=10)
     assert [event.kind for event in events if event.id == row.id] == ["REFRESH_TOKEN_REPLAYED"]
     assert box.mails[0]["To"] == "alice@example.org"
     assert (len(receiver.posts), len(box.mails)) == (1, 1)
@@ -124,35 +124,35 @@ async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
 
 
 async def test_log_06_an_owner_is_told_of_a_sign_in_from_somewhere_new_but_for_the_first_of_all(
-    api: Api, kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     await api.login()
     await api.login()
     api.http.headers["x-forwarded-for"] = ELSEWHERE
     assert (await api.try_login("alice", "not her password"))["__typename"] == "InvalidCredentialsError"
-    assert await stored(kindred) == []
+    assert await stored(services) == []
     told = await api.login()
     await api.login()
     await receiver.until(1)
-    assert len(await settled(kindred)) == 2
+    assert len(await settled(services)) == 2
     assert receiver.kinds == ["session.created_from_new_device"]
     data = receiver.posts[0].told["data"]
     assert (data["session_id"], data["ip"], data["username"]) == (told.session_id, ELSEWHERE, "alice")
 
 
-async def test_log_06_another_address_of_a_network_is_nothing_new(api: Api, kindred: Kindred, alice: User) -> None:
+async def test_log_06_another_address_of_a_network_is_nothing_new(api: Api, services: Services, alice: User) -> None:
     for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::1"):
         api.http.headers["x-forwarded-for"] = address
         await api.login()
-    assert await stored(kindred) == []
+    assert await stored(services) == []
 
 
 async def test_log_06_an_owner_whose_networks_were_forgotten_is_told_of_whoever_comes(
-    api: Api, kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     await api.login()
     clock.advance(timedelta(days=181))
-    assert (await kindred.pruning.prune(clock.now())).familiar_networks == 1
+    assert (await services.pruning.prune(clock.now())).familiar_networks == 1
     await api.login()
     await receiver.until(1)
     assert receiver.kinds == ["session.created_from_new_device"]
@@ -166,32 +166,32 @@ def as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         return None
 
     if request.param != "in one statement where possible":
-        monkeypatch.setattr(session_inserts, "at_once", never)
+        monkeypatch.setattr(session_inserts, "insert_if_unchanged", never)
 
 
 @pytest.mark.usefixtures("as_written")
 @pytest.mark.parametrize("signed_in_before", [True, False])
 async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified_as_new_once(
-    api: Api, kindred: Kindred, clock: FakeClock, alice: User, signed_in_before: bool
+    api: Api, services: Services, clock: FakeClock, alice: User, signed_in_before: bool
 ) -> None:
     """The attacker who knew the old password may know the new one too, and come first."""
     for address in (HOME, ELSEWHERE) if signed_in_before else ():
         api.http.headers["x-forwarded-for"] = address
         await api.login()
     clock.advance(timedelta(seconds=1))
-    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
-    before = len(await new_devices(kindred))
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    before = len(await new_devices(services))
     for address in (ELSEWHERE, HOME):
         api.http.headers["x-forwarded-for"] = address
         for _ in range(3):
             clock.advance(timedelta(seconds=1))
             await api.login(password=NEW_PASSWORD)
-    assert (await new_devices(kindred))[before:] == [ELSEWHERE, HOME]
+    assert (await new_devices(services))[before:] == [ELSEWHERE, HOME]
 
 
 @pytest.mark.usefixtures("as_written")
 async def test_log_06_after_the_owner_changes_the_password_every_other_network_is_notified_as_new(
-    api: Api, kindred: Kindred, clock: FakeClock, alice: User
+    api: Api, services: Services, clock: FakeClock, alice: User
 ) -> None:
     for address in (ELSEWHERE, HOME):
         api.http.headers["x-forwarded-for"] = address
@@ -199,22 +199,22 @@ async def test_log_06_after_the_owner_changes_the_password_every_other_network_i
     clock.advance(timedelta(seconds=1))
     given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
     await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
-    assert await new_devices(kindred) == [HOME]
+    assert await new_devices(services) == [HOME]
     for address in (HOME, ELSEWHERE, HOME, ELSEWHERE):
         api.http.headers["x-forwarded-for"] = address
         clock.advance(timedelta(seconds=1))
         await api.login(password=NEW_PASSWORD)
-    assert await new_devices(kindred) == [HOME, ELSEWHERE]
+    assert await new_devices(services) == [HOME, ELSEWHERE]
 
 
-async def new_devices(kindred: Kindred) -> list[str]:
+async def new_devices(services: Services) -> list[str]:
     """The address of each sign-in that was notified as one from a new network."""
-    rows = await stored(kindred)
+    rows = await stored(services)
     return [row.ip for row in rows if (row.channel, row.kind) == ("webhook", "session.created_from_new_device")]
 
 
 async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
-    api: Api, kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     pair = await api.login()
     given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
@@ -222,11 +222,11 @@ async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
     assert (await api.data(CHANGE_PASSWORD, {"input": given | {"currentPassword": "wrong"}}, pair.access)) == {
         "changePassword": {"__typename": "InvalidCredentialsError"}
     }
-    assert await stored(kindred) == []
+    assert await stored(services) == []
     await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
     await receiver.until(1)
     clock.advance(timedelta(seconds=1))
-    await kindred.accounts.set_password(alice, PASSWORD + " more", clock.now())
+    await services.accounts.set_password(alice, PASSWORD + " more", clock.now())
     await receiver.until(2)
     assert receiver.kinds == ["user.password_changed"] * 2
     by_owner, by_operator = (post.told["data"] for post in receiver.posts)
@@ -235,44 +235,44 @@ async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
 
 
 async def test_log_06_an_owner_is_told_once_that_the_account_was_disabled(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     for _ in range(2):
-        await kindred.accounts.disable(alice.id, clock.now())
+        await services.accounts.disable(alice.id, clock.now())
     await receiver.until(1)
     await box.until(1)
-    assert len(await settled(kindred)) == 2
+    assert len(await settled(services)) == 2
     assert receiver.kinds == ["user.disabled"]
 
 
 async def test_mail_is_for_users_who_have_an_address(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(update(users).values(email=None))
-    await kindred.accounts.disable(alice.id, clock.now())
+    await services.accounts.disable(alice.id, clock.now())
     await receiver.until(1)
-    assert [row.channel for row in await settled(kindred)] == ["webhook"]
+    assert [row.channel for row in await settled(services)] == ["webhook"]
 
 
 @pytest.mark.parametrize("more_settings", [{"trusted_proxies": ("127.0.0.1",)}], ids=[""])
 async def test_nothing_is_written_for_owners_where_there_is_no_way_to_tell_them(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock, alice: User
+    api: Api, door: Door, services: Services, clock: FakeClock, alice: User
 ) -> None:
     first = await api.login()
     api.http.headers["x-forwarded-for"] = ELSEWHERE
     await door.refresh(first.refresh)
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
     await api.login()
-    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
-    await kindred.accounts.disable(alice.id, clock.now())
-    assert await stored(kindred) == []
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    await services.accounts.disable(alice.id, clock.now())
+    assert await stored(services) == []
 
 
 async def test_log_04_where_a_notice_cannot_be_stored_nothing_is_revoked_and_the_next_replay_is_told(
     api: Api,
     door: Door,
-    kindred: Kindred,
+    services: Services,
     alice: User,
     receiver: WebReceiver,
     monkeypatch: pytest.MonkeyPatch,
@@ -285,68 +285,70 @@ async def test_log_04_where_a_notice_cannot_be_stored_nothing_is_revoked_and_the
 
     with monkeypatch.context() as patch:
         patch.setattr(statements_of_outbox, "add", full)
-        patch.setattr(kindred.db, "timeout", 0.3)
+        patch.setattr(services.db, "timeout", 0.3)
         assert (await door.refresh(first.refresh)).status == 503
     assert await api.is_live(second.access)
-    kinds = [event.kind for event in await kindred.accounts.events(alice.id, after=None, limit=10)]
+    kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=10)]
     assert kinds == ["LOGIN_SUCCEEDED"]
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
     await receiver.until(1)
-    assert len(await settled(kindred)) == 2
+    assert len(await settled(services)) == 2
 
 
 async def test_log_04_nobody_is_told_of_what_was_rolled_back(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any, **__: Any) -> int:
         raise KeyError
 
     with monkeypatch.context() as patch:
-        patch.setattr("auth.use_cases.accounts.end", broken)  # the last that disabling does, when the notice is in
+        patch.setattr(
+            "auth.use_cases.accounts.revoke_sessions", broken
+        )  # the last that disabling does, when the notice is in
         with pytest.raises(KeyError):
-            await kindred.accounts.disable(alice.id, clock.now())
+            await services.accounts.disable(alice.id, clock.now())
     await asyncio.sleep(0.2)
-    assert (await stored(kindred), receiver.posts) == ([], [])
-    await kindred.accounts.disable(alice.id, clock.now())
+    assert (await stored(services), receiver.posts) == ([], [])
+    await services.accounts.disable(alice.id, clock.now())
     await receiver.until(1)
     assert receiver.kinds == ["user.disabled"]
 
 
 async def test_what_this_process_writes_is_delivered_at_once(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "BETWEEN_LOOKS", 60)
+    monkeypatch.setattr(notifications, "POLL_INTERVAL", 60)
     await asyncio.sleep(0.1)  # the task sleeps by now, and would for a minute
-    await kindred.accounts.disable(alice.id, clock.now())
+    await services.accounts.disable(alice.id, clock.now())
     await receiver.until(1, seconds=2)
 
 
 async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_given_up(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, caplog: pytest.LogCaptureFixture
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answers = [answer(500, body=b"hunter3")] * 12
     start = clock.now()
-    await kindred.accounts.disable(alice.id, start)
+    await services.accounts.disable(alice.id, start)
     waits = []
     for number in range(1, 11):
         await receiver.until(number)
-        row = await attempted(kindred, clock, number)
+        row = await attempted(services, clock, number)
         assert row.last_error == "HTTP 500"
         if number < 10:
-            assert row.given_up_at is None
-            assert await kindred.notices.backlog(BY_WEBHOOK) == (1, 0)
+            assert row.failed_at is None
+            assert await services.notifications.backlog(BY_WEBHOOK) == (1, 0)
             waits.append(row.next_attempt_at - clock.now())
             clock.instant = row.next_attempt_at - timedelta(microseconds=1)
             await asyncio.sleep(0.05)
             assert len(receiver.posts) == number
             clock.instant = row.next_attempt_at
-    assert row.given_up_at == clock.now()
+    assert row.failed_at == clock.now()
     assert row.next_attempt_at is None
     assert waits == sorted(waits)
     assert timedelta(seconds=5) <= waits[0] <= timedelta(seconds=6.25)
     assert timedelta(hours=22) < clock.now() - start < timedelta(hours=29)
-    assert await kindred.notices.backlog(BY_WEBHOOK) == (0, 1)
-    (listed,) = await kindred.notices.undelivered(BY_WEBHOOK, limit=10)
+    assert await services.notifications.backlog(BY_WEBHOOK) == (0, 1)
+    (listed,) = await services.notifications.undelivered(BY_WEBHOOK, limit=10)
     assert (listed.id, listed.username, listed.attempts) == (row.id, "alice", 10)
     clock.advance(timedelta(days=2))
     await asyncio.sleep(0.1)
@@ -362,36 +364,36 @@ async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_give
     assert WEBHOOK_SECRET not in caplog.text
     # And an operator who has mended the receiver lets it have what it missed.
     receiver.answers = []
-    assert await kindred.notices.retry(BY_WEBHOOK, clock.now()) == 1
+    assert await services.notifications.requeue(BY_WEBHOOK, clock.now()) == 1
     await receiver.until(11)
-    assert [row.delivered_at for row in await settled(kindred) if row.channel == "webhook"] == [clock.now()]
+    assert [row.delivered_at for row in await settled(services) if row.channel == "webhook"] == [clock.now()]
 
 
-async def attempted(kindred: Kindred, clock: FakeClock, number: int) -> Any:
+async def attempted(services: Services, clock: FakeClock, number: int) -> Any:
     """The one webhook of the outbox, when the attempt of that number is over and its claim has been replaced."""
     async with asyncio.timeout(10):
         while True:
-            (row,) = [row for row in await stored(kindred) if row.channel == "webhook"]
+            (row,) = [row for row in await stored(services) if row.channel == "webhook"]
             if row.attempts == number and row.next_attempt_at != clock.now() + notifications.CLAIM:
                 return row
             await asyncio.sleep(0.01)
 
 
 async def test_a_receiver_that_asks_for_more_time_gets_it_and_one_that_is_gone_is_left_alone(
-    kindred: Kindred, clock: FakeClock, alice: User, bob: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: User, bob: User, receiver: WebReceiver
 ) -> None:
     receiver.answers = [answer(429, "retry-after: 7200"), answer(410)]
-    await put_in(kindred, alice, clock)
+    await put_in(services, alice, clock)
     await receiver.until(1)
-    row = await attempted(kindred, clock, 1)
+    row = await attempted(services, clock, 1)
     assert timedelta(hours=2) <= row.next_attempt_at - clock.now() <= timedelta(hours=2.5)
     clock.instant = row.next_attempt_at
-    (gone,) = await settled(kindred)
-    assert (gone.attempts, gone.last_error, gone.given_up_at) == (2, "HTTP 410", clock.now())
+    (gone,) = await settled(services)
+    assert (gone.attempts, gone.last_error, gone.failed_at) == (2, "HTTP 410", clock.now())
 
 
 async def test_several_workers_deliver_each_notice_once(
-    kindred: Kindred,
+    services: Services,
     clock: FakeClock,
     alice: User,
     receiver: WebReceiver,
@@ -405,35 +407,35 @@ async def test_several_workers_deliver_each_notice_once(
     receiver.before_answer = think
     another = create_app(settings_for(database_url, **more_settings), clock=clock)
     async with another.router.lifespan_context(another):
-        await put_in(kindred, alice, clock, 40)
-        rows = await settled(kindred)
+        await put_in(services, alice, clock, 40)
+        rows = await settled(services)
     assert sorted(post.headers["webhook-id"] for post in receiver.posts) == sorted(str(row.id) for row in rows)
     assert {row.attempts for row in rows} == {1}
-    assert 1 < receiver.most_at_once <= 2 * notifications.AT_ONCE
+    assert 1 < receiver.most_at_once <= 2 * notifications.MAX_CONCURRENCY
 
 
 async def test_an_attempt_whose_process_died_is_made_again_when_its_claim_has_passed(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     # As the process left it: claimed, and nothing more.
-    await put_in(kindred, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
+    await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     await asyncio.sleep(0.1)
     assert receiver.posts == []
     clock.advance(notifications.CLAIM)
     await receiver.until(1)
-    (row,) = await settled(kindred)
+    (row,) = await settled(services)
     assert (row.attempts, row.delivered_at) == (2, clock.now())
 
 
 async def test_an_attempt_that_outlived_its_claim_does_not_undo_the_next_one(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
-    await put_in(kindred, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
-    (late,) = await stored(kindred)
+    await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
+    (late,) = await stored(services)
     clock.advance(notifications.CLAIM)
-    (done,) = await settled(kindred)
-    await kindred.notices._finish(late, 1, notifications.Failed("too late", for_good=True), clock.now())
-    assert await stored(kindred) == [done]
+    (done,) = await settled(services)
+    await services.notifications._finish(late, 1, notifications.Failed("too late", permanent=True), clock.now())
+    assert await stored(services) == [done]
 
 
 @pytest.fixture
@@ -455,46 +457,46 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
     app = create_app(settings_for(database_url, **hanging), clock=clock)
     loop = asyncio.get_running_loop()
     async with app.router.lifespan_context(app):
-        kindred: Kindred = app.state.kindred
-        alice = await kindred.accounts._add("alice", "alice", "alice@example.org", password_hash, clock.now())
-        await put_in(kindred, alice, clock, 100)
-        await kindred.accounts.disable(alice.id, clock.now())
+        services: Services = app.state.services
+        alice = await services.accounts._add("alice", "alice", "alice@example.org", password_hash, clock.now())
+        await put_in(services, alice, clock, 100)
+        await services.accounts.disable(alice.id, clock.now())
         await box.until(1)
         async with asyncio.timeout(5):
-            while sum(row.attempts for row in await stored(kindred)) < notifications.AT_ONCE + 1:
+            while sum(row.attempts for row in await stored(services)) < notifications.MAX_CONCURRENCY + 1:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         # No more than so many are in memory, however many wait.
-        assert sum(row.attempts for row in await stored(kindred)) == notifications.AT_ONCE + 1
+        assert sum(row.attempts for row in await stored(services)) == notifications.MAX_CONCURRENCY + 1
         before = loop.time()
-        await kindred.accounts.named("alice")
+        await services.accounts.find_by_username("alice")
         assert loop.time() - before < 0.5
         before = loop.time()
     assert loop.time() - before < 1
 
 
 async def test_an_attempt_ends_whatever_the_receiver_does(
-    kindred: Kindred,
+    services: Services,
     clock: FakeClock,
     alice: User,
     receiver: WebReceiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One byte at a time keeps every timeout of a single read from ending it."""
-    monkeypatch.setattr(notifications, "LONGEST_ATTEMPT", 0.3)
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.3)
 
     async def drip() -> None:
         for _ in range(1000):
             await asyncio.sleep(0.01)
 
     receiver.before_answer = drip
-    await put_in(kindred, alice, clock)
-    row = await attempted(kindred, clock, 1)
+    await put_in(services, alice, clock)
+    row = await attempted(services, clock, 1)
     assert row.last_error == "no answer within 0.3 seconds"
 
 
 async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s(
-    kindred: Kindred,
+    services: Services,
     clock: FakeClock,
     alice: User,
     receiver: WebReceiver,
@@ -506,8 +508,8 @@ async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s
 
     with monkeypatch.context() as patch:
         patch.setattr("graph.notifications.webhook.body_of", broken)
-        await put_in(kindred, alice, clock)
-        row = await attempted(kindred, clock, 1)
+        await put_in(services, alice, clock)
+        row = await attempted(services, clock, 1)
     assert row.last_error == "an error of ours, which the log has"
     assert "KeyError" in caplog.text
     assert "hunter2" not in caplog.text
@@ -516,7 +518,7 @@ async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s
 
 
 async def test_delivery_goes_on_when_the_database_was_away_or_a_bug_was_met(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         for fault in (RolledBack(), KeyError("hunter2")):
@@ -525,14 +527,14 @@ async def test_delivery_goes_on_when_the_database_was_away_or_a_bug_was_met(
                 raise fault
 
             patch.setattr(statements_of_outbox, "due", broken)
-            await put_in(kindred, alice, clock)
+            await put_in(services, alice, clock)
             await asyncio.sleep(0.1)
     await receiver.until(2)
-    assert len(await settled(kindred)) == 2
+    assert len(await settled(services)) == 2
 
 
 async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
     due = statements_of_outbox.due
@@ -545,9 +547,9 @@ async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
     async def full(*_: Any, **__: Any) -> None:
         raise KeyError
 
-    await put_in(kindred, alice, clock, next_attempt_at=clock.now() + timedelta(seconds=1))
+    await put_in(services, alice, clock, next_attempt_at=clock.now() + timedelta(seconds=1))
     with monkeypatch.context() as patch:
-        patch.setattr(notifications, "BETWEEN_LOOKS", 0.2)
+        patch.setattr(notifications, "POLL_INTERVAL", 0.2)
         patch.setattr(statements_of_outbox, "due", counted)
         patch.setattr(statements_of_outbox, "claim", full)
         clock.advance(timedelta(seconds=1))
@@ -557,47 +559,47 @@ async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
 
 
 async def test_data_03_notices_go_when_they_are_at_their_end_and_old_and_no_sooner(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     start = clock.now()
     later = start + timedelta(days=365)
-    await put_in(kindred, alice, clock, next_attempt_at=None, delivered_at=start)
-    await put_in(kindred, alice, clock, next_attempt_at=None, given_up_at=start, last_error="HTTP 500")
-    await put_in(kindred, alice, clock, next_attempt_at=later)  # nobody will, as if its channel had been turned off
+    await put_in(services, alice, clock, next_attempt_at=None, delivered_at=start)
+    await put_in(services, alice, clock, next_attempt_at=None, failed_at=start, last_error="HTTP 500")
+    await put_in(services, alice, clock, next_attempt_at=later)  # nobody will, as if its channel had been turned off
     clock.instant = start + timedelta(days=30)
-    assert (await kindred.pruning.prune(clock.now())).notices == 0
+    assert (await services.pruning.prune(clock.now())).notifications == 0
     clock.advance(timedelta(seconds=1))
-    assert (await kindred.pruning.prune(clock.now())).notices == 3
-    assert await stored(kindred) == []
+    assert (await services.pruning.prune(clock.now())).notifications == 3
+    assert await stored(services) == []
 
 
 @pytest.mark.parametrize("retention", [timedelta(minutes=1)])
 async def test_data_03_a_notice_that_waits_is_not_pruned_however_short_the_retention(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, retention: timedelta
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, retention: timedelta
 ) -> None:
     receiver.answers = [answer(500)] * 7
-    object.__setattr__(kindred.pruning, "retention", retention)
-    await put_in(kindred, alice, clock)
+    object.__setattr__(services.pruning, "retention", retention)
+    await put_in(services, alice, clock)
     for number in range(1, 8):
-        row = await attempted(kindred, clock, number)
+        row = await attempted(services, clock, number)
         clock.instant = row.next_attempt_at - timedelta(microseconds=1)
-        assert (await kindred.pruning.prune(clock.now())).notices == 0
+        assert (await services.pruning.prune(clock.now())).notifications == 0
         clock.instant = row.next_attempt_at
     await receiver.until(8)
-    await settled(kindred)
+    await settled(services)
     clock.advance(timedelta(seconds=1))
-    assert (await kindred.pruning.prune(clock.now())).notices == 1
+    assert (await services.pruning.prune(clock.now())).notifications == 1
 
 
 async def test_data_04_a_users_notices_go_with_the_user(
-    kindred: Kindred, clock: FakeClock, alice: User, bob: User
+    services: Services, clock: FakeClock, alice: User, bob: User
 ) -> None:
-    await put_in(kindred, alice, clock, next_attempt_at=None, delivered_at=clock.now())
-    await put_in(kindred, bob, clock, next_attempt_at=None, delivered_at=clock.now())
-    async with kindred.db.transaction() as conn:
+    await put_in(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
+    await put_in(services, bob, clock, next_attempt_at=None, delivered_at=clock.now())
+    async with services.db.transaction() as conn:
         await conn.exec_driver_sql("DELETE FROM usernames WHERE username_key = 'alice'")
         await conn.exec_driver_sql("DELETE FROM users WHERE username = 'alice'")
-    assert [row.user_id for row in await stored(kindred)] == [bob.id]
+    assert [row.user_id for row in await stored(services)] == [bob.id]
 
 
 async def test_without_settings_there_is_no_channel(settings_for: Callable[..., Settings], sqlite_url: str) -> None:
@@ -606,55 +608,55 @@ async def test_without_settings_there_is_no_channel(settings_for: Callable[..., 
 
 
 async def test_data_01_no_secret_is_in_the_outbox(
-    api: Api, http: AsyncClient, kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, http: AsyncClient, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     pair = await api.login()
     http.headers["x-forwarded-for"] = ELSEWHERE
     await api.login()
-    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
     await receiver.until(2)
-    told = repr(await settled(kindred)) + repr([post.body for post in receiver.posts])
+    told = repr(await settled(services)) + repr([post.body for post in receiver.posts])
     for secret in (PASSWORD, NEW_PASSWORD, SECRET, WEBHOOK_SECRET, pair.refresh, pair.access, alice.hashed_password):
         assert secret not in told
 
 
 @pytest.mark.usefixtures("box")
 async def test_attempts_to_tell_owners_are_counted(
-    kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver, http: AsyncClient
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, http: AsyncClient
 ) -> None:
     receiver.answers = [answer(500)]
-    await kindred.accounts.disable(alice.id, clock.now())
-    clock.instant = (await attempted(kindred, clock, 1)).next_attempt_at
-    await settled(kindred)
+    await services.accounts.disable(alice.id, clock.now())
+    clock.instant = (await attempted(services, clock, 1)).next_attempt_at
+    await settled(services)
     counted = (await http.get("/metrics")).text
     for line in (
         'channel="webhook",outcome="failed"',
         'channel="webhook",outcome="delivered"',
         'channel="mail",outcome="delivered"',
     ):
-        assert f"kindred_notice_attempts_total{{{line}}} 1.0" in counted
+        assert f"kindred_notification_attempts_total{{{line}}} 1.0" in counted
 
 
 async def test_log_06_a_notice_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
-    kindred: Kindred, alice: User, clock: FakeClock, receiver: WebReceiver
+    services: Services, alice: User, clock: FakeClock, receiver: WebReceiver
 ) -> None:
-    longest = notifications.WAITS[-1] * 1.25
-    await put_in(kindred, alice, clock, attempts=9, next_attempt_at=clock.now() + longest)
+    longest = notifications.RETRY_DELAYS[-1] * 1.25
+    await put_in(services, alice, clock, attempts=9, next_attempt_at=clock.now() + longest)
     year = timedelta(days=365)
-    await put_in(kindred, alice, clock, next_attempt_at=clock.now() + year, occurred_at=clock.now() + year)
+    await put_in(services, alice, clock, next_attempt_at=clock.now() + year, occurred_at=clock.now() + year)
     await receiver.until(1)
     async with asyncio.timeout(10):
-        while not any(row.delivered_at for row in await stored(kindred)):
+        while not any(row.delivered_at for row in await stored(services)):
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.3)
-    waits, delivered = await stored(kindred)
+    waits, delivered = await stored(services)
     assert (waits.attempts, waits.next_attempt_at) == (9, clock.now() + longest)
     assert (delivered.attempts, delivered.delivered_at) == (1, clock.now())
 
 
 @pytest.mark.parametrize("ahead", [timedelta(days=365), timedelta(days=-365)], ids=str)
 async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
-    kindred: Kindred,
+    services: Services,
     alice: User,
     clock: FakeClock,
     receiver: WebReceiver,
@@ -664,13 +666,13 @@ async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
     """A clock a year behind would make ten attempts at once, and give up for good."""
     with caplog.at_level(logging.WARNING, "kindred"):
         clock.database_ahead = ahead
-        await put_in(kindred, alice, clock)
+        await put_in(services, alice, clock)
         await asyncio.sleep(0.5)
-        (row,) = await stored(kindred)
+        (row,) = await stored(services)
         assert (row.attempts, len(receiver.posts)) == (0, 0)
         clock.database_ahead = timedelta(0)
         await receiver.until(1)
-        await settled(kindred)
+        await settled(services)
         await asyncio.sleep(0.2)
     about_webhook = [record.getMessage() for record in caplog.records if "by webhook" in record.getMessage()]
     assert len(about_webhook) == 2

@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 
 from auth.background import notifications
 from auth.clock import SystemClock
-from auth.services import Kindred
-from db.tables.base import NoticeChannel
+from auth.services import Services
+from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
 from db.tables.users import User
 from tests.support.clocks import FakeClock
@@ -37,8 +37,8 @@ def more_settings(receiver: WebReceiver) -> dict[str, Any]:
     return {"webhook_url": receiver.url, "webhook_secret": WEBHOOK_SECRET}
 
 
-async def stored(kindred: Kindred) -> list[Any]:
-    async with kindred.db.read() as conn:
+async def stored(services: Services) -> list[Any]:
+    async with services.db.read() as conn:
         return list((await conn.execute(select(outbox))).all())
 
 
@@ -60,13 +60,13 @@ class TestAtTheCommit:
         api: Api,
         door: Door,
         proxy: Proxy,
-        kindred: Kindred,
+        services: Services,
         alice: User,
         receiver: WebReceiver,
         committed: bool,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(notifications, "BETWEEN_LOOKS", 0.05)
+        monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
         first = await api.login()
         second = (await door.refresh(first.refresh)).tokens
         (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
@@ -76,43 +76,43 @@ class TestAtTheCommit:
         assert (await door.refresh(second.refresh)).outcome == REVOKED
         await receiver.until(1)
         await asyncio.sleep(0.3)
-        assert (receiver.kinds, len(await stored(kindred))) == (["session.replayed"], 1)
+        assert (receiver.kinds, len(await stored(services))) == (["session.replayed"], 1)
 
     async def test_log_04_nobody_is_told_of_a_replay_while_the_database_stays_away_at_the_commit(
         self,
         api: Api,
         door: Door,
         proxy: Proxy,
-        kindred: Kindred,
+        services: Services,
         alice: User,
         receiver: WebReceiver,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(notifications, "BETWEEN_LOOKS", 0.05)
+        monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
         first = await api.login()
         second = (await door.refresh(first.refresh)).tokens
-        monkeypatch.setattr(kindred.db, "timeout", 0.5)
+        monkeypatch.setattr(services.db, "timeout", 0.5)
         proxy.refuse_after_the_next_cut()
         proxy.cut_before(COMMIT)
         assert (await door.refresh(first.refresh)).status == 503
         await proxy.listen()
         assert await api.is_live(second.access)
         await asyncio.sleep(0.3)
-        assert (receiver.posts, await stored(kindred)) == ([], [])
+        assert (receiver.posts, await stored(services)) == ([], [])
         assert (await door.refresh(first.refresh)).outcome == REPLAYED
         await receiver.until(1)
 
     async def test_a_notice_that_was_delivered_unseen_is_delivered_again_with_the_same_id(
-        self, proxy: Proxy, kindred: Kindred, clock: FakeClock, alice: User, receiver: WebReceiver
+        self, proxy: Proxy, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
     ) -> None:
         async def cut() -> None:
             proxy.refuse()
 
         receiver.before_answer = cut
-        await kindred.accounts.disable(alice.id, clock.now())
+        await services.accounts.disable(alice.id, clock.now())
         await receiver.until(1)
         receiver.before_answer = None
-        await asyncio.sleep(kindred.db.timeout + 0.5)
+        await asyncio.sleep(services.db.timeout + 0.5)
         await proxy.listen()
         clock.advance(notifications.CLAIM)
         await receiver.until(2)
@@ -145,16 +145,16 @@ async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delive
         for process in [master, *master.children(recursive=True)]:  # `kill -9`
             process.kill()
         server.process.wait()
-    (row,) = await stored(behind.kindred)
+    (row,) = await stored(behind.services)
     assert (row.attempts, row.delivered_at) == (1, None)
     # The claim of the dead passes. (The test does not wait for it.)
-    async with behind.kindred.db.transaction() as conn:
+    async with behind.services.db.transaction() as conn:
         await conn.execute(update(outbox).values(next_attempt_at=SystemClock().now() - timedelta(seconds=1)))
     receiver.before_answer = None
     async with serving(database_url, tmp_path, workers=workers, **settings):
         await receiver.until(2)
         async with asyncio.timeout(5):
-            while (await stored(behind.kindred))[0].delivered_at is None:
+            while (await stored(behind.services))[0].delivered_at is None:
                 await asyncio.sleep(0.05)
     assert [post.headers["webhook-id"] for post in receiver.posts] == [str(row.id)] * 2
     assert {post.told["data"]["session_id"] for post in receiver.posts} == {pair.session_id}
@@ -164,11 +164,11 @@ async def test_two_workers_in_processes_of_their_own_deliver_what_a_command_wrot
     database_url: str, tmp_path: Path, behind: Backstage, receiver: WebReceiver
 ) -> None:
     settings = {"KINDRED_WEBHOOK_URL": receiver.url, "KINDRED_WEBHOOK_SECRET": WEBHOOK_SECRET}
-    behind.kindred.accounts.recorder.channels[NoticeChannel.WEBHOOK] = asyncio.Event()  # type: ignore[index]
+    behind.services.accounts.audit_log.channels[NotificationChannel.WEBHOOK] = asyncio.Event()  # type: ignore[index]
     async with serving(database_url, tmp_path, workers=2, **settings):
         for _ in range(12):
             user = await behind.user()
-            await behind.kindred.accounts.disable(user.id, SystemClock().now())
+            await behind.services.accounts.disable(user.id, SystemClock().now())
         await receiver.until(12, seconds=15)
-        await asyncio.sleep(notifications.BETWEEN_LOOKS + 0.5)
+        await asyncio.sleep(notifications.POLL_INTERVAL + 0.5)
     assert len({post.headers["webhook-id"] for post in receiver.posts}) == len(receiver.posts) == 12

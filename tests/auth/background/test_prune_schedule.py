@@ -18,7 +18,7 @@ from auth.background import prune_schedule, pruning
 from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
-from auth.services import Kindred
+from auth.services import Services
 from db.drivers.errors import RolledBack
 from db.tables.families import families
 from db.tables.leases import leases
@@ -45,11 +45,11 @@ def ended_family(user: User, now: datetime) -> dict[str, Any]:
     }
 
 
-async def fill(kindred: Kindred, user: User, now: datetime, number: int, *, lineage: int = 0) -> None:
+async def fill(services: Services, user: User, now: datetime, number: int, *, lineage: int = 0) -> None:
     """So many sessions that ended long ago, each with so many rows of lineage."""
     rows = [ended_family(user, now) for _ in range(number)]
     issued = {"user_id": user.id, "issued_at": now, "expires_at": now, "ip": "192.0.2.1", "user_agent": "x" * 120}
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(insert(families), rows)
         if lineage:
             await conn.execute(
@@ -62,84 +62,86 @@ async def fill(kindred: Kindred, user: User, now: datetime, number: int, *, line
             )
 
 
-async def how_many(kindred: Kindred) -> int:
-    async with kindred.db.read() as conn:
+async def how_many(services: Services) -> int:
+    async with services.db.read() as conn:
         return int((await conn.execute(select(func.count()).select_from(families))).scalar_one())
 
 
 @pytest.fixture
-async def another(database_url: str, settings_for: Callable[..., Settings], clock: FakeClock) -> AsyncIterator[Kindred]:
+async def another(
+    database_url: str, settings_for: Callable[..., Settings], clock: FakeClock
+) -> AsyncIterator[Services]:
     """Another worker on the same database."""
-    kindred = Kindred.build(settings_for(database_url, hashing_threads=1), SECRET.encode(), Entropy())
-    yield kindred
-    await kindred.stop()
+    services = Services.create(settings_for(database_url, hashing_threads=1), SECRET.encode(), Entropy())
+    yield services
+    await services.stop()
 
 
 async def test_data_03_one_worker_prunes_and_the_others_leave_it_to_that_one(
-    kindred: Kindred, another: Kindred, alice: User, clock: FakeClock
+    services: Services, another: Services, alice: User, clock: FakeClock
 ) -> None:
-    await fill(kindred, alice, clock.now(), 3)
-    workers = [kindred.upkeep, another.upkeep] * 3
+    await fill(services, alice, clock.now(), 3)
+    workers = [services.prune_schedule, another.prune_schedule] * 3
     done = await asyncio.gather(*(worker.prune_if_due(clock) for worker in workers))
     (pruned,) = [pruned for pruned in done if pruned is not None]
     assert pruned.sessions == 3
     # Until the interval is over, and then whoever comes first.
-    await fill(kindred, alice, clock.now(), 2)
+    await fill(services, alice, clock.now(), 2)
     clock.advance(HOUR - SECOND)
     assert [await worker.prune_if_due(clock) for worker in workers] == [None] * 6
     clock.advance(SECOND)
-    next_time = await another.upkeep.prune_if_due(clock)
+    next_time = await another.prune_schedule.prune_if_due(clock)
     assert next_time is not None
     assert next_time.sessions == 2
-    assert await kindred.upkeep.prune_if_due(clock) is None
+    assert await services.prune_schedule.prune_if_due(clock) is None
 
 
 async def test_a_worker_that_dies_while_it_prunes_blocks_nobody_for_longer_than_the_interval(
-    kindred: Kindred, another: Kindred, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    services: Services, another: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(kindred, alice, clock.now(), 30)
+    await fill(services, alice, clock.now(), 30)
     monkeypatch.setattr(pruning, "BATCH", 10)
     monkeypatch.setattr(prune_schedule, "PAUSE", 30)
-    dying = asyncio.create_task(kindred.upkeep.prune_if_due(clock))
+    dying = asyncio.create_task(services.prune_schedule.prune_if_due(clock))
     while await how_many(another) == 30:
         await asyncio.sleep(0.01)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
-    assert await another.upkeep.prune_if_due(clock) is None
+    assert await another.prune_schedule.prune_if_due(clock) is None
     clock.advance(HOUR)
-    pruned = await another.upkeep.prune_if_due(clock)
+    pruned = await another.prune_schedule.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 20
 
 
 async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_nobody(
-    kindred: Kindred, another: Kindred, clock: FakeClock
+    services: Services, another: Services, clock: FakeClock
 ) -> None:
     clock.step(365 * DAY)
-    assert await kindred.upkeep.prune_if_due(clock) is not None
+    assert await services.prune_schedule.prune_if_due(clock) is not None
     clock.step(-365 * DAY)
-    assert await another.upkeep.prune_if_due(clock) is not None
+    assert await another.prune_schedule.prune_if_due(clock) is not None
     # But two clocks that differ by some seconds respect each other.
-    assert await kindred.upkeep.prune_if_due(Ahead(clock, -30 * SECOND)) is None
-    assert await kindred.upkeep.prune_if_due(Ahead(clock, 30 * SECOND)) is None
+    assert await services.prune_schedule.prune_if_due(Ahead(clock, -30 * SECOND)) is None
+    assert await services.prune_schedule.prune_if_due(Ahead(clock, 30 * SECOND)) is None
 
 
 @pytest.mark.parametrize("more_settings", [{"prune_interval": SECOND}], ids=["1-s"])
 async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
-    kindred: Kindred, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    services: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "BATCH", 10)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0.7)
-    await fill(kindred, alice, clock.now(), 100)
+    await fill(services, alice, clock.now(), 100)
     before = time.perf_counter()
-    assert await kindred.upkeep.prune_if_due(clock) is None
+    assert await services.prune_schedule.prune_if_due(clock) is None
     assert 0.9 < time.perf_counter() - before < 3
-    assert await how_many(kindred) == 80
+    assert await how_many(services) == 80
     # The database is none the worse for it, and what is left is for the next one.
     clock.advance(SECOND)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
-    pruned = await kindred.upkeep.prune_if_due(clock)
+    pruned = await services.prune_schedule.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 80
 
@@ -148,28 +150,28 @@ async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
     "more_settings", [{"refresh_token_ttl": 7 * DAY, "session_ttl": 60 * DAY}], ids=["idle-7-days"]
 )
 async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_without_its_lineage(
-    api: Api, door: Door, alice: User, kindred: Kindred, clock: FakeClock
+    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
 ) -> None:
     pairs = [await api.login()]
-    await fill(kindred, alice, clock.now(), 5)
+    await fill(services, alice, clock.now(), 5)
     for _ in range(10):
         clock.advance(5 * DAY)
         pairs.append((await door.refresh(pairs[-1].refresh)).tokens)
-        assert await kindred.upkeep.prune_if_due(clock) is not None
-    assert await how_many(kindred) == 1
-    async with kindred.db.transaction() as conn:
+        assert await services.prune_schedule.prune_if_due(clock) is not None
+    assert await how_many(services) == 1
+    async with services.db.transaction() as conn:
         await conn.execute(delete(refresh_tokens))
     assert await api.is_live(pairs[-1].access)
     assert (await door.refresh(pairs[3].refresh)).outcome == REPLAYED
     clock.advance(31 * DAY)
-    pruned = await kindred.upkeep.prune_if_due(clock)
+    pruned = await services.prune_schedule.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 1
     assert (await door.refresh(pairs[-1].refresh)).outcome == INVALID
 
 
 async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
-    kindred: Kindred, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     faults: list[Exception | None] = [RolledBack(), ValueError("a bug"), None, RolledBack(), None]
     done = asyncio.Event()
@@ -181,8 +183,10 @@ async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
         if fault is not None:
             raise fault
 
-    monkeypatch.setattr(prune_schedule.Upkeep, "prune_if_due", prune)
-    often = prune_schedule.Upkeep(kindred.db, kindred.pruning, kindred.entropy, timedelta(milliseconds=20), DAY)
+    monkeypatch.setattr(prune_schedule.PruneSchedule, "prune_if_due", prune)
+    often = prune_schedule.PruneSchedule(
+        services.db, services.pruning, services.entropy, timedelta(milliseconds=20), DAY
+    )
     with caplog.at_level(logging.WARNING, "kindred"):
         task = asyncio.create_task(often.run(clock))
         async with asyncio.timeout(5):
@@ -202,14 +206,14 @@ def test_workers_that_start_together_do_not_come_together() -> None:
 
 
 async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
-    api: Api, alice: User, kindred: Kindred, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: Api, alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five thousand sessions with all of their lineage, and somebody who refreshes meanwhile."""
     pair = await api.login()
-    await fill(kindred, alice, clock.now(), 5000, lineage=16)
+    await fill(services, alice, clock.now(), 5000, lineage=16)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0.02)
     door = RestDoor(api.http)
-    pruning_ends = asyncio.create_task(kindred.upkeep.prune_if_due(clock))
+    pruning_ends = asyncio.create_task(services.prune_schedule.prune_if_due(clock))
     waits: list[float] = []
     while not pruning_ends.done():
         clock.advance(60 * SECOND)
@@ -237,9 +241,9 @@ async def test_data_03_ops_05_of_two_servers_the_one_that_lives_prunes(
         user = await behind.user()
         pair = await behind.session(user)
         for server in (one, other):
-            await fill(behind.kindred, user, SystemClock().now(), 700)
+            await fill(behind.services, user, SystemClock().now(), 700)
             async with asyncio.timeout(15):
-                while await how_many(behind.kindred) > 1:
+                while await how_many(behind.services) > 1:
                     await asyncio.sleep(0.05)
             if server is one:
                 one.kill()
@@ -253,8 +257,8 @@ async def test_by_setting_the_service_does_not_prune(sqlite_url: str, tmp_path: 
         backstage(sqlite_url, password_hash) as behind,
         serving(sqlite_url, tmp_path, KINDRED_PRUNE_INTERVAL="0"),
     ):
-        await fill(behind.kindred, await behind.user(), SystemClock().now(), 3)
+        await fill(behind.services, await behind.user(), SystemClock().now(), 3)
         await asyncio.sleep(2)
-        assert await how_many(behind.kindred) == 3
-        async with behind.kindred.db.read() as conn:
+        assert await how_many(behind.services) == 3
+        async with behind.services.db.read() as conn:
             assert (await conn.execute(select(leases))).all() == []

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from auth.background import pruning
 from auth.background.pruning import Pruned
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.familiar_networks import familiar_networks
 from db.tables.families import families
 from db.tables.login_failures import login_failures
@@ -33,58 +33,58 @@ short_idle = pytest.mark.parametrize(
 )
 
 
-async def count(kindred: Kindred, table: Any) -> int:
-    async with kindred.db.read() as conn:
+async def count(services: Services, table: Any) -> int:
+    async with services.db.read() as conn:
         return len((await conn.execute(select(table))).all())
 
 
 @short_idle
 async def test_data_03_a_live_session_is_never_pruned_and_its_lineage_neither(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock
+    api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
     for _ in range(11):
         clock.advance(5 * DAY)
         pair = (await door.refresh(pair.refresh)).tokens
-        assert await kindred.pruning.prune(clock.now()) == NOTHING
-    assert await count(kindred, refresh_tokens) == 12
+        assert await services.pruning.prune(clock.now()) == NOTHING
+    assert await count(services, refresh_tokens) == 12
     assert await api.is_live(pair.access)
 
 
 @short_idle
 async def test_rot_09_a_replay_is_recognised_after_pruning_at_31_days(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock
+    api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     first = pair = await api.login()
     for _ in range(6):
         clock.advance(5 * DAY)
         pair = (await door.refresh(pair.refresh)).tokens
-        await kindred.pruning.prune(clock.now())
+        await services.pruning.prune(clock.now())
     clock.advance(DAY)
-    await kindred.pruning.prune(clock.now())
+    await services.pruning.prune(clock.now())
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
     assert (await door.refresh(pair.refresh)).outcome == REVOKED
 
 
 async def test_rot_09_attack_8_no_pruning_at_any_hour_makes_a_rotated_token_work_again(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock
+    api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     first = await api.login()
     second = (await door.refresh(first.refresh)).tokens
     start = clock.now()
     for hours in range(0, 30 * 24, 8):
         clock.instant = start + timedelta(hours=hours)
-        assert await kindred.pruning.prune(clock.now()) == NOTHING
+        assert await services.pruning.prune(clock.now()) == NOTHING
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
     # And when the family goes, its tokens are nobody's.
     clock.advance(31 * DAY)
-    assert (await kindred.pruning.prune(clock.now())).sessions == 1
+    assert (await services.pruning.prune(clock.now())).sessions == 1
     for token in (first.refresh, second.refresh):
         assert (await door.refresh(token)).outcome == INVALID
 
 
 async def test_data_03_a_revoked_session_goes_when_it_has_been_over_for_the_retention(
-    api: Api, kindred: Kindred, clock: FakeClock
+    api: Api, services: Services, clock: FakeClock
 ) -> None:
     ended, live = await api.login(), None
     clock.advance(DAY)
@@ -92,64 +92,64 @@ async def test_data_03_a_revoked_session_goes_when_it_has_been_over_for_the_rete
     clock.advance(20 * DAY)
     live = await api.login()
     clock.advance(10 * DAY)
-    assert await kindred.pruning.prune(clock.now()) == NOTHING
+    assert await services.pruning.prune(clock.now()) == NOTHING
     clock.advance(SECOND)
-    assert await kindred.pruning.prune(clock.now()) == Pruned(1, 0, 0, 0, 0)
-    assert [family.id for family in await every(kindred, families)] == [
-        family.family_id for family in await every(kindred, refresh_tokens)
+    assert await services.pruning.prune(clock.now()) == Pruned(1, 0, 0, 0, 0)
+    assert [family.id for family in await every(services, families)] == [
+        family.family_id for family in await every(services, refresh_tokens)
     ]
-    assert str((await every(kindred, families))[0].id) == live.session_id
+    assert str((await every(services, families))[0].id) == live.session_id
     # What happened to it is still told.
-    kinds = {event.kind for event in await every(kindred, security_events) if str(event.family_id) == ended.session_id}
+    kinds = {event.kind for event in await every(services, security_events) if str(event.family_id) == ended.session_id}
     assert kinds == {"LOGIN_SUCCEEDED", "SESSION_REVOKED"}
 
 
 @short_idle
 async def test_data_03_an_expired_session_goes_when_its_absolute_limit_has_been_past_for_the_retention(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock
+    api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
     start = clock.now()
     clock.instant = start + 90 * DAY
-    assert await kindred.pruning.prune(clock.now()) == NOTHING
+    assert await services.pruning.prune(clock.now()) == NOTHING
     assert (await door.refresh(pair.refresh)).outcome != ROTATED
     clock.advance(SECOND)
-    assert (await kindred.pruning.prune(clock.now())).sessions == 1
-    assert await count(kindred, families) == await count(kindred, refresh_tokens) == 0
+    assert (await services.pruning.prune(clock.now())).sessions == 1
+    assert await count(services, families) == await count(services, refresh_tokens) == 0
 
 
-async def test_data_03_events_and_failures_go_by_their_age(api: Api, kindred: Kindred, clock: FakeClock) -> None:
+async def test_data_03_events_and_failures_go_by_their_age(api: Api, services: Services, clock: FakeClock) -> None:
     start = clock.now()
     await api.try_login("alice", "not her password")
     await api.try_login("nobody", "nor anybody's")
     clock.advance(10 * DAY)
     await api.try_login("alice", "still not her password")  # the count is as old as its last failure
-    nobodys = Pruned(sessions=0, events=0, login_failures=1, familiar_networks=0, notices=0)
+    nobodys = Pruned(sessions=0, events=0, login_failures=1, familiar_networks=0, notifications=0)
     alices = Pruned(
-        sessions=0, events=0, login_failures=3, familiar_networks=0, notices=0
+        sessions=0, events=0, login_failures=3, familiar_networks=0, notifications=0
     )  # two of them their address's
-    an_event = Pruned(sessions=0, events=1, login_failures=0, familiar_networks=0, notices=0)
+    an_event = Pruned(sessions=0, events=1, login_failures=0, familiar_networks=0, notifications=0)
     for age, pruned in ((30, nobodys), (40, alices), (180, an_event), (190, an_event)):
         clock.instant = start + age * DAY
-        assert await kindred.pruning.prune(clock.now()) == NOTHING
+        assert await services.pruning.prune(clock.now()) == NOTHING
         clock.instant += SECOND
-        assert await kindred.pruning.prune(clock.now()) == pruned
+        assert await services.pruning.prune(clock.now()) == pruned
 
 
-async def test_users_and_signing_keys_are_not_pruned(kindred: Kindred, clock: FakeClock) -> None:
+async def test_users_and_signing_keys_are_not_pruned(services: Services, clock: FakeClock) -> None:
     clock.advance(3650 * DAY)
-    await kindred.pruning.prune(clock.now())
-    assert await count(kindred, users) == await count(kindred, signing_keys) == 1
+    await services.pruning.prune(clock.now())
+    assert await count(services, users) == await count(services, signing_keys) == 1
 
 
 async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
-    api: Api, kindred: Kindred, alice: User, clock: FakeClock
+    api: Api, services: Services, alice: User, clock: FakeClock
 ) -> None:
     """So that no refresh waits long behind it."""
     live = await api.login()
     now, long_ago = clock.now(), clock.now() - 400 * DAY
     number = 2 * pruning.BATCH + 10
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         # Half of them revoked, half of them expired.
         await conn.execute(insert(families), [ended_family(alice, long_ago, revoked=n % 2 == 0) for n in range(number)])
         event = {"user_id": alice.id, "kind": "LOGIN_FAILED", "occurred_at": long_ago}
@@ -169,14 +169,14 @@ async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
         sizes.append(await one(self, batch))
         return sizes[-1]
 
-    with pytest.MonkeyPatch.context() as patch, statements(kindred) as sent:
+    with pytest.MonkeyPatch.context() as patch, statements(services) as sent:
         patch.setattr(pruning.Pruning, "_one", noted)
-        assert await kindred.pruning.prune(now) == Pruned(number, number, number, number, number)
+        assert await services.pruning.prune(now) == Pruned(number, number, number, number, number)
     # Two full ones, the rest, and the one that finds nothing left; for each of the five tables.
     assert sizes == [pruning.BATCH, pruning.BATCH, 10, 0] * 5
     assert all(statement.startswith("DELETE") for statement in sent)
     assert await api.is_live(live.access)
-    assert await count(kindred, families) == 1
+    assert await count(services, families) == 1
 
 
 def ended_family(user: User, long_ago: datetime, *, revoked: bool) -> dict[str, Any]:
@@ -194,6 +194,6 @@ def ended_family(user: User, long_ago: datetime, *, revoked: bool) -> dict[str, 
     }
 
 
-async def every(kindred: Kindred, table: Any) -> list[Any]:
-    async with kindred.db.read() as conn:
+async def every(services: Services, table: Any) -> list[Any]:
+    async with services.db.read() as conn:
         return list((await conn.execute(select(table))).all())

@@ -15,13 +15,13 @@ from httpx2 import ASGITransport, AsyncClient
 from pydantic import ValidationError
 from typer.testing import CliRunner, Result
 
-from auth.config.secret import UnfitSecret, load_secret
+from auth.config.secret import InvalidSecret, load_secret
 from auth.config.settings import Settings
 from auth.crypto import signing_keys
 from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import SecretKeys
-from auth.crypto.signing_keys import DUE_AFTER
-from auth.services import Kindred
+from auth.crypto.signing_keys import ROTATION_DUE
+from auth.services import Services
 from db.tables.users import User
 from graph.app import create_app
 from graph.cli import commands, common, main
@@ -38,7 +38,7 @@ KEY = "the-attempt-that-lost-its-answer"
 class Worker:
     """A worker of the service, and its doors."""
 
-    kindred: Kindred
+    services: Services
     api: Api
     doors: dict[str, Door]
 
@@ -57,7 +57,7 @@ def start(database_url: str, clock: FakeClock) -> Start:
             app.router.lifespan_context(app),
             AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http,
         ):
-            yield Worker(app.state.kindred, Api(http), {name: door(http) for name, door in DOORS.items()})
+            yield Worker(app.state.services, Api(http), {name: door(http) for name, door in DOORS.items()})
 
     return start
 
@@ -140,10 +140,10 @@ async def test_tok_12_when_the_keys_are_sealed_anew_the_old_secret_can_go(start:
         pair = (await during.doors[by].refresh(pair.refresh, KEY)).tokens
         async with start(NEW) as too_early:  # it cannot open the key, and answers nothing
             assert (await too_early.doors[by].refresh(pair.refresh, KEY)).outcome == UNAVAILABLE
-        assert await during.kindred.keys.reseal() == 1
-        assert await during.kindred.keys.reseal() == 0
+        assert await during.services.keys.reseal() == 1
+        assert await during.services.keys.reseal() == 0
         # Workers of the same list go on, and so do those that have not been restarted since.
-        await during.kindred.keys.load()
+        await during.services.keys.reload()
         assert await during.api.is_live(pair.access)
     async with start(NEW) as after:
         assert await after.api.is_live(pair.access)
@@ -173,12 +173,12 @@ async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
     start: Start, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
     """Somebody rotated with a secret that the running workers were not given. They say so, once, and carry on."""
-    monkeypatch.setattr(signing_keys, "SECONDS_BETWEEN_READS", 0.02)
+    monkeypatch.setattr(signing_keys, "POLL_SECONDS", 0.02)
     async with start(OLD) as worker:
         pair = await worker.api.login()
         async with start(f"{NEW} {OLD}") as other:
-            algorithm = other.kindred.settings.signing_algorithm
-            await other.kindred.keys.rotate(algorithm, clock.now(), access_token_ttl=timedelta(minutes=15))
+            algorithm = other.services.settings.signing_algorithm
+            await other.services.keys.rotate(algorithm, clock.now(), access_token_ttl=timedelta(minutes=15))
             with caplog.at_level(logging.ERROR, "kindred"):
                 await asyncio.sleep(0.3)
             assert (await worker.doors["rest"].refresh(pair.refresh)).outcome == ROTATED
@@ -188,9 +188,9 @@ async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
             assert "sealed with another server secret" in caplog.text
             assert not any(secret in caplog.text for secret in (OLD, NEW))
             # When the key can be opened the worker takes it up, though it could not before.
-            worker.kindred.keys.secrets = other.kindred.keys.secrets
+            worker.services.keys.secrets = other.services.keys.secrets
             await asyncio.sleep(0.3)
-            assert len(worker.kindred.keys.ring.jwks(clock.now())["keys"]) == 2
+            assert len(worker.services.keys.ring.jwks(clock.now())["keys"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_tok_02_each_secret_of_a_list_must_be_fit_by_itself(secrets: str, reason
     file = tmp_path / "some.secret"
     file.write_text(secrets)
     file.chmod(0o600)
-    with pytest.raises(UnfitSecret) as unfit:
+    with pytest.raises(InvalidSecret) as unfit:
         load_secret(Settings(secret_file=file), Entropy())
     assert reason in str(unfit.value)
     for message in (str(refused.value), str(unfit.value)):
@@ -223,8 +223,8 @@ def test_a_secret_file_has_a_secret_on_each_line(tmp_path: Path) -> None:
     file.write_text(f"{NEW}\n\n{OLD}\r\n{NEW}\n")
     file.chmod(0o600)
     expected = tuple(SecretKeys.derive(secret.encode()) for secret in (NEW, OLD))
-    assert SecretKeys.of_each(load_secret(Settings(secret_file=file), Entropy())) == expected
-    assert SecretKeys.of_each(load_secret(Settings(secret=f"{NEW} {OLD}"), Entropy())) == expected
+    assert SecretKeys.derive_all(load_secret(Settings(secret_file=file), Entropy())) == expected
+    assert SecretKeys.derive_all(load_secret(Settings(secret=f"{NEW} {OLD}"), Entropy())) == expected
     assert "bytes" not in repr(expected)
     assert expected[0].successors.hex() not in repr(expected)
     assert repr(expected[0].successors) not in repr(expected)
@@ -270,7 +270,7 @@ def test_tok_12_check_tells_when_the_signing_key_is_due(
     assert kin(OLD, "key", "rotate").exit_code == 0
     for module in (commands, common):
         monkeypatch.setattr(module, "SystemClock", lambda: clock)
-    clock.advance(DUE_AFTER)
+    clock.advance(ROTATION_DUE)
     assert "warn" not in kin(OLD, "check").stdout
     clock.advance(timedelta(hours=1))
     checked = kin(OLD, "check")

@@ -60,12 +60,12 @@ def test_without_a_setting_it_is_development_with_a_database_and_a_secret_of_its
     assert settings.refresh_token_ttl == settings.session_ttl == timedelta(days=30)
     assert (settings.lineage_depth, settings.replay_leeway) == (16, timedelta(0))
     assert (settings.password_min_length, settings.signing_algorithm) == (8, "EdDSA")
-    assert settings.shows_graphiql
+    assert settings.graphiql_enabled
 
 
 def test_production_shows_no_graphiql_unless_told_to() -> None:
-    assert not Settings(environment="production").shows_graphiql
-    assert Settings(environment="production", graphiql=True).shows_graphiql
+    assert not Settings(environment="production").graphiql_enabled
+    assert Settings(environment="production", graphiql=True).graphiql_enabled
 
 
 def test_settings_are_frozen_and_show_no_secret() -> None:
@@ -95,7 +95,7 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("REPLAY_LEEWAY", ["-1", "11", "P1D"]),
         ("PASSWORD_MIN_LENGTH", ["0", "7", "65"]),
         ("HASHING_THREADS", ["-1", "65"]),
-        ("SESSIONS_PER_USER", ["0", "-1", "10001", "many"]),
+        ("MAX_SESSIONS_PER_USER", ["0", "-1", "10001", "many"]),
         ("ALLOWED_HOSTS", ["*", "*.hunter2.org", "https://hunter2.org", "hunter2.org:443", "hunter2.org/x", "a b"]),
         ("ALLOWED_ORIGINS", ["*", "null", "hunter2.org", "https://hunter2.org/", "https://*.hunter2.org"]),
         ("ALLOWED_ORIGINS", ["https://u@hunter2.org", "https://Hunter2.org", "ftp://hunter2.org", "://"]),
@@ -103,8 +103,8 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
             "ALLOWED_ORIGINS",
             ["https://hunter2.org:443", "http://hunter2.org:80", "https://hunter2.org:", "https://h:0"],
         ),
-        ("REQUEST_TIMEOUT", ["0", "-1", "301", "soon", "1.5"]),
-        ("RETENTION", ["0"]),
+        ("HTTP_READ_TIMEOUT", ["0", "-1", "301", "soon", "1.5"]),
+        ("SESSION_RETENTION", ["0"]),
         ("EVENT_RETENTION", ["-1"]),
         ("PRUNE_INTERVAL", ["-1", "0.5", "soon", "PT0.1S"]),
         (

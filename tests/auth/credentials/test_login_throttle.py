@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from auth.config.settings import Settings
 from auth.credentials.addresses import normalize_address
-from auth.services import Kindred
+from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.hot_path import login_attempts, session_inserts
 from db.tables import familiar_networks, users
@@ -101,7 +101,7 @@ async def test_who_is_throttled_is_told_how_long_to_wait(stranger: Stranger, clo
 
 
 async def test_cred_10_a_hundred_failures_in_a_row_stop_a_name_until_it_is_unlocked(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: User
 ) -> None:
     """(a) Each from another address."""
     answers = []
@@ -111,7 +111,7 @@ async def test_cred_10_a_hundred_failures_in_a_row_stop_a_name_until_it_is_unloc
     assert answers == [WRONG] * 100 + [THROTTLED]
     clock.advance(timedelta(days=7))
     assert await stranger.guess(password=PASSWORD) == THROTTLED
-    await kindred.accounts.unlock(alice)
+    await services.accounts.unlock(alice)
     assert await stranger.guess(password=PASSWORD) == RIGHT
 
 
@@ -156,14 +156,14 @@ async def test_one_password_for_many_names_from_one_address_is_stopped(stranger:
     assert await stranger.guess("nobody") == WRONG
 
 
-async def test_what_an_exhausted_address_asks_for_leaves_nothing_behind(stranger: Stranger, kindred: Kindred) -> None:
+async def test_what_an_exhausted_address_asks_for_leaves_nothing_behind(stranger: Stranger, services: Services) -> None:
     """DOS-05: the store grows with guesses that are made, and not with those that are refused."""
     for number in range(30):
         await stranger.guess(f"user-{number}")
-    before = await rows(kindred)
+    before = await rows(services)
     for number in range(100):
         assert await stranger.guess(f"another-{number}") == THROTTLED
-    assert await rows(kindred) == before
+    assert await rows(services) == before
 
 
 @pytest.mark.parametrize("more_settings", [{}], ids=[""])
@@ -196,7 +196,7 @@ async def test_a_success_resets_the_name_and_takes_back_no_more_than_itself_from
 
 
 async def test_of_two_hundred_guesses_at_once_no_more_are_looked_at_than_one_after_the_other(
-    stranger: Stranger, kindred: Kindred
+    stranger: Stranger, services: Services
 ) -> None:
     """(f) Counted before they are looked at."""
     refusals = {THROTTLED, WRONG}
@@ -224,7 +224,7 @@ async def anything(stranger: Stranger, number: int, *, spray: bool = False) -> s
 
 
 async def test_a_guess_that_nobody_could_look_at_is_not_counted(
-    stranger: Stranger, kindred: Kindred, monkeypatch: pytest.MonkeyPatch
+    stranger: Stranger, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any) -> None:
         raise DatabaseUnavailable
@@ -236,17 +236,17 @@ async def test_a_guess_that_nobody_could_look_at_is_not_counted(
             patch.setattr(module, name, away)
             for _ in range(10):
                 assert (await stranger.api.post(LOGIN, given)).status_code == 503
-        assert await rows(kindred) == []
+        assert await rows(services) == []
 
-    await ask_while_away(login_attempts, "count", wrong)
+    await ask_while_away(login_attempts, "record_attempt", wrong)
     await ask_while_away(users, "lock", right)  # no network is familiar yet
     assert (await stranger.api.post(LOGIN, right)).status_code == 200
-    await ask_while_away(session_inserts, "at_once", right)
+    await ask_while_away(session_inserts, "insert_if_unchanged", right)
     with ExitStack() as places:
-        for _ in range(5 * kindred.hasher.threads):
-            places.enter_context(kindred.hasher.place())
+        for _ in range(5 * services.hasher.threads):
+            places.enter_context(services.hasher.slot())
         assert (await stranger.api.post(LOGIN, wrong)).status_code == 503
-    assert await rows(kindred) == []
+    assert await rows(services) == []
     assert await stranger.guess(password=PASSWORD) == RIGHT
 
 
@@ -295,51 +295,51 @@ async def test_cred_12_guesses_at_the_current_password_share_the_count(stranger:
 
 
 async def test_a_new_password_unlocks_the_name(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: User
 ) -> None:
     assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
     for address in (HOME, ELSEWHERE):
         assert [await stranger.guess(address=address) for _ in range(6)] == [WRONG] * 5 + [THROTTLED]
-    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
     for address in (HOME, ELSEWHERE):
         assert await stranger.guess(password=NEW_PASSWORD, address=address) == RIGHT
 
 
 async def test_cred_10_a_new_password_removes_the_separate_count_of_every_network_but_the_owner_s(
-    stranger: Stranger, api: Api, kindred: Kindred
+    stranger: Stranger, api: Api, services: Services
 ) -> None:
     """An attacker who knew the old password has signed in from a network, which then had a count of its own."""
     for address in (ELSEWHERE, HOME):
         signed_in = await stranger.ask("alice", PASSWORD, address)
     await change_from(api, HOME, signed_in["tokens"]["accessToken"], NEW_PASSWORD)
-    assert await networks(kindred) == 1
+    assert await networks(services) == 1
     assert [await stranger.guess(address=somewhere(number)) for number in range(5)] == [WRONG] * 5
     assert await stranger.guess(password=NEW_PASSWORD, address=ELSEWHERE) == THROTTLED
     assert await stranger.guess(password=NEW_PASSWORD, address=HOME) == RIGHT
 
 
 async def test_cred_10_a_password_set_by_an_operator_leaves_no_familiar_network(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: User
 ) -> None:
     for address in (ELSEWHERE, HOME):
         assert await stranger.guess(password=PASSWORD, address=address) == RIGHT
-    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
-    assert await networks(kindred) == 0
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    assert await networks(services) == 0
     assert [await stranger.guess(address=somewhere(number)) for number in range(5)] == [WRONG] * 5
     for address in (ELSEWHERE, HOME):
         assert await stranger.guess(password=NEW_PASSWORD, address=address) == THROTTLED
 
 
 async def test_a_network_becomes_familiar_by_a_sign_in_or_a_new_password_and_not_by_a_correct_old_password(
-    stranger: Stranger, api: Api, kindred: Kindred
+    stranger: Stranger, api: Api, services: Services
 ) -> None:
     """Owners are notified of the first two. An attacker must not add a network in silence."""
     signed_in = await stranger.ask("alice", PASSWORD, HOME)
     bearer = signed_in["tokens"]["accessToken"]
     assert await change_from(api, ELSEWHERE, bearer, "short") == "WeakPasswordError"
-    assert await networks(kindred) == 1
+    assert await networks(services) == 1
     assert await change_from(api, ELSEWHERE, bearer, NEW_PASSWORD) == "ChangePasswordSuccess"
-    assert await networks(kindred) == 1
+    assert await networks(services) == 1
     assert [await stranger.guess(address=HOME) for _ in range(6)] == [WRONG] * 5 + [THROTTLED]
     assert await stranger.guess(password=NEW_PASSWORD, address=ELSEWHERE) == RIGHT
 
@@ -347,7 +347,7 @@ async def test_a_network_becomes_familiar_by_a_sign_in_or_a_new_password_and_not
 @pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "trusted_proxies": "127.0.0.1"}], ids=[""])
 @pytest.mark.parametrize("attack", ["sign in", "change the password"])
 async def test_cred_11_an_old_password_that_is_being_checked_adds_no_network_after_the_new_one(
-    stranger: Stranger, api: Api, kindred: Kindred, clock: FakeClock, alice: User, attack: str
+    stranger: Stranger, api: Api, services: Services, clock: FakeClock, alice: User, attack: str
 ) -> None:
     signed_in = await stranger.ask("alice", PASSWORD, ELSEWHERE)
     with watching() as watch:
@@ -358,10 +358,10 @@ async def test_cred_11_an_old_password_that_is_being_checked_adds_no_network_aft
             else change_from(api, ELSEWHERE, signed_in["tokens"]["accessToken"], "short")
         )
         await watch.until(begun=1)
-        await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+        await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
         watch.going.set()
         assert await attacking in (WRONG, "WeakPasswordError")
-    assert await networks(kindred) == 0
+    assert await networks(services) == 0
 
 
 async def change_from(api: Api, address: str, bearer: str, new: str) -> str:
@@ -370,32 +370,32 @@ async def change_from(api: Api, address: str, bearer: str, new: str) -> str:
 
 
 async def test_a_current_password_that_was_right_is_no_failure_though_the_new_one_is_weak(
-    stranger: Stranger, api: Api, kindred: Kindred
+    stranger: Stranger, api: Api, services: Services
 ) -> None:
     signed_in = (await api.data(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}))["login"]
     for _ in range(10):
         answer = await api.data(CHANGE, passwords(PASSWORD, "short"), signed_in["tokens"]["accessToken"])
         assert answer["changePassword"]["__typename"] == "WeakPasswordError"
-    assert await rows(kindred) == []
+    assert await rows(services) == []
 
 
 async def test_the_owner_is_told_once_when_the_throttling_begins_and_once_when_it_stops_all(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: User
 ) -> None:
     for number in range(110):
         for _ in range(2):
             await stranger.guess(address=somewhere(number))
         clock.advance(timedelta(minutes=15))
-    events = await kindred.accounts.events(alice.id, after=None, limit=1000)
+    events = await services.accounts.events(alice.id, after=None, limit=1000)
     kinds = [event.kind for event in events]
     assert (kinds.count("LOGIN_THROTTLED"), kinds.count("LOGIN_FAILED")) == (2, 100)
 
 
 @pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
-async def test_it_can_be_turned_off_for_benchmarks(stranger: Stranger, kindred: Kindred) -> None:
+async def test_it_can_be_turned_off_for_benchmarks(stranger: Stranger, services: Services) -> None:
     assert [await stranger.guess() for _ in range(40)] == [WRONG] * 40
     assert await stranger.guess(password=PASSWORD) == RIGHT
-    assert await rows(kindred) == []
+    assert await rows(services) == []
 
 
 @pytest.mark.parametrize(
@@ -456,13 +456,13 @@ async def test_ops_05_two_workers_allow_not_one_guess_more(
     assert 5 <= answers.count(WRONG) <= 5 + math.ceil(math.log2(60))
 
 
-async def rows(kindred: Kindred) -> list[Any]:
-    async with kindred.db.read() as conn:
+async def rows(services: Services) -> list[Any]:
+    async with services.db.read() as conn:
         return list((await conn.execute(select(login_failures).order_by(login_failures.c.subject))).all())
 
 
-async def networks(kindred: Kindred) -> int:
-    async with kindred.db.read() as conn:
+async def networks(services: Services) -> int:
+    async with services.db.read() as conn:
         return len((await conn.execute(select(familiar_networks.familiar_networks))).all())
 
 
@@ -471,35 +471,35 @@ def client_of(app: FastAPI) -> AsyncClient:
 
 
 async def test_a_network_is_remembered_once_and_forgotten_when_nobody_has_signed_in_from_it_for_long(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock
+    stranger: Stranger, services: Services, clock: FakeClock
 ) -> None:
     for address in (HOME, HOME, ELSEWHERE):
         assert await stranger.guess(password=PASSWORD, address=address) == RIGHT
-    assert await networks(kindred) == 2
+    assert await networks(services) == 2
     clock.advance(timedelta(days=100))
     assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
     clock.advance(timedelta(days=81))
-    await kindred.pruning.prune(clock.now())
-    assert await networks(kindred) == 1
+    await services.pruning.prune(clock.now())
+    assert await networks(services) == 1
 
 
 async def test_dos_05_what_is_counted_ends_with_the_time_it_is_kept_for(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock
+    stranger: Stranger, services: Services, clock: FakeClock
 ) -> None:
     """A row for each name and address that was tried, of 32 bytes and three numbers, and none after the retention."""
     for number in range(60):
         await stranger.guess(f"nobody-{number}", address=somewhere(number))
-    assert len(await rows(kindred)) >= 120
+    assert len(await rows(services)) >= 120
     clock.advance(timedelta(days=31))
-    await kindred.pruning.prune(clock.now())
-    assert await rows(kindred) == []
+    await services.pruning.prune(clock.now())
+    assert await rows(services) == []
 
 
 TWO_DAYS = timedelta(days=2)
 
 
 async def test_cred_10_a_name_does_not_wait_for_a_clock_that_was_ahead(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock
+    stranger: Stranger, services: Services, clock: FakeClock
 ) -> None:
     clock.step(TWO_DAYS)
     assert [await stranger.guess(address=somewhere(number)) for number in range(5)] == [WRONG] * 5
@@ -508,14 +508,14 @@ async def test_cred_10_a_name_does_not_wait_for_a_clock_that_was_ahead(
     assert await stranger.guess(address=somewhere(5)) == WRONG
     refused = await stranger.ask("alice", "wrong", somewhere(6))
     assert (refused["__typename"], refused["retryAfter"]) == (THROTTLED, 2)
-    (name,) = [row for row in await rows(kindred) if row.failures == 6]
+    (name,) = [row for row in await rows(services) if row.failures == 6]
     assert name.first_failed_at == name.last_failed_at == clock.now()
     clock.advance(2 * SECOND)
     assert await stranger.guess(password=PASSWORD, address=somewhere(7)) == RIGHT
 
 
 async def test_cred_10_a_clock_that_was_ahead_gives_nobody_more_than_a_hundred_failures(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock
+    stranger: Stranger, services: Services, clock: FakeClock
 ) -> None:
     answers = []
     for number in range(101):
@@ -526,7 +526,7 @@ async def test_cred_10_a_clock_that_was_ahead_gives_nobody_more_than_a_hundred_f
 
 
 async def test_cred_10_an_address_does_not_wait_for_a_clock_that_was_ahead(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock
+    stranger: Stranger, services: Services, clock: FakeClock
 ) -> None:
     clock.step(TWO_DAYS)
     answers = [await stranger.guess(f"user-{number}") for number in range(31)]
@@ -535,7 +535,7 @@ async def test_cred_10_an_address_does_not_wait_for_a_clock_that_was_ahead(
     # A new window, in which as many are let in as in any other.
     answers = [await stranger.guess(f"other-{number}") for number in range(31)]
     assert answers == [WRONG] * 30 + [THROTTLED]
-    assert {row.first_failed_at for row in await rows(kindred) if row.failures == 30} == {clock.now()}
+    assert {row.first_failed_at for row in await rows(services) if row.failures == 30} == {clock.now()}
     clock.advance(timedelta(minutes=5))
     assert await stranger.guess("another") == WRONG
 
@@ -572,7 +572,7 @@ async def test_cred_10_clocks_that_differ_a_little_give_no_guess_more(
     ],
 )
 async def test_an_operator_lets_go_an_address_and_nothing_else(
-    stranger: Stranger, kindred: Kindred, clock: FakeClock, address: str, typed: str, networks: list[str]
+    stranger: Stranger, services: Services, clock: FakeClock, address: str, typed: str, networks: list[str]
 ) -> None:
     for _ in range(10):  # an hour's worth, in steps that the five minutes allow
         for number in range(30):
@@ -583,7 +583,7 @@ async def test_an_operator_lets_go_an_address_and_nothing_else(
     assert elsewhere == [WRONG] * 5
     normal = normalize_address(typed)
     assert normal is not None
-    assert await kindred.accounts.throttle.unlock_address(normal) == networks
+    assert await services.accounts.throttle.reset_address(normal) == networks
     assert await stranger.guess("another", address=address) == WRONG
     assert await stranger.guess("name", address=address) == THROTTLED
-    assert len([row for row in await rows(kindred) if row.failures == 5]) == 3
+    assert len([row for row in await rows(services) if row.failures == 5]) == 3

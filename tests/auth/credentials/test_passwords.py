@@ -16,17 +16,17 @@ from zxcvbn.matching import L33T_TABLE, enumerate_l33t_subs, relevant_l33t_subta
 from auth.credentials import password_hashing
 from auth.credentials.password_hashing import (
     Hasher,
-    HashingBusy,
+    HashingQueueFull,
     Verified,
+    check_strength,
     hash_password,
-    judge,
     normalize_password,
     verify_password,
 )
 
 
 def reason(password: str, *, at_least: int = 8, known: tuple[str, ...] = ("alice",)) -> str | None:
-    return judge(password, at_least=at_least, known=known).weakness
+    return check_strength(password, at_least=at_least, known=known).weakness
 
 
 @pytest.mark.parametrize("at_least", [8, 15, 64])
@@ -78,7 +78,7 @@ def test_cred_05_any_composition_will_do_that_is_hard_to_guess(fine: str) -> Non
 @settings(max_examples=30, deadline=None)
 def test_signs_that_look_like_letters_are_not_judged_in_all_their_combinations(password: str) -> None:
     """zxcvbn's time grows with their product; twenty of them took it seconds."""
-    judged = password_hashing._beginning(password)
+    judged = password_hashing.scored_prefix(password)
     assert password.startswith(judged)
     assert len(enumerate_l33t_subs(relevant_l33t_subtable(judged, L33T_TABLE))) <= 128
 
@@ -133,10 +133,10 @@ def test_cred_15_no_more_passwords_wait_than_five_for_each_thread() -> None:
     try:
         with ExitStack() as places:
             for _ in range(10):
-                places.enter_context(hasher.place())
-            with pytest.raises(HashingBusy), hasher.place():
+                places.enter_context(hasher.slot())
+            with pytest.raises(HashingQueueFull), hasher.slot():
                 pass
-        with hasher.place():
+        with hasher.slot():
             pass
     finally:
         hasher.close()

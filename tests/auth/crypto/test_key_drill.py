@@ -155,12 +155,12 @@ async def test_ops_02_tok_12_signing_keys_are_rotated_and_retired_under_load_and
         http = [await stack.enter_async_context(AsyncClient(base_url=server.url, timeout=30)) for server in servers]
         async with loaded(behind) as load:
             load.servers += http
-            algorithm, ttl = behind.kindred.settings.signing_algorithm, behind.kindred.settings.access_token_ttl
+            algorithm, ttl = behind.services.settings.signing_algorithm, behind.services.settings.access_token_ttl
             await asyncio.sleep(1)
             kept = load.held[0]
             for at_once in (False, True, True):
-                made = await behind.kindred.keys.rotate(
-                    algorithm, SystemClock().now(), access_token_ttl=ttl, at_once=at_once
+                made = await behind.services.keys.rotate(
+                    algorithm, SystemClock().now(), access_token_ttl=ttl, immediately=at_once
                 )
                 for server in http:  # within seconds, at each of them
                     async with asyncio.timeout(5):
@@ -215,8 +215,8 @@ async def test_ops_02_tok_12_the_server_secret_is_replaced_under_load_and_nobody
                 await deploy(OLD)
                 await deploy(f"{OLD} {NEW}")
                 await deploy(f"{NEW} {OLD}")
-                behind.kindred.keys.secrets = SecretKeys.of_each(f"{NEW} {OLD}".encode())
-                assert await behind.kindred.keys.reseal() == 1
+                behind.services.keys.secrets = SecretKeys.derive_all(f"{NEW} {OLD}".encode())
+                assert await behind.services.keys.reseal() == 1
                 await refresh_all()  # stands for the thirty days
                 await deploy(NEW)
                 await refresh_all()

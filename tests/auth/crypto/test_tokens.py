@@ -24,7 +24,7 @@ from sqlalchemy import select
 from auth.crypto.base64url import base64url
 from auth.crypto.key_ring import KEPT_CLAIMS
 from auth.crypto.secret_keys import SecretKeys
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.base import SigningAlgorithm
 from db.tables.families import families
 from db.tables.refresh_tokens import refresh_tokens
@@ -84,13 +84,13 @@ class Attack:
     """Somebody else's tokens against the doors, with what their makers may know: a live session of alice's."""
 
     http: AsyncClient
-    kindred: Kindred
+    services: Services
     pair: Pair
 
     @property
     def sign_access(self) -> Signer:
         """The real signature of access tokens, for tokens in which only one thing is wrong."""
-        (key,) = self.kindred.keys.ring._keys.values()
+        (key,) = self.services.keys.ring._keys.values()
         assert isinstance(key.private, Ed25519PrivateKey)
         return key.private.sign
 
@@ -103,7 +103,7 @@ class Attack:
 
     async def rows(self) -> list[Any]:
         found: list[Any] = []
-        async with self.kindred.db.read() as conn:
+        async with self.services.db.read() as conn:
             for table in (families, refresh_tokens, security_events):
                 found += sorted((await conn.execute(select(table))).all(), key=repr)
         return found
@@ -132,9 +132,9 @@ class Attack:
 
 
 @pytest.fixture
-async def attack(api: Api, kindred: Kindred, alice: User) -> AsyncIterator[Attack]:
+async def attack(api: Api, services: Services, alice: User) -> AsyncIterator[Attack]:
     """An attack, after which alice's session must still go on."""
-    attack = Attack(api.http, kindred, await api.login())
+    attack = Attack(api.http, services, await api.login())
     yield attack
     assert await api.is_live(attack.pair.access)
     assert (await DOORS["rest"](api.http).refresh(attack.pair.refresh)).outcome == ROTATED
@@ -295,7 +295,7 @@ async def test_tok_01_no_algorithm_but_our_own_is_taken_from_a_token(attack: Att
 
 async def test_tok_01_the_public_key_is_no_secret_to_sign_with(attack: Attack) -> None:
     kid = header_of(attack.pair.access)["kid"]
-    public = attack.kindred.keys.ring._keys[kid].public
+    public = attack.services.keys.ring._keys[kid].public
     (jwk,) = (await attack.http.get("/.well-known/jwks.json")).json()["keys"]
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     secrets = (
@@ -604,33 +604,33 @@ async def test_tok_11_a_client_cannot_ask_for_a_longer_life(api: Api, alice: Use
 
 
 async def test_rot_13_the_token_of_a_session_that_was_ended_is_no_theft(
-    api: Api, alice: User, kindred: Kindred
+    api: Api, alice: User, services: Services
 ) -> None:
     ended, other = await api.login(), await api.login()
     rotated = (await DOORS["rest"](api.http).refresh(ended.refresh)).tokens
     await api.data(REVOKE, {"input": {"refreshToken": rotated.refresh}})
-    attack = Attack(api.http, kindred, other)
+    attack = Attack(api.http, services, other)
     async with attack.in_vain():
         for door in DOORS.values():
             for token in (ended.refresh, rotated.refresh):
                 assert (await door(api.http).refresh(token)).outcome == REVOKED
     assert await api.is_live(other.access)
-    assert await kinds(kindred) == {"LOGIN_SUCCEEDED", "SESSION_REVOKED"}
+    assert await kinds(services) == {"LOGIN_SUCCEEDED", "SESSION_REVOKED"}
 
 
 async def test_rot_13_the_token_of_a_session_that_expired_is_no_theft(
-    api: Api, alice: User, kindred: Kindred, clock: FakeClock
+    api: Api, alice: User, services: Services, clock: FakeClock
 ) -> None:
     old = await api.login()
     rotated = (await DOORS["rest"](api.http).refresh(old.refresh)).tokens
     clock.advance(timedelta(days=30))
     other = await api.login()
-    async with Attack(api.http, kindred, other).in_vain():
+    async with Attack(api.http, services, other).in_vain():
         for door in DOORS.values():
             for token in (old.refresh, rotated.refresh):
                 assert (await door(api.http).refresh(token)).outcome == EXPIRED
     assert await api.is_live(other.access)
-    assert await kinds(kindred) == {"LOGIN_SUCCEEDED"}
+    assert await kinds(services) == {"LOGIN_SUCCEEDED"}
 
 
 async def test_rot_13_a_token_of_nobody_is_no_theft(attack: Attack) -> None:
@@ -642,12 +642,12 @@ async def test_rot_13_a_token_of_nobody_is_no_theft(attack: Attack) -> None:
 
 
 async def test_attack_9_a_replay_in_one_session_ends_no_other_and_is_the_only_thing_that_ends_any(
-    api: Api, alice: User, bob: User, kindred: Kindred
+    api: Api, alice: User, bob: User, services: Services
 ) -> None:
     door = DOORS["rest"](api.http)
     mine, other, bobs = await api.login(), await api.login(), await api.login("bob")
     rotated = (await door.refresh(mine.refresh)).tokens
-    attack = Attack(api.http, kindred, rotated)
+    attack = Attack(api.http, services, rotated)
     secret = claims_of(mine.refresh)["jti"]
     async with attack.in_vain():
         # A digest that is off by one character, in tokens whose signature is the old one.
@@ -667,20 +667,20 @@ async def test_attack_9_a_replay_in_one_session_ends_no_other_and_is_the_only_th
         assert (await door.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def kinds(kindred: Kindred) -> set[str]:
+async def kinds(services: Services) -> set[str]:
     """The kinds of all security events there are."""
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         return set((await conn.execute(select(security_events.c.kind))).scalars())
 
 
-async def test_tokens_are_what_pyjwt_reads(api: Api, kindred: Kindred, clock: FakeClock, alice: User) -> None:
+async def test_tokens_are_what_pyjwt_reads(api: Api, services: Services, clock: FakeClock, alice: User) -> None:
     """And so whatever else reads JSON Web Tokens."""
     pair = await api.login()
-    key = kindred.keys.ring.signing(clock.now())
+    key = services.keys.ring.signing(clock.now())
     reading: Any = {"issuer": "kindred", "options": {"verify_exp": False, "verify_iat": False}}
     access = jwt.decode_complete(pair.access, key.public, [key.algorithm], audience="kindred", **reading)
     refresh = jwt.decode_complete(
-        pair.refresh, kindred.keys.secret.refresh_tokens, ["HS256"], audience="kindred#refresh", **reading
+        pair.refresh, services.keys.secret.refresh_tokens, ["HS256"], audience="kindred#refresh", **reading
     )
     assert access["header"] == {"alg": "EdDSA", "typ": "at+jwt", "kid": key.kid}
     assert refresh["header"] == {"alg": "HS256", "typ": "rt+jwt"}
@@ -689,34 +689,34 @@ async def test_tokens_are_what_pyjwt_reads(api: Api, kindred: Kindred, clock: Fa
 
 
 async def test_an_access_token_that_was_found_good_is_asked_each_time_whether_it_still_is(
-    api: Api, kindred: Kindred, clock: FakeClock, alice: User
+    api: Api, services: Services, clock: FakeClock, alice: User
 ) -> None:
     """Its signature is not verified again; its time, its key and its session are."""
     by_time, by_key, by_session = [await api.login() for _ in range(3)]
     for pair in (by_time, by_key, by_session):
         assert await api.is_live(pair.access)
     start = clock.now()
-    clock.advance(kindred.settings.access_token_ttl)
+    clock.advance(services.settings.access_token_ttl)
     assert not await api.is_live(by_time.access)
     clock.instant = start
     await api.data("mutation { revokeAllSessions { revokedCount } }", bearer=by_session.access)
     assert not await api.is_live(by_session.access)
     fresh = await api.login()
     assert await api.is_live(fresh.access)
-    ttl = kindred.settings.access_token_ttl
-    await kindred.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ttl, at_once=True)
-    await kindred.keys.load()
+    ttl = services.settings.access_token_ttl
+    await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ttl, immediately=True)
+    await services.keys.reload()
     assert not await api.is_live(fresh.access)
-    ring = kindred.keys.ring
+    ring = services.keys.ring
     assert ring.read.cache_info().maxsize == KEPT_CLAIMS
 
 
-async def test_what_is_not_found_good_is_not_kept(api: Api, kindred: Kindred, alice: User) -> None:
+async def test_what_is_not_found_good_is_not_kept(api: Api, services: Services, alice: User) -> None:
     """Or a flood of forged tokens would drive out those of everybody else."""
     pair = await api.login()
     assert await api.is_live(pair.access)
-    before = kindred.keys.ring.read.cache_info().currsize
+    before = services.keys.ring.read.cache_info().currsize
     head, claims, _ = pair.access.split(".")
     for number in range(5):
         assert not await api.is_live(f"{head}.{claims}.{base64url(bytes([number]) * 64)}")
-    assert kindred.keys.ring.read.cache_info().currsize == before
+    assert services.keys.ring.read.cache_info().currsize == before

@@ -12,8 +12,8 @@ from httpx2 import AsyncClient
 from auth.credentials.login_throttle import _name
 from auth.credentials.password_hashing import verify_password
 from auth.outcomes import Origin, PasswordSet, WeakPassword
-from auth.services import Kindred
-from auth.use_cases.accounts import UnfitUsername, UsernameTaken
+from auth.services import Services
+from auth.use_cases.accounts import InvalidUsername, UsernameTaken
 from auth.use_cases.sessions import Unauthenticated
 from db.tables import familiar_networks, login_failures
 from db.tables.users import User
@@ -34,7 +34,7 @@ mutation Change($input: ChangePasswordInput!) {
 }
 """
 TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "throttle": False}])
-Ending = Callable[[Kindred, User, Pair, FakeClock], Awaitable[Any]]
+Ending = Callable[[Services, User, Pair, FakeClock], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -59,20 +59,20 @@ async def works(api: Api, password: str) -> bool:
     return bool((await api.try_login("alice", password))["__typename"] == "LoginSuccess")
 
 
-async def failures(kindred: Kindred, user: User) -> int:
+async def failures(services: Services, user: User) -> int:
     """Under the name, from the network that the test and the user share."""
-    async with kindred.db.read() as conn:
-        (network,) = await familiar_networks.of_name(conn, user.username)
+    async with services.db.read() as conn:
+        (network,) = await familiar_networks.list_for_username(conn, user.username)
         row = await login_failures.get(conn, _name(user.username, network))
     return row.failures if row else 0
 
 
-async def kinds(kindred: Kindred, user: User) -> list[str]:
-    return [event.kind for event in await kindred.accounts.events(user.id, after=None, limit=100)]
+async def kinds(services: Services, user: User) -> list[str]:
+    return [event.kind for event in await services.accounts.events(user.id, after=None, limit=100)]
 
 
 async def test_sess_05_a_new_password_ends_every_other_session_and_the_current_one_lives(
-    api: Api, door: Door, kindred: Kindred, alice: User, bob: User, clock: FakeClock
+    api: Api, door: Door, services: Services, alice: User, bob: User, clock: FakeClock
 ) -> None:
     theirs, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
     clock.advance(timedelta(minutes=1))
@@ -85,15 +85,15 @@ async def test_sess_05_a_new_password_ends_every_other_session_and_the_current_o
     revoked = (await api.data(SESSIONS, {"state": "REVOKED"}, current.access))["sessions"]["edges"]
     assert {edge["node"]["revocationReason"] for edge in revoked} == {"PASSWORD_CHANGED"}
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
-    user = await kindred.accounts.get(alice.id)
+    user = await services.accounts.get(alice.id)
     assert user is not None
     assert user.password_changed_at == clock.now()
-    assert (await kinds(kindred, alice)).count("PASSWORD_CHANGED") == 1
+    assert (await kinds(services, alice)).count("PASSWORD_CHANGED") == 1
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "wrong", PASSWORD + " ", PASSWORD.upper(), "x" * 5000, "a\x00b"])
 async def test_cred_12_the_current_password_is_needed_and_a_wrong_one_is_counted(
-    api: Api, kindred: Kindred, alice: User, wrong: str
+    api: Api, services: Services, alice: User, wrong: str
 ) -> None:
     other, current = await api.login(), await api.login()
     refused = {"__typename": "InvalidCredentialsError", "message": "The current password is wrong."}
@@ -101,8 +101,8 @@ async def test_cred_12_the_current_password_is_needed_and_a_wrong_one_is_counted
     assert await api.is_live(other.access)
     # What nobody's password can be is no guess at one.
     guessed = 0 < len(wrong) <= 1024
-    assert await failures(kindred, alice) == guessed
-    assert (await kinds(kindred, alice)).count("LOGIN_FAILED") == guessed
+    assert await failures(services, alice) == guessed
+    assert (await kinds(services, alice)).count("LOGIN_FAILED") == guessed
     assert await works(api, PASSWORD)
 
 
@@ -140,75 +140,75 @@ async def test_advice_on_a_password_is_what_changing_it_would_say(api: Api, pass
     assert (checked["strength"] >= 2) == (answer["__typename"] == "ChangePasswordSuccess")
 
 
-async def test_advice_is_for_who_is_signed_in_and_for_one_at_a_time(api: Api, kindred: Kindred) -> None:
+async def test_advice_is_for_who_is_signed_in_and_for_one_at_a_time(api: Api, services: Services) -> None:
     """Of some passwords the judgement takes two seconds: nobody may keep the service busy with many."""
     question = {"input": {"newPassword": "correcthorse"}}
     assert await api.codes(CHECK, question) == ["UNAUTHENTICATED"]
     current = await api.login()
-    with kindred.accounts.hasher.only_check():
+    with services.accounts.hasher.strength_check_slot():
         assert await api.codes(CHECK, question, current.access) == ["UNAVAILABLE"]
     assert (await api.data(CHECK, question, current.access))["checkPassword"]["strength"] == 1
 
 
-async def disable(kindred: Kindred, user: User, _pair: Pair, clock: FakeClock) -> None:
-    await kindred.accounts.disable(user.id, clock.now())
+async def disable(services: Services, user: User, _pair: Pair, clock: FakeClock) -> None:
+    await services.accounts.disable(user.id, clock.now())
 
 
-async def sign_out(kindred: Kindred, user: User, pair: Pair, clock: FakeClock) -> None:
-    await kindred.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now())
+async def sign_out(services: Services, user: User, pair: Pair, clock: FakeClock) -> None:
+    await services.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now())
 
 
 @TWO_THREADS
 @pytest.mark.parametrize("meanwhile", [disable, sign_out])
 async def test_a_password_is_not_changed_by_a_session_that_ends_meanwhile(
-    api: Api, kindred: Kindred, alice: User, clock: FakeClock, watch: Watch, meanwhile: Ending
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, meanwhile: Ending
 ) -> None:
     current = await api.login()
     watch.threads.clear()
     watch.going.clear()
     changing = asyncio.create_task(api.post(CHANGE, passwords(PASSWORD, NEW_PASSWORD), current.access))
     await watch.until(begun=1)
-    await meanwhile(kindred, alice, current, clock)
+    await meanwhile(services, alice, current, clock)
     watch.going.set()
     response = await changing
     assert response.status_code == 401
     assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert response.json()["data"] == {"changePassword": None}
-    stored = await kindred.accounts.get(alice.id)
+    stored = await services.accounts.get(alice.id)
     assert stored is not None
     assert verify_password(PASSWORD, stored.hashed_password)
-    assert "PASSWORD_CHANGED" not in await kinds(kindred, alice)
+    assert "PASSWORD_CHANGED" not in await kinds(services, alice)
 
 
 @TWO_THREADS
 @pytest.mark.parametrize("current", [PASSWORD, "wrong"])
 async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while_the_current_one_is_checked(
-    api: Api, kindred: Kindred, alice: User, clock: FakeClock, watch: Watch, current: str
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, current: str
 ) -> None:
     """Right or wrong: the session is gone with the user, and no failure is recorded for a user who does not exist."""
     pair = await api.login()
-    family = await kindred.sessions.authenticate(pair.access, clock.now())
+    family = await services.sessions.authenticate(pair.access, clock.now())
     watch.threads.clear()
     watch.going.clear()
     changing = asyncio.create_task(api.codes(CHANGE, passwords(current, NEW_PASSWORD), pair.access))
     await watch.until(begun=1)
-    await kindred.accounts.delete(alice)
+    await services.accounts.delete(alice)
     watch.going.set()
     assert await changing == ["UNAUTHENTICATED"]
     with pytest.raises(Unauthenticated):
-        await kindred.accounts.change_password(family, current, NEW_PASSWORD, Origin(), clock.now())
+        await services.accounts.change_password(family, current, NEW_PASSWORD, Origin(), clock.now())
 
 
 @TWO_THREADS
 async def test_a_password_that_an_operator_sets_meanwhile_is_not_written_over(
-    api: Api, kindred: Kindred, alice: User, clock: FakeClock, watch: Watch
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch
 ) -> None:
     current = await api.login()
     watch.threads.clear()
     watch.going.clear()
     changing = asyncio.create_task(api.post(CHANGE, passwords(PASSWORD, NEW_PASSWORD), current.access))
     await watch.until(begun=1)
-    assert await kindred.accounts.set_password(alice, "an operator chose 1 thing", clock.now()) == PasswordSet(1)
+    assert await services.accounts.set_password(alice, "an operator chose 1 thing", clock.now()) == PasswordSet(1)
     watch.going.set()
     assert (await changing).json()["data"]["changePassword"]["__typename"] == "InvalidCredentialsError"
     assert await works(api, "an operator chose 1 thing")
@@ -228,29 +228,29 @@ async def test_rot_05_of_two_changes_at_once_one_wins_and_its_password_is_the_on
 
 
 async def test_sess_10_a_password_that_an_operator_sets_ends_every_session(
-    api: Api, door: Door, kindred: Kindred, alice: User, clock: FakeClock
+    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
 ) -> None:
     pairs = [await api.login() for _ in range(2)]
-    weak = await kindred.accounts.set_password(alice, "password", clock.now())
+    weak = await services.accounts.set_password(alice, "password", clock.now())
     assert isinstance(weak, WeakPassword)
-    assert await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now()) == PasswordSet(2)
+    assert await services.accounts.set_password(alice, NEW_PASSWORD, clock.now()) == PasswordSet(2)
     assert not any([await api.is_live(pair.access) for pair in pairs])
     assert {(await door.refresh(pair.refresh)).outcome for pair in pairs} == {REVOKED}
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
 
 
-async def test_a_name_is_taken_once_however_it_is_written(kindred: Kindred, http: AsyncClient) -> None:
+async def test_a_name_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
     now = FakeClock().now()
     for taken in ("Alice", " alice ", "ＡＬＩＣＥ", "aLICE"):
         with pytest.raises(UsernameTaken):
-            await kindred.accounts.add(taken, None, NEW_PASSWORD, now)
+            await services.accounts.add(taken, None, NEW_PASSWORD, now)
     for unfit in ("", "  ", "x" * 129, "a\nb", "a\x00", "\u202ea", "\ud800", "ﷺ" * 100):
-        with pytest.raises(UnfitUsername):
-            await kindred.accounts.add(unfit, None, NEW_PASSWORD, now)
+        with pytest.raises(InvalidUsername):
+            await services.accounts.add(unfit, None, NEW_PASSWORD, now)
     made = await asyncio.gather(
-        *(kindred.accounts.add(name, None, NEW_PASSWORD, now) for name in ("Straße", "STRASSE", "strasse")),
+        *(services.accounts.add(name, None, NEW_PASSWORD, now) for name in ("Straße", "STRASSE", "strasse")),
         return_exceptions=True,
     )
     assert sorted(type(one).__name__ for one in made) == ["User", "UsernameTaken", "UsernameTaken"]
-    assert isinstance(await kindred.accounts.add("same", None, "same", now), WeakPassword)
-    assert len(await kindred.accounts.every()) == 2
+    assert isinstance(await services.accounts.add("same", None, "same", now), WeakPassword)
+    assert len(await services.accounts.list_all()) == 2

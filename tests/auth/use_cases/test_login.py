@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.credentials.password_hashing import hash_password
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.base import metadata
 from db.tables.users import User
 from tests.support.clocks import FakeClock
@@ -31,8 +31,8 @@ EVENTS = "{ securityEvents { edges { node { kind ipAddress userAgent session { i
 REFUSED = {"__typename": "InvalidCredentialsError", "message": "The username or the password is wrong."}
 
 
-async def every_row(kindred: Kindred) -> dict[str, list[Any]]:
-    async with kindred.db.read() as conn:
+async def every_row(services: Services) -> dict[str, list[Any]]:
+    async with services.db.read() as conn:
         return {table.name: list((await conn.execute(table.select())).all()) for table in metadata.sorted_tables}
 
 
@@ -53,9 +53,9 @@ async def test_a_name_is_the_same_however_it_is_typed(api: Api, typed: str) -> N
     assert (await api.try_login(typed, PASSWORD))["__typename"] == "LoginSuccess"
 
 
-async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_user(kindred: Kindred) -> None:
+async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_user(services: Services) -> None:
     now = FakeClock().now()
-    made = [await kindred.accounts.add(name, None, PASSWORD, now) for name in ("carol", "dave")]
+    made = [await services.accounts.add(name, None, PASSWORD, now) for name in ("carol", "dave")]
     hashes = [user.hashed_password for user in made if isinstance(user, User)]
     assert len(set(hashes)) == 2
     for hashed in hashes:
@@ -78,17 +78,17 @@ async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_us
     ],
 )
 async def test_cred_05_a_password_counts_to_its_last_character(
-    api: Api, kindred: Kindred, alice: User, right: str, twin: str
+    api: Api, services: Services, alice: User, right: str, twin: str
 ) -> None:
-    await store_hash(kindred, alice, hash_password(unicodedata.normalize("NFC", right)))
+    await store_hash(services, alice, hash_password(unicodedata.normalize("NFC", right)))
     assert await api.try_login("alice", twin) == REFUSED
     assert (await api.try_login("alice", right))["__typename"] == "LoginSuccess"
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-async def test_cred_06_a_password_is_the_same_from_every_keyboard(api: Api, kindred: Kindred, form: Any) -> None:
+async def test_cred_06_a_password_is_the_same_from_every_keyboard(api: Api, services: Services, form: Any) -> None:
     set_as, typed = unicodedata.normalize(form, "Ölfässer Ångström"), "Ölfässer Ångström"
-    await kindred.accounts.add("zoë", None, set_as, FakeClock().now())
+    await services.accounts.add("zoë", None, set_as, FakeClock().now())
     for other in ("NFC", "NFD"):
         answer = await api.try_login(
             unicodedata.normalize(other, "zoë"),
@@ -99,9 +99,9 @@ async def test_cred_06_a_password_is_the_same_from_every_keyboard(api: Api, kind
 
 @UNTHROTTLED
 async def test_cred_08_cred_09_unknown_wrong_and_disabled_get_the_same_answer_byte_for_byte(
-    http: AsyncClient, api: Api, kindred: Kindred, bob: User, clock: FakeClock
+    http: AsyncClient, api: Api, services: Services, bob: User, clock: FakeClock
 ) -> None:
-    await kindred.accounts.disable(bob.id, clock.now())
+    await services.accounts.disable(bob.id, clock.now())
     odd = ["", "x", "wrong password", "x" * 1024, "x" * 1025, "x" * 5000, "a\x00b", "\u200b", "ﬀ" * 600, PASSWORD]
     answers = set()
     for password in odd:
@@ -198,22 +198,22 @@ async def test_a_failed_sign_in_is_there_for_the_account_s_owner_to_see(api: Api
 
 
 async def test_failures_are_counted_for_names_that_exist_and_names_that_do_not_and_no_name_is_kept(
-    api: Api, kindred: Kindred
+    api: Api, services: Services
 ) -> None:
     for name in ("hunter2-typed-in-the-wrong-field", "HUNTER2-typed-in-the-wrong-field", "alice"):
         await api.try_login(name, "wrong password")
-    rows = await every_row(kindred)
+    rows = await every_row(services)
     of_their_address = [3, 3]  # in five minutes, and in an hour
     assert sorted(row.failures for row in rows["login_failures"]) == [1, 2, *of_their_address]
     assert [row.kind for row in rows["security_events"]] == ["LOGIN_FAILED"]
     assert "hunter2" not in str(rows).lower()
     await api.login()
-    assert sorted(row.failures for row in (await every_row(kindred))["login_failures"]) == [2, *of_their_address]
+    assert sorted(row.failures for row in (await every_row(services))["login_failures"]) == [2, *of_their_address]
 
 
-async def test_data_01_no_column_holds_a_token_or_a_password(api: Api, kindred: Kindred) -> None:
+async def test_data_01_no_column_holds_a_token_or_a_password(api: Api, services: Services) -> None:
     pair = await api.login()
-    rows = str(await every_row(kindred))
+    rows = str(await every_row(services))
     assert not any(secret in rows for secret in (pair.access, pair.refresh, PASSWORD, pair.refresh.split(".")[1]))
 
 

@@ -12,7 +12,7 @@ from passlib.hash import argon2, bcrypt
 
 from auth.credentials import password_hashing
 from auth.credentials.password_hashing import hash_password, verify_password
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.users import User
 from tests.support.clocks import FakeClock
 from tests.support.doors import LOGIN, PASSWORD, Api
@@ -50,8 +50,8 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-async def stored(kindred: Kindred, user: User) -> User:
-    found = await kindred.accounts.get(user.id)
+async def stored(services: Services, user: User) -> User:
+    found = await services.accounts.get(user.id)
     assert found is not None
     return found
 
@@ -67,78 +67,78 @@ async def stored(kindred: Kindred, user: User) -> User:
     ids=["weaker argon2id", "argon2i", "bcrypt 2b", "bcrypt 2a"],
 )
 async def test_cred_03_an_old_hash_is_made_new_once_at_sign_in(
-    api: Api, kindred: Kindred, alice: User, hashed: list[str], old: str
+    api: Api, services: Services, alice: User, hashed: list[str], old: str
 ) -> None:
-    await store_hash(kindred, alice, old)
+    await store_hash(services, alice, old)
     assert (await api.try_login("alice", "wrong"))["__typename"] == "InvalidCredentialsError"
-    assert (await stored(kindred, alice)).hashed_password == old
+    assert (await stored(services, alice)).hashed_password == old
     await api.login()
-    newer = await stored(kindred, alice)
+    newer = await stored(services, alice)
     assert newer.hashed_password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert verify_password(PASSWORD, newer.hashed_password)
     assert newer.password_changed_at == alice.password_changed_at  # the password is the same, only its hash is not
     hashed.clear()
     await api.login()
-    assert (await stored(kindred, alice)).hashed_password == newer.hashed_password
+    assert (await stored(services, alice)).hashed_password == newer.hashed_password
     assert hashed == ["verify_and_update"]
 
 
 async def test_a_bcrypt_hash_of_72_bytes_is_read_and_never_made_new_from_what_it_did_not_cover(
-    api: Api, kindred: Kindred, alice: User
+    api: Api, services: Services, alice: User
 ) -> None:
     long = "m" * 72 + " and what bcrypt never saw"
     old = bcrypt.using(rounds=4, truncate_error=False).hash(long[:72])
-    await store_hash(kindred, alice, old)
+    await store_hash(services, alice, old)
     await api.login(password=long)
-    assert (await stored(kindred, alice)).hashed_password == old
+    assert (await stored(services, alice)).hashed_password == old
     assert (await api.try_login("alice", "n" + long[1:]))["__typename"] == "InvalidCredentialsError"
 
 
 @TWO_THREADS
 @pytest.mark.parametrize("old_parameters", [False, True])
 async def test_cred_03_a_password_that_changes_while_a_sign_in_hashes_is_not_lost(
-    api: Api, kindred: Kindred, alice: User, clock: FakeClock, watch: Watch, old_parameters: bool
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, old_parameters: bool
 ) -> None:
     if old_parameters:
-        await store_hash(kindred, alice, bcrypt.using(rounds=4).hash(PASSWORD))
+        await store_hash(services, alice, bcrypt.using(rounds=4).hash(PASSWORD))
     watch.going.clear()
     signing_in = asyncio.create_task(api.try_login("alice", PASSWORD))
     await watch.until(begun=1)
-    await kindred.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
     watch.going.set()
     assert (await signing_in)["__typename"] == "InvalidCredentialsError"
-    assert verify_password(NEW_PASSWORD, (await stored(kindred, alice)).hashed_password)
+    assert verify_password(NEW_PASSWORD, (await stored(services, alice)).hashed_password)
     await api.login(password=NEW_PASSWORD)
 
 
 @TWO_THREADS
 async def test_a_user_who_is_disabled_while_their_sign_in_hashes_does_not_get_in(
-    api: Api, kindred: Kindred, alice: User, clock: FakeClock, watch: Watch
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch
 ) -> None:
     watch.going.clear()
     signing_in = asyncio.create_task(api.try_login("alice", PASSWORD))
     await watch.until(begun=1)
-    await kindred.accounts.disable(alice.id, clock.now())
+    await services.accounts.disable(alice.id, clock.now())
     watch.going.set()
     assert (await signing_in)["__typename"] == "InvalidCredentialsError"
 
 
 @TWO_THREADS
 async def test_dos_06_no_transaction_is_open_while_a_password_is_hashed(
-    api: Api, kindred: Kindred, watch: Watch
+    api: Api, services: Services, watch: Watch
 ) -> None:
     watch.going.clear()
     signing_in = [asyncio.create_task(api.try_login("alice", PASSWORD)) for _ in range(2)]
     await watch.until(begun=2)
-    assert kindred.db.engine.pool.checkedout() == len(kindred.db._kept)  # type: ignore[attr-defined]
+    assert services.db.engine.pool.checkedout() == len(services.db._idle)  # type: ignore[attr-defined]
     watch.going.set()
     assert {result["__typename"] for result in await asyncio.gather(*signing_in)} == {"LoginSuccess"}
 
 
 async def test_cred_08_cred_09_every_refusal_costs_exactly_one_verification_off_the_event_loop(
-    api: Api, kindred: Kindred, bob: User, clock: FakeClock, watch: Watch, hashed: list[str]
+    api: Api, services: Services, bob: User, clock: FakeClock, watch: Watch, hashed: list[str]
 ) -> None:
-    await kindred.accounts.disable(bob.id, clock.now())
+    await services.accounts.disable(bob.id, clock.now())
     for name, password in (("nobody", PASSWORD), ("alice", "wrong"), ("bob", PASSWORD), ("bob", "wrong")):
         watch.threads.clear()
         hashed.clear()
@@ -149,9 +149,9 @@ async def test_cred_08_cred_09_every_refusal_costs_exactly_one_verification_off_
 
 
 async def test_cred_08_unknown_wrong_and_disabled_take_the_same_time(
-    api: Api, kindred: Kindred, bob: User, clock: FakeClock
+    api: Api, services: Services, bob: User, clock: FakeClock
 ) -> None:
-    await kindred.accounts.disable(bob.id, clock.now())
+    await services.accounts.disable(bob.id, clock.now())
     attempts = {"unknown": ("nobody", PASSWORD), "wrong": ("alice", "wrong"), "disabled": ("bob", PASSWORD)}
 
     async def spread() -> float:
@@ -189,9 +189,9 @@ async def test_cred_08_unknown_wrong_and_disabled_take_the_same_time(
     ids=["memory", "passes", "lanes", "another order", "rounds", "another scheme", "plain text", "nothing"],
 )
 async def test_cred_14_a_stored_hash_that_asks_for_too_much_is_refused_unhashed(
-    api: Api, kindred: Kindred, alice: User, hashed: list[str], absurd: str
+    api: Api, services: Services, alice: User, hashed: list[str], absurd: str
 ) -> None:
-    await store_hash(kindred, alice, absurd)
+    await store_hash(services, alice, absurd)
     hashed.clear()
     assert (await api.try_login("alice", PASSWORD))["__typename"] == "InvalidCredentialsError"
     assert [call for call in hashed if absurd] == []

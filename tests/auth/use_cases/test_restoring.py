@@ -15,7 +15,7 @@ from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin
-from auth.services import Kindred
+from auth.services import Services
 from auth.use_cases import sessions
 from db import metadata
 from db.tables import family_sweeps, users
@@ -32,18 +32,18 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 Rows = dict[str, list[dict[str, Any]]]
 
 
-async def backup(kindred: Kindred) -> Rows:
+async def backup(services: Services) -> Rows:
     """A copy of every table, as `pg_dump` or `.backup` makes one."""
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         return {
             table.name: [dict(row._mapping) for row in (await conn.execute(select(table))).all()]
             for table in metadata.sorted_tables
         }
 
 
-async def restore(kindred: Kindred, rows: Rows) -> None:
+async def restore(services: Services, rows: Rows) -> None:
     """Put it in the place of what is there."""
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         for table in reversed(metadata.sorted_tables):
             await conn.execute(table.delete())
         for table in metadata.sorted_tables:
@@ -53,40 +53,40 @@ async def restore(kindred: Kindred, rows: Rows) -> None:
 
 @pytest.mark.parametrize("name", list(DOORS))
 async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused_after_the_command(
-    api: Api, alice: User, bob: User, kindred: Kindred, clock: FakeClock, name: str
+    api: Api, alice: User, bob: User, services: Services, clock: FakeClock, name: str
 ) -> None:
     door = DOORS[name](api.http)
     stolen, spared = await api.login(), await api.login("bob")
-    copy = await backup(kindred)
+    copy = await backup(services)
     clock.advance(DAY)
     current = (await door.refresh(stolen.refresh)).tokens
-    await restore(kindred, copy)
+    await restore(services, copy)
     # What the attack is: R0 is unused again, and whoever kept it gets in.
     assert (await door.refresh(stolen.refresh)).outcome == ROTATED
 
-    await restore(kindred, copy)
+    await restore(services, copy)
     restored_at = clock.now()
     clock.advance(MINUTE)
     signed_in_since = await api.login("bob")
-    assert await kindred.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 2
+    assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 2
     for token in (stolen.refresh, current.refresh, spared.refresh):
         assert (await door.refresh(token)).outcome == REVOKED
     for access in (stolen.access, current.access, spared.access):
         assert not await api.is_live(access)
     assert (await door.refresh(signed_in_since.refresh)).outcome == ROTATED
     # Nobody is told of a theft; everybody finds who ended the session.
-    assert await kinds(kindred) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 2
-    assert await kindred.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 0
+    assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 2
+    assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 0
 
 
-async def kinds(kindred: Kindred) -> list[tuple[str, str | None]]:
-    async with kindred.db.read() as conn:
+async def kinds(services: Services) -> list[tuple[str, str | None]]:
+    async with services.db.read() as conn:
         events = (await conn.execute(select(security_events))).all()
     return [(event.kind, event.detail) for event in events if event.kind != "LOGIN_SUCCEEDED"]
 
 
 async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
-    api: Api, alice: User, kindred: Kindred, clock: FakeClock
+    api: Api, alice: User, services: Services, clock: FakeClock
 ) -> None:
     rest = DOORS["rest"](api.http)
     idle, used = await api.login(), await api.login()
@@ -94,48 +94,48 @@ async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
     used = (await rest.refresh(used.refresh)).tokens
     at_that_instant = clock.now()
     clock.advance(MINUTE)
-    assert await kindred.sessions.revoke_issued_before(at_that_instant, Origin(), clock.now()) == 1
+    assert await services.sessions.revoke_issued_before(at_that_instant, Origin(), clock.now()) == 1
     assert await api.is_live(used.access)
     assert (await rest.refresh(idle.refresh)).outcome == REVOKED
 
 
 async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
-    api: Api, alice: User, bob: User, kindred: Kindred, clock: FakeClock
+    api: Api, alice: User, bob: User, services: Services, clock: FakeClock
 ) -> None:
     mine, theirs = await api.login(), await api.login("bob")
     clock.advance(MINUTE)
-    ended = await kindred.sessions.revoke_issued_before(clock.now(), Origin(), clock.now(), user_id=alice.id)
+    ended = await services.sessions.revoke_issued_before(clock.now(), Origin(), clock.now(), user_id=alice.id)
     assert ended == 1
     assert [await api.is_live(pair.access) for pair in (mine, theirs)] == [False, True]
 
 
 async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
-    alice: User, bob: User, kindred: Kindred, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    alice: User, bob: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "BATCH", 10)
     now = clock.now()
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         for user in (alice, bob):
             await conn.execute(insert(families), [family(user, now - DAY) for _ in range(25)])
             await conn.execute(insert(families), [family(user, now) for _ in range(3)])
-    with statements(kindred) as sent:
-        assert await kindred.sessions.revoke_issued_before(now, Origin(), now) == 50
+    with statements(services) as sent:
+        assert await services.sessions.revoke_issued_before(now, Origin(), now) == 50
     assert len([statement for statement in sent if statement.startswith("UPDATE")]) <= 6
-    assert await kinds(kindred) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 50
-    async with kindred.db.read() as conn:
+    assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 50
+    async with services.db.read() as conn:
         rows = (await conn.execute(select(families))).all()
     assert {row.revoked_at is None for row in rows if row.last_used_at == now} == {True}
     assert {row.revoked_at for row in rows if row.last_used_at < now} == {now}
 
 
 async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
-    alice: User, kindred: Kindred, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the reading of a batch and its end every session of it was refreshed: the next batch is not forgotten."""
     monkeypatch.setattr(sessions, "BATCH", 2)
     now = clock.now()
     rows = sorted((family(alice, now - DAY) for _ in range(6)), key=lambda row: row["id"])
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(insert(families), rows)
     issued_before = family_sweeps.issued_before
 
@@ -147,7 +147,7 @@ async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
         return found
 
     monkeypatch.setattr(family_sweeps, "issued_before", refreshed_meanwhile)
-    assert await kindred.sessions.revoke_issued_before(now, Origin(), now) == 4
+    assert await services.sessions.revoke_issued_before(now, Origin(), now) == 4
 
 
 def family(user: User, used_at: datetime) -> dict[str, Any]:
@@ -169,9 +169,9 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     monkeypatch.chdir(tmp_path)
 
     async def fill() -> None:
-        kindred = Kindred.build(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
+        services = Services.create(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
         now = SystemClock().now() - timedelta(hours=1)
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             for name, number in (("alice", 2), ("bob", 1)):
                 user = User(
                     id=uuid4(),
@@ -184,7 +184,7 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
                 await users.insert_user(conn, user)
                 await conn.execute(insert(metadata.tables["usernames"]), {"username_key": name, "user_id": user.id})
                 await conn.execute(insert(families), [family(user, now) for _ in range(number)])
-        await kindred.stop()
+        await services.stop()
 
     asyncio.run(fill())
 

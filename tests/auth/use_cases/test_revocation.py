@@ -9,7 +9,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.outcomes import Origin
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.base import RevocationReason, metadata
 from db.tables.users import User
 from tests.support.clocks import FakeClock
@@ -40,7 +40,7 @@ async def revoke(api: Api, bearer: str | None = None, **given: str) -> Any:
 
 @pytest.mark.parametrize("by", ["id", "the current token", "a rotated token"])
 async def test_sess_03_sess_06_a_session_is_ended_at_once_and_ending_it_again_changes_nothing(
-    api: Api, http: AsyncClient, door: Door, clock: FakeClock, kindred: Kindred, alice: User, by: str
+    api: Api, http: AsyncClient, door: Door, clock: FakeClock, services: Services, alice: User, by: str
 ) -> None:
     first, other = await api.login(), await api.login()
     second = (await GraphQLDoor(http).refresh(first.refresh)).tokens
@@ -66,7 +66,7 @@ async def test_sess_03_sess_06_a_session_is_ended_at_once_and_ending_it_again_ch
     assert (await door.refresh(second.refresh)).outcome == REVOKED
     assert (await door.refresh(first.refresh)).outcome == REVOKED  # ended is no replay
     assert await api.is_live(other.access)
-    kinds = [event.kind for event in await kindred.accounts.events(alice.id, after=None, limit=100)]
+    kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=100)]
     assert kinds.count("SESSION_REVOKED") == 1
     assert "REFRESH_TOKEN_REPLAYED" not in kinds
 
@@ -84,7 +84,7 @@ async def test_rot_15_a_token_ends_its_own_session_whoever_asks(api: Api, bob: U
     assert await api.is_live(theirs.access)
 
 
-async def test_what_is_no_refresh_token_ends_nothing(api: Api, clock: FakeClock, kindred: Kindred) -> None:
+async def test_what_is_no_refresh_token_ends_nothing(api: Api, clock: FakeClock, services: Services) -> None:
     pair = await api.login()
     head, claims, signature = pair.refresh.split(".")
     for token in ("", " ", "x", "a.b.c", pair.access, pair.refresh[:-1], pair.refresh + "=", f"{head}.{claims}.",
@@ -92,7 +92,7 @@ async def test_what_is_no_refresh_token_ends_nothing(api: Api, clock: FakeClock,
         assert (await revoke(api, refreshToken=token))["__typename"] == INVALID, token
     assert await api.is_live(pair.access)
     clock.advance(timedelta(days=61))
-    assert (await kindred.pruning.prune(clock.now())).sessions == 1
+    assert (await services.pruning.prune(clock.now())).sessions == 1
     assert (await revoke(api, refreshToken=pair.refresh))["__typename"] == INVALID
 
 
@@ -147,38 +147,38 @@ async def test_sess_01_all_sessions_are_ended_the_current_one_too(api: Api, bob:
     assert await api.is_live(theirs.access)
 
 
-async def end_by_owner(api: Api, _kindred: Kindred, pair: Pair, _user: User, _clock: FakeClock) -> None:
+async def end_by_owner(api: Api, _services: Services, pair: Pair, _user: User, _clock: FakeClock) -> None:
     await revoke(api, refreshToken=pair.refresh)
 
 
-async def end_by_replay(api: Api, _kindred: Kindred, pair: Pair, _user: User, _clock: FakeClock) -> None:
+async def end_by_replay(api: Api, _services: Services, pair: Pair, _user: User, _clock: FakeClock) -> None:
     for _ in range(2):
         await GraphQLDoor(api.http).refresh(pair.refresh)
 
 
-async def end_by_operator(_api: Api, kindred: Kindred, pair: Pair, user: User, clock: FakeClock) -> None:
+async def end_by_operator(_api: Api, services: Services, pair: Pair, user: User, clock: FakeClock) -> None:
     reason = RevocationReason.REVOKED_BY_OPERATOR
-    await kindred.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now(), reason)
+    await services.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now(), reason)
 
 
-async def end_by_disabling(_api: Api, kindred: Kindred, _pair: Pair, user: User, clock: FakeClock) -> None:
-    await kindred.accounts.disable(user.id, clock.now())
+async def end_by_disabling(_api: Api, services: Services, _pair: Pair, user: User, clock: FakeClock) -> None:
+    await services.accounts.disable(user.id, clock.now())
 
 
-async def end_by_new_password(_api: Api, kindred: Kindred, _pair: Pair, user: User, clock: FakeClock) -> None:
-    await kindred.accounts.set_password(user, "three grey owls read 7 maps", clock.now())
+async def end_by_new_password(_api: Api, services: Services, _pair: Pair, user: User, clock: FakeClock) -> None:
+    await services.accounts.set_password(user, "three grey owls read 7 maps", clock.now())
 
 
 @pytest.mark.parametrize("end", [end_by_owner, end_by_replay, end_by_operator, end_by_disabling, end_by_new_password])
 async def test_sess_03_access_tokens_of_an_ended_session_are_refused_at_once_by_everything(
     api: Api,
-    kindred: Kindred,
+    services: Services,
     alice: User,
     clock: FakeClock,
-    end: Callable[[Api, Kindred, Pair, User, FakeClock], Awaitable[None]],
+    end: Callable[[Api, Services, Pair, User, FakeClock], Awaitable[None]],
 ) -> None:
     pair = await api.login()
-    await end(api, kindred, pair, alice, clock)
+    await end(api, services, pair, alice, clock)
     for query in NEEDS_CALLER.values():
         response = await api.post(query, bearer=pair.access)
         assert response.status_code == 401
@@ -200,48 +200,48 @@ async def test_net_09_who_sends_no_token_is_asked_for_one(api: Api, field: str) 
 
 
 async def test_whether_an_access_token_still_counts_is_one_statement_and_a_forged_one_costs_none(
-    api: Api, kindred: Kindred
+    api: Api, services: Services
 ) -> None:
     pair, ended = await api.login(), await api.login()
     await revoke(api, refreshToken=ended.refresh)
-    with statements(kindred) as sent:
+    with statements(services) as sent:
         assert not await api.is_live(ended.access)
     assert len(sent) == 1
-    with statements(kindred) as sent:
+    with statements(services) as sent:
         three = '{ a: session(id: "x") { id } b: session(id: "y") { id } c: session(id: "z") { id } }'
         await api.data(three, bearer=pair.access)
         assert len(sent) == 1  # once for a request, however many fields ask who is asking
         await api.post(three, bearer=ended.access)
     assert len(sent) == 2
-    with statements(kindred) as sent:
+    with statements(services) as sent:
         for forged in (pair.access.rpartition(".")[0] + "." + "A" * 86, pair.refresh, "x.y.z"):
             assert not await api.is_live(forged)
     assert sent == []
 
 
 async def test_sess_04_disabling_ends_everything_and_enabling_revives_nothing(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock, alice: User, bob: User
+    api: Api, door: Door, services: Services, clock: FakeClock, alice: User, bob: User
 ) -> None:
     theirs, pairs = await api.login("bob"), [await api.login() for _ in range(3)]
-    assert await kindred.accounts.disable(alice.id, clock.now()) == 3
-    assert await kindred.accounts.disable(alice.id, clock.now()) == 0
+    assert await services.accounts.disable(alice.id, clock.now()) == 3
+    assert await services.accounts.disable(alice.id, clock.now()) == 0
     for _ in range(2):
         assert not any([await api.is_live(pair.access) for pair in pairs])
         assert {(await door.refresh(pair.refresh)).outcome for pair in pairs} == {REVOKED}
-        await kindred.accounts.enable(alice.id)
+        await services.accounts.enable(alice.id)
     assert await api.is_live(theirs.access)
     again = await api.login()
     states = (await api.data(SESSIONS, {"state": None}, again.access))["sessions"]["edges"]
     assert sorted(edge["node"]["revocationReason"] or "" for edge in states) == ["", *["USER_DISABLED"] * 3]
-    kinds = [event.kind for event in await kindred.accounts.events(alice.id, after=None, limit=100)]
+    kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=100)]
     assert (kinds.count("USER_DISABLED"), kinds.count("SESSION_REVOKED")) == (1, 3)
 
 
 async def test_tok_07_a_user_of_the_same_name_is_not_the_same_user(
-    api: Api, door: Door, kindred: Kindred, alice: User, add_user: Callable[[str], Awaitable[User]]
+    api: Api, door: Door, services: Services, alice: User, add_user: Callable[[str], Awaitable[User]]
 ) -> None:
     pair = await api.login()
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         for table in reversed(metadata.sorted_tables):
             if table.name != "signing_keys":
                 await conn.execute(table.delete())

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from auth.services import Kindred
+from auth.services import Services
 from db.tables import families
 from db.tables.families import TokenFamily
 from db.tables.users import User
@@ -75,24 +75,24 @@ async def test_a_key_repeats_its_answer_only_while_the_successor_is_unused(api: 
 
 
 async def test_rot_11_a_session_that_nobody_refreshes_expires_and_that_is_no_replay(
-    api: Api, door: Door, clock: FakeClock, kindred: Kindred, alice: User
+    api: Api, door: Door, clock: FakeClock, services: Services, alice: User
 ) -> None:
     pair = await api.login()
     clock.advance(timedelta(days=30))
     assert (await door.refresh(pair.refresh)).outcome == EXPIRED
-    assert (await family_of(kindred, alice)).revoked_at is None
+    assert (await family_of(services, alice)).revoked_at is None
 
 
 @pytest.mark.parametrize("more_settings", [{"refresh_token_ttl": timedelta(days=7)}])
 async def test_rot_10_no_family_outlives_its_absolute_limit(
-    api: Api, door: Door, clock: FakeClock, kindred: Kindred, alice: User
+    api: Api, door: Door, clock: FakeClock, services: Services, alice: User
 ) -> None:
     pair = await api.login()
-    limit = (await family_of(kindred, alice)).absolute_expires_at
+    limit = (await family_of(services, alice)).absolute_expires_at
     for _ in range(5):
         clock.advance(timedelta(days=5, hours=23))
         pair = (await door.refresh(pair.refresh)).tokens
-        assert (await family_of(kindred, alice)).expires_at <= limit
+        assert (await family_of(services, alice)).expires_at <= limit
     clock.advance(timedelta(days=1))
     assert (await door.refresh(pair.refresh)).outcome == EXPIRED
 
@@ -107,16 +107,16 @@ async def test_rot_18_both_doors_share_one_state(api: Api) -> None:
 
 
 async def test_a_token_of_a_family_that_is_gone_is_invalid(
-    api: Api, door: Door, clock: FakeClock, kindred: Kindred
+    api: Api, door: Door, clock: FakeClock, services: Services
 ) -> None:
     pair = await api.login()
     clock.advance(timedelta(days=61))
-    assert (await kindred.pruning.prune(clock.now())).sessions == 1
+    assert (await services.pruning.prune(clock.now())).sessions == 1
     assert (await door.refresh(pair.refresh)).outcome == INVALID
 
 
-async def family_of(kindred: Kindred, user: User) -> TokenFamily:
+async def family_of(services: Services, user: User) -> TokenFamily:
     """The one family that the user has."""
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         (family,) = await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10)
     return family

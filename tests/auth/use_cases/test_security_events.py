@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from httpx2 import AsyncClient
 
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.users import User
 from graph.api.pagination import id_cursor
 from tests.support.clocks import FakeClock
@@ -36,7 +36,7 @@ async def happened(api: Api, bearer: str, **page: Any) -> tuple[list[dict[str, A
 
 
 async def test_an_account_s_owner_sees_everything_that_happened_newest_first(
-    api: Api, http: AsyncClient, clock: FakeClock, kindred: Kindred, alice: User
+    api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: User
 ) -> None:
     def later() -> None:
         clock.advance(timedelta(seconds=1))
@@ -85,10 +85,10 @@ async def test_events_come_once_each_page_by_page(api: Api, clock: FakeClock) ->
     assert len({event["id"] for event in seen}) == 6
 
 
-async def test_a_page_of_events_asks_for_all_sessions_at_once(api: Api, kindred: Kindred) -> None:
+async def test_a_page_of_events_asks_for_all_sessions_at_once(api: Api, services: Services) -> None:
     for _ in range(5):
         current = await api.login()
-    with statements(kindred) as sent:
+    with statements(services) as sent:
         events, _ = await happened(api, current.access)
     assert len({event["session"]["id"] for event in events}) == 5
     assert [re.findall(r"FROM (\w+)", statement)[0] for statement in sent] == [
@@ -98,10 +98,10 @@ async def test_a_page_of_events_asks_for_all_sessions_at_once(api: Api, kindred:
     ]
 
 
-async def test_an_event_outlives_its_session(api: Api, clock: FakeClock, kindred: Kindred) -> None:
+async def test_an_event_outlives_its_session(api: Api, clock: FakeClock, services: Services) -> None:
     await api.login()
     clock.advance(timedelta(days=61))
-    assert (await kindred.pruning.prune(clock.now())).sessions == 1
+    assert (await services.pruning.prune(clock.now())).sessions == 1
     current = await api.login()
     events, _ = await happened(api, current.access)
     assert [event["session"] and event["session"]["id"] for event in events] == [current.session_id, None]

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from httpx2 import AsyncClient
 
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.families import TokenFamily, families
 from db.tables.users import User
 from tests.support.clocks import FakeClock
@@ -35,7 +35,7 @@ NOT_FOUND = {"__typename": "SessionNotFoundError", "message": "You have no sessi
 
 
 async def test_sess_07_a_session_says_everything_about_itself_but_its_token(
-    api: Api, http: AsyncClient, clock: FakeClock, kindred: Kindred, alice: User
+    api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: User
 ) -> None:
     signed_in = clock.now()
     response = await api.post(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}, **{"user-agent": "curl/8"})
@@ -75,7 +75,7 @@ async def test_sess_07_a_session_says_everything_about_itself_but_its_token(
             },
         ],
     }
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         family: TokenFamily | None = (await conn.execute(families.select())).one()  # type: ignore[assignment]
     assert family is not None
     shown = answer.text
@@ -167,7 +167,7 @@ async def test_a_lineage_is_as_deep_as_the_setting_says(
     assert [issued["generation"] for issued in lineage] == [6, 5, 4][: more_settings["lineage_depth"]]
 
 
-async def test_sess_11_what_a_client_says_of_itself_is_cut_and_shown_as_text(api: Api, kindred: Kindred) -> None:
+async def test_sess_11_what_a_client_says_of_itself_is_cut_and_shown_as_text(api: Api, services: Services) -> None:
     agent = "<script>alert(1)</script> " + "x" * 10_000
     given = {"username": "alice", "password": PASSWORD}
     response = await api.post(LOGIN, {"input": given}, **{"user-agent": agent})
@@ -177,11 +177,13 @@ async def test_sess_11_what_a_client_says_of_itself_is_cut_and_shown_as_text(api
     assert session["deviceName"] == "Unknown device"
 
 
-async def test_a_page_of_sessions_asks_for_all_lineages_at_once(api: Api, http: AsyncClient, kindred: Kindred) -> None:
+async def test_a_page_of_sessions_asks_for_all_lineages_at_once(
+    api: Api, http: AsyncClient, services: Services
+) -> None:
     pairs: list[Pair] = [await api.login() for _ in range(8)]
     for pair in pairs[1:]:
         await GraphQLDoor(http).refresh(pair.refresh)
-    with statements(kindred) as sent:
+    with statements(services) as sent:
         edges = (await api.data(f"{{ sessions {{ edges {{ node {{ {WHOLE} }} }} }} }}", bearer=pairs[0].access))[
             "sessions"
         ]["edges"]

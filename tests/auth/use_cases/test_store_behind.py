@@ -13,7 +13,7 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import delete, func, insert, select, update
 
 from auth.crypto.tokens import TokenKind, decode_token
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.families import families
 from db.tables.security_events import security_events
 from db.tables.users import User
@@ -30,8 +30,8 @@ Row = dict[str, Any]
 class Store:
     """What a test does to the families behind the service's back."""
 
-    def __init__(self, kindred: Kindred) -> None:
-        self.db = kindred.db
+    def __init__(self, services: Services) -> None:
+        self.db = services.db
 
     async def family(self, session_id: str) -> Row:
         """The row of a session."""
@@ -61,9 +61,9 @@ class Store:
 
 
 @pytest.fixture
-def store(kindred: Kindred) -> Store:
+def store(services: Services) -> Store:
     """The families, as nothing but a fault changes them."""
-    return Store(kindred)
+    return Store(services)
 
 
 async def rotated(door: Door, pair: Pair, times: int) -> Pair:
@@ -167,9 +167,11 @@ async def test_a_session_that_was_just_opened_and_is_gone_is_503_until_it_is_cer
     assert await store.alarms() == 0
 
 
-async def test_a_deleted_user_s_tokens_are_invalid_at_once(api: Api, door: Door, kindred: Kindred, alice: User) -> None:
+async def test_a_deleted_user_s_tokens_are_invalid_at_once(
+    api: Api, door: Door, services: Services, alice: User
+) -> None:
     pair = await api.login()
-    await kindred.accounts.delete(alice)
+    await services.accounts.delete(alice)
     assert (await door.refresh(pair.refresh)).outcome == INVALID
 
 
@@ -246,18 +248,18 @@ async def test_operators_are_alerted_by_the_log_and_by_a_metric(
         await door.refresh(newest.refresh)
     line = lines.last()
     assert (line["outcome"], line["level"], line["status"]) == ("store_behind", "error", 503)
-    assert (line["security"], line["session_id"]) == (["store_behind"], first.session_id)
+    assert (line["security_events"], line["session_id"]) == (["store_behind"], first.session_id)
     assert newest.refresh not in lines.text
     assert 'kindred_refreshes_total{outcome="store_behind"} 1.0' in (await http.get("/metrics")).text
 
 
 async def test_the_token_s_generation_is_what_counts_and_not_what_a_client_says(
-    api: Api, door: Door, kindred: Kindred, clock: FakeClock, store: Store
+    api: Api, door: Door, services: Services, clock: FakeClock, store: Store
 ) -> None:
     """A token whose claims were changed by hand has a wrong signature, and is worth nothing."""
     pair = await api.login()
     newest = await rotated(door, pair, 1)
-    issuer = kindred.rotation.minting.issuer
+    issuer = services.rotation.token_pairs.issuer
     assert decode_token(issuer, newest.refresh, TokenKind.REFRESH, clock.now()).generation == 2
     head, _, signature = newest.refresh.split(".")
     _, claims, _ = pair.refresh.split(".")

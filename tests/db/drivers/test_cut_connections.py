@@ -12,7 +12,7 @@ from httpx2 import AsyncClient, HTTPError, Response
 
 from auth.clock import Clock
 from auth.crypto.tokens import TokenKind, decode_token, digest
-from auth.services import Kindred
+from auth.services import Services
 from db.tables import families
 from db.tables.families import TokenFamily
 from db.tables.users import User
@@ -53,55 +53,55 @@ impatient = pytest.mark.parametrize("more_settings", [{"database_timeout": 0.5}]
 either_way = pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
 
 
-async def families_of(kindred: Kindred, user: User) -> list[TokenFamily]:
+async def families_of(services: Services, user: User) -> list[TokenFamily]:
     """The families that a user has."""
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         return list(await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10))
 
 
-async def generation(kindred: Kindred, user: User) -> int:
+async def generation(services: Services, user: User) -> int:
     """The generation of the one family that a user has."""
-    (family,) = await families_of(kindred, user)
+    (family,) = await families_of(services, user)
     return family.generation
 
 
-async def replays(kindred: Kindred, user: User) -> int:
+async def replays(services: Services, user: User) -> int:
     """How many replays are on record."""
-    events = await kindred.accounts.events(user.id, after=None, limit=1000)
+    events = await services.accounts.events(user.id, after=None, limit=1000)
     return sum(event.kind == "REFRESH_TOKEN_REPLAYED" for event in events)
 
 
-def claim_of(kindred: Kindred, clock: Clock, token: str) -> bytes:
+def claim_of(services: Services, clock: Clock, token: str) -> bytes:
     """What the statement that rotates this token has in it, and no other one."""
-    return digest(decode_token(kindred.rotation.minting.issuer, token, TokenKind.REFRESH, clock.now()).jti)
+    return digest(decode_token(services.rotation.token_pairs.issuer, token, TokenKind.REFRESH, clock.now()).jti)
 
 
 @either_way
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_rot_07_rot_19_a_connection_that_breaks_while_a_token_is_rotated_is_looked_into_and_answered(
-    api: Api, door: Door, proxy: Proxy, kindred: Kindred, clock: Clock, alice: User, key: str | None, committed: bool
+    api: Api, door: Door, proxy: Proxy, services: Services, clock: Clock, alice: User, key: str | None, committed: bool
 ) -> None:
     first = await api.login()
-    (proxy.cut_after if committed else proxy.cut_before)(claim_of(kindred, clock, first.refresh))
+    (proxy.cut_after if committed else proxy.cut_before)(claim_of(services, clock, first.refresh))
     second = await door.refresh(first.refresh, key)
     assert proxy.cuts >= 1
     assert second.outcome == ROTATED
     assert await api.is_live(second.tokens.access)
-    assert await generation(kindred, alice) == 2
+    assert await generation(services, alice) == 2
     third = await door.refresh(second.tokens.refresh)
     assert third.outcome == ROTATED
-    assert await generation(kindred, alice) == 3
-    assert await replays(kindred, alice) == 0
+    assert await generation(services, alice) == 3
+    assert await replays(services, alice) == 0
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
     assert (await door.refresh(third.tokens.refresh)).outcome == REVOKED
 
 
 @either_way
 async def test_rot_19_an_attempt_that_is_looked_into_is_still_that_clients_alone(
-    api: Api, door: Door, proxy: Proxy, kindred: Kindred, clock: Clock, key: str | None
+    api: Api, door: Door, proxy: Proxy, services: Services, clock: Clock, key: str | None
 ) -> None:
     first = await api.login()
-    proxy.cut_after(claim_of(kindred, clock, first.refresh))
+    proxy.cut_after(claim_of(services, clock, first.refresh))
     second = (await door.refresh(first.refresh, key)).tokens
     if key is not None:
         assert (await door.refresh(first.refresh, key)).tokens.refresh == second.refresh
@@ -117,43 +117,43 @@ async def test_rot_07_rot_19_while_the_database_stays_away_it_is_503_and_the_sam
     door: Door,
     proxy: Proxy,
     answers: list[Response],
-    kindred: Kindred,
+    services: Services,
     clock: Clock,
     alice: User,
     committed: bool,
 ) -> None:
     first = await api.login()
-    (proxy.cut_after if committed else proxy.cut_before)(claim_of(kindred, clock, first.refresh))
+    (proxy.cut_after if committed else proxy.cut_before)(claim_of(services, clock, first.refresh))
     proxy.refuse_after_the_next_cut()
     assert (await door.refresh(first.refresh, KEY)).outcome == UNAVAILABLE
     assert answers[-1].headers["retry-after"] == "1"
     await proxy.listen()
-    assert await generation(kindred, alice) == (2 if committed else 1)
+    assert await generation(services, alice) == (2 if committed else 1)
     second = await door.refresh(first.refresh, KEY)
     assert second.outcome == ROTATED
     assert (await door.refresh(first.refresh, KEY)).tokens.refresh == second.tokens.refresh
-    assert await generation(kindred, alice) == 2
+    assert await generation(services, alice) == 2
     assert await api.is_live(second.tokens.access)
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
 
 
 @impatient
 async def test_rot_07_a_token_without_a_key_is_unspent_where_the_connection_broke_before_the_statement(
-    api: Api, door: Door, proxy: Proxy, kindred: Kindred, clock: Clock, alice: User
+    api: Api, door: Door, proxy: Proxy, services: Services, clock: Clock, alice: User
 ) -> None:
     first = await api.login()
-    proxy.cut_before(claim_of(kindred, clock, first.refresh))
+    proxy.cut_before(claim_of(services, clock, first.refresh))
     proxy.refuse_after_the_next_cut()
     assert (await door.refresh(first.refresh)).outcome == UNAVAILABLE
     await proxy.listen()
     assert (await door.refresh(first.refresh)).outcome == ROTATED
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_rot_06_a_replay_whose_commit_breaks_ends_the_family_once_and_for_all(
-    api: Api, door: Door, proxy: Proxy, kindred: Kindred, alice: User, committed: bool
+    api: Api, door: Door, proxy: Proxy, services: Services, alice: User, committed: bool
 ) -> None:
     first = await api.login()
     second = (await door.refresh(first.refresh)).tokens
@@ -163,7 +163,7 @@ async def test_rot_06_a_replay_whose_commit_breaks_ends_the_family_once_and_for_
     assert proxy.cuts >= 1
     assert (await door.refresh(second.refresh)).outcome == REVOKED
     assert not await api.is_live(second.access)
-    assert await replays(kindred, alice) == 1
+    assert await replays(services, alice) == 1
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
@@ -181,23 +181,23 @@ async def test_a_revocation_whose_commit_breaks_is_made_certain_before_it_is_ans
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_a_sign_in_whose_commit_breaks_is_made_and_not_made_twice(
-    api: Api, proxy: Proxy, kindred: Kindred, alice: User, committed: bool
+    api: Api, proxy: Proxy, services: Services, alice: User, committed: bool
 ) -> None:
     (proxy.cut_after if committed else proxy.cut_before)(COMMIT)  # of the first one, from a network that is new
     pair = await api.login()
     assert proxy.cuts >= 1
     assert await api.is_live(pair.access)
-    assert [str(family.id) for family in await families_of(kindred, alice)] == [pair.session_id]
+    assert [str(family.id) for family in await families_of(services, alice)] == [pair.session_id]
 
 
 @impatient
 async def test_a_network_that_has_gone_silent_does_not_keep_the_service_from_stopping(
-    api: Api, door: Door, proxy: Proxy, kindred: Kindred
+    api: Api, door: Door, proxy: Proxy, services: Services
 ) -> None:
     await door.refresh((await api.login()).refresh)
     proxy.freeze()
     async with asyncio.timeout(5):
-        await kindred.stop()
+        await services.stop()
 
 
 class Phone:
@@ -251,14 +251,14 @@ async def refresh_while_cut(phone: Phone, cutting: Coroutine[Any, Any, None]) ->
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "throttle": False}], ids=[""])
 async def test_rot_19_a_client_with_keys_never_loses_its_session_to_connections_cut_before_the_database(
-    api: Api, door: Door, proxy: Proxy, kindred: Kindred, alice: User, seed: int
+    api: Api, door: Door, proxy: Proxy, services: Services, alice: User, seed: int
 ) -> None:
     phone = Phone(door, (await api.login()).refresh)
     await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), and_stay_away=True))
     assert proxy.cuts >= CUTS
     assert phone.failures > 0, "the database was never away for long"
-    assert await generation(kindred, alice) == phone.rotations + 1
-    assert await replays(kindred, alice) == 0
+    assert await generation(services, alice) == phone.rotations + 1
+    assert await replays(services, alice) == 0
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -274,7 +274,7 @@ async def test_rot_19_a_client_with_keys_never_loses_its_session_to_answers_that
                 tmp_path,
                 KINDRED_LOG_LEVEL="warning",
                 KINDRED_ENVIRONMENT="development",
-                KINDRED_THROTTLE="off",
+                KINDRED_RATE_LIMITS="off",
             ) as server,
             proxy_to("127.0.0.1", int(server.url.rpartition(":")[2])) as proxy,
             AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=30) as http,
@@ -283,5 +283,5 @@ async def test_rot_19_a_client_with_keys_never_loses_its_session_to_answers_that
             await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), and_stay_away=False))
         assert proxy.cuts >= CUTS
         assert phone.failures > 0, "no answer was lost"
-        assert await generation(behind.kindred, user) == phone.rotations + 1
-        assert await replays(behind.kindred, user) == 0
+        assert await generation(behind.services, user) == phone.rotations + 1
+        assert await replays(behind.services, user) == 0

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from auth.outcomes import Origin, SignedIn
-from auth.services import Kindred
+from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.drivers.sqlite_reader import SQLiteReader
 from db.tables import families, users
@@ -29,17 +29,17 @@ def database_url(sqlite_url: str) -> str:
 
 
 @pytest.fixture
-async def session(kindred: Kindred, alice: User, clock: FakeClock) -> SignedIn:
+async def session(services: Services, alice: User, clock: FakeClock) -> SignedIn:
     """A session of alice's."""
-    opened = await kindred.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now())
+    opened = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now())
     assert isinstance(opened, SignedIn)
     return opened
 
 
 @pytest.fixture
-async def reader(kindred: Kindred) -> AsyncIterator[SQLiteReader]:
+async def reader(services: Services) -> AsyncIterator[SQLiteReader]:
     """The reader, whose thread and connection are there. In its statements `hold()` waits for `Held.release`."""
-    reader = kindred.db.reader
+    reader = services.db.reader
     assert reader is not None
     assert await reader.rows("SELECT 1", {}) == [(1,)]
     yield reader
@@ -80,18 +80,18 @@ def checkpointed(url: str) -> bool:
 
 
 async def test_reads_that_wait_at_the_same_moment_take_one_way_to_the_thread(
-    kindred: Kindred, reader: SQLiteReader, session: SignedIn, clock: FakeClock
+    services: Services, reader: SQLiteReader, session: SignedIn, clock: FakeClock
 ) -> None:
     token = session.tokens.access_token
     with patch.object(reader, "_read", wraps=reader._read) as ways:
-        found = await asyncio.gather(*(kindred.sessions.authenticate(token, clock.now()) for _ in range(READS)))
+        found = await asyncio.gather(*(services.sessions.authenticate(token, clock.now()) for _ in range(READS)))
     assert {family.id for family in found} == {session.family.id}
     # The first leaves at once, alone; whoever came meanwhile follows.
     assert [len(call.args[0]) for call in ways.call_args_list] == [1, READS - 1]
 
 
 async def test_a_batch_of_reads_has_an_end(reader: SQLiteReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.drivers.sqlite_reader.LARGEST", 4)
+    monkeypatch.setattr("db.drivers.sqlite_reader.MAX_BATCH", 4)
     with patch.object(reader, "_read", wraps=reader._read) as ways:
         found = await asyncio.gather(*(reader.rows("SELECT :n", {"n": n}) for n in range(11)))
     assert found == [[(n,)] for n in range(11)]
@@ -99,24 +99,24 @@ async def test_a_batch_of_reads_has_an_end(reader: SQLiteReader, monkeypatch: py
 
 
 async def test_a_read_that_fails_does_not_spoil_the_others(
-    kindred: Kindred, reader: SQLiteReader, session: SignedIn
+    services: Services, reader: SQLiteReader, session: SignedIn
 ) -> None:
     texts = ["SELECT 1", "SELECT 2", "SELECT nothing FROM nowhere", "SELECT 3"]
     found = await asyncio.gather(*(reader.rows(text, {}) for text in texts), return_exceptions=True)
     assert isinstance(found.pop(2), sqlite3.OperationalError)
     assert found == [[(1,)], [(2,)], [(3,)]]
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         assert await families.get(conn, session.user.id, session.family.id) == session.family
 
 
 async def test_a_fault_of_the_reader_is_an_outage_like_any_other(
-    kindred: Kindred, reader: SQLiteReader, session: SignedIn
+    services: Services, reader: SQLiteReader, session: SignedIn
 ) -> None:
     with (
-        patch.object(reader, "_answer", return_value=sqlite3_error(sqlite3.SQLITE_IOERR)),
+        patch.object(reader, "_run", return_value=sqlite3_error(sqlite3.SQLITE_IOERR)),
         pytest.raises(DatabaseUnavailable),
     ):
-        async with kindred.db.read() as conn:
+        async with services.db.read() as conn:
             await families.get(conn, session.user.id, session.family.id)
 
 
@@ -148,32 +148,32 @@ async def test_a_read_that_is_cut_off_leaves_no_statement_open_and_the_loop_free
 
 
 async def test_reads_do_not_wait_for_who_writes(
-    kindred: Kindred, database_url: str, session: SignedIn, clock: FakeClock
+    services: Services, database_url: str, session: SignedIn, clock: FakeClock
 ) -> None:
     with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None)) as file:
         file.execute("BEGIN IMMEDIATE")
         file.execute("UPDATE token_families SET device_name = 'changed'")
-        found = await kindred.sessions.authenticate(session.tokens.access_token, clock.now())
+        found = await services.sessions.authenticate(session.tokens.access_token, clock.now())
         assert found.device_name is None
         file.execute("COMMIT")
-    found = await kindred.sessions.authenticate(session.tokens.access_token, clock.now())
+    found = await services.sessions.authenticate(session.tokens.access_token, clock.now())
     assert found.device_name == "changed"
 
 
 async def test_a_block_takes_a_connection_for_what_is_not_for_the_reader_and_gives_it_back(
-    kindred: Kindred, reader: SQLiteReader, session: SignedIn
+    services: Services, reader: SQLiteReader, session: SignedIn
 ) -> None:
-    places = kindred.db._places._value
-    async with kindred.db.read() as conn:
+    places = services.db._slots._value
+    async with services.db.read() as conn:
         assert await families.get(conn, session.user.id, session.family.id) == session.family
-        assert kindred.db._places._value == places
+        assert services.db._slots._value == places
         assert conn.dialect.name == "sqlite"
         for _ in range(2):
-            (user,) = await users.every(conn)
+            (user,) = await users.list_all(conn)
             assert user.id == session.user.id
-            assert kindred.db._places._value == places - 1
+            assert services.db._slots._value == places - 1
         assert await families.get(conn, session.user.id, session.family.id) == session.family
-    assert kindred.db._places._value == places
+    assert services.db._slots._value == places
 
 
 async def test_after_its_end_the_next_read_begins_anew(reader: SQLiteReader) -> None:

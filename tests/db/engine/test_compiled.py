@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Uuid, bindparam, create_engine, literal, select
 
-from db.drivers.sqlite_statements import CompiledForSQLite
+from db.drivers.sqlite_statements import SQLiteStatement
 from db.tables.families import families
 
 _instant = families.c.created_at.type
@@ -29,14 +29,14 @@ _KINDS: dict[str, Any] = {
     "instant": _instant,
     "digest": families.c.token_digest.type,
     "text": families.c.ip.type,
-    "number": families.c.busy_until.type,
+    "number": families.c.rate_limit_tat.type,
 }
 _ECHO = select(
     *(bindparam(name, type_=kind).label(name) for name, kind in _KINDS.items()),
     bindparam("instant", type_=_instant).label("again"),
     literal(7).label("constant"),
 )
-_COMPILED = CompiledForSQLite(_ECHO)
+_COMPILED = SQLiteStatement(_ECHO)
 _SQLITE = create_engine("sqlite://")
 
 
@@ -59,7 +59,7 @@ def test_values_and_rows_are_those_of_sqlalchemy(values: dict[str, Any]) -> None
     assert row._fields == tuple(expected._fields)
     assert row.instant is None or row.instant.tzinfo is UTC
     # What lies in the file is compared as text, so it is the same to the letter.
-    _, asked = _COMPILED.asked(values)
+    _, asked = _COMPILED.bind(values)
     for name in ("identifier", "instant"):
         usual_one = _KINDS[name].dialect_impl(_SQLITE.dialect).bind_processor(_SQLITE.dialect)
         assert asked[name] == usual_one(values[name])
@@ -67,9 +67,9 @@ def test_values_and_rows_are_those_of_sqlalchemy(values: dict[str, Any]) -> None
 
 def test_an_instant_without_a_zone_is_refused_there_too() -> None:
     with pytest.raises(ValueError, match="timezone"):
-        _COMPILED.asked(dict.fromkeys(_KINDS) | {"instant": LAST.replace(tzinfo=None)})
+        _COMPILED.bind(dict.fromkeys(_KINDS) | {"instant": LAST.replace(tzinfo=None)})
 
 
 def test_a_value_that_is_not_given_is_an_error_and_not_null() -> None:
     with pytest.raises(KeyError):
-        _COMPILED.asked({"identifier": UUID(int=1)})
+        _COMPILED.bind({"identifier": UUID(int=1)})

@@ -12,10 +12,10 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy.engine import make_url
 
 from auth.config.settings import Settings
-from auth.credentials.login_throttle import REFRESHES
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.crypto.tokens import TokenKind, decode_token, derive_successor, digest
-from auth.services import Kindred
-from db.hot_path.rotation import Claim, rotate
+from auth.services import Services
+from db.hot_path.rotation import RotationClaim, rotate
 from db.tables.users import User
 from graph.app import create_app
 from tests.support import databases
@@ -107,18 +107,18 @@ async def test_rot_08_a_restart_forgets_neither_what_was_rotated_nor_what_was_an
 
 
 async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committed_ends_the_successor_too(
-    api: Api, door: Door, alice: User, kindred: Kindred, clock: FakeClock
+    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
 ) -> None:
     # Spending the parent and storing the child are one statement on one row: there is no moment between them. What
     # can be stopped is the transaction around it, and whoever comes meanwhile waits for the row, then judges.
     first = await api.login()
-    minting = kindred.rotation.minting
+    minting = services.rotation.token_pairs
     presented = decode_token(minting.issuer, first.refresh, TokenKind.REFRESH, clock.now())
     jti = derive_successor(presented, KEY)
-    async with kindred.db.transaction() as paused:
+    async with services.db.transaction() as paused:
         family = await rotate(
             paused,
-            Claim(
+            RotationClaim(
                 presented.user_id,
                 presented.session_id,
                 presented=digest(presented.jti),
@@ -129,14 +129,14 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
                 user_agent=None,
             ),
             slots=16,
-            pace=kindred.rotation.pace,
+            pace=services.rotation.rate_limit,
         )
         assert family is not None
         replay = asyncio.create_task(door.refresh(first.refresh))
         await asyncio.sleep(0.2)
         assert not replay.done()
     assert (await replay).outcome == REPLAYED
-    child = minting.pair(family, jti, clock.now())
+    child = minting.create(family, jti, clock.now())
     assert (await door.refresh(child.refresh_token, KEY)).outcome == REVOKED
     assert not await api.is_live(child.access_token)
 
@@ -148,14 +148,14 @@ async def test_rot_03_a_rotation_and_its_lineage_are_seen_together_or_not_at_all
     seen: set[int] = set()
 
     async def look() -> None:
-        while REFRESHES.burst + 1 not in seen:
+        while REFRESH_RATE_LIMIT.burst + 1 not in seen:
             generation, newest = await seen_from_elsewhere(database_url, GENERATIONS)
             assert generation == newest
             seen.add(generation)
             await asyncio.sleep(0)
 
     looking = asyncio.create_task(look())
-    for number in range(REFRESHES.burst):
+    for number in range(REFRESH_RATE_LIMIT.burst):
         while number == 5 and not seen and not looking.done():
             await asyncio.sleep(0.01)
         token = (await door.refresh(token)).tokens.refresh

@@ -8,8 +8,8 @@ import pytest
 
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
-from auth.services import Kindred
-from db.drivers.errors import Collision, DatabaseUnavailable, OutcomeUnknown, RolledBack
+from auth.services import Services
+from db.drivers.errors import DatabaseUnavailable, OutcomeUnknown, RolledBack, TransactionConflict
 from db.engine.database import Database, create_engine, url_of
 from db.engine.retry import retried
 from tests.support.proxy import Proxy
@@ -65,8 +65,8 @@ async def test_waiting_requests_do_not_try_again_at_the_same_moments(pauses: lis
 
 
 async def test_a_transaction_in_the_way_is_tried_again_soon_and_four_times_in_all(pauses: list[float]) -> None:
-    work = Work(always=Collision())
-    with pytest.raises(Collision):
+    work = Work(always=TransactionConflict())
+    with pytest.raises(TransactionConflict):
         await work.do()
     assert (work.attempts, max(pauses) <= 0.04) == (4, True)
 
@@ -83,12 +83,12 @@ async def test_sixteen_requests_that_wait_for_postgresql_cost_little(
     proxied_url: str, proxy: Proxy, settings_for: Callable[..., Settings]
 ) -> None:
     settings = settings_for(proxied_url, database_timeout=3)
-    kindred = Kindred.build(settings, settings.secret.get_secret_value().encode(), Entropy())  # type: ignore[union-attr]
+    services = Services.create(settings, settings.secret.get_secret_value().encode(), Entropy())  # type: ignore[union-attr]
     try:
         proxy.refuse()
         before = time.process_time()
-        await asyncio.gather(*(kindred.accounts.every() for _ in range(16)), return_exceptions=True)
+        await asyncio.gather(*(services.accounts.list_all() for _ in range(16)), return_exceptions=True)
         # Some two hundred attempts at a connection; two thousand took more than two seconds.
         assert time.process_time() - before < 1
     finally:
-        await kindred.stop()
+        await services.stop()

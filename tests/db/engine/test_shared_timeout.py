@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 import uvloop
 
-from db.engine.shared_timeout import Patience
+from db.engine.shared_timeout import SharedTimeout
 
 SHORT, LONG = 0.02, 30.0
 Limit = Callable[[], Any]
@@ -17,7 +17,7 @@ Limit = Callable[[], Any]
 @pytest.fixture(params=["Patience", "asyncio.timeout"])
 def limits(request: pytest.FixtureRequest) -> Callable[[float], Limit]:
     """Both kinds, so that what is asked of ours is what the standard library's does."""
-    return Patience if request.param == "Patience" else lambda seconds: lambda: asyncio.timeout(seconds)
+    return SharedTimeout if request.param == "Patience" else lambda seconds: lambda: asyncio.timeout(seconds)
 
 
 async def test_what_takes_too_long_is_cut_off(limits: Callable[[float], Limit]) -> None:
@@ -101,7 +101,7 @@ async def test_of_two_limits_the_shorter_one_ends(limits: Callable[[float], Limi
 
 
 async def test_each_of_many_has_the_whole_of_its_time() -> None:
-    limit, loop = Patience(0.1), asyncio.get_running_loop()
+    limit, loop = SharedTimeout(0.1), asyncio.get_running_loop()
 
     async def wait(begin: float, need: float) -> tuple[bool, float]:
         await asyncio.sleep(begin)
@@ -121,7 +121,7 @@ async def test_each_of_many_has_the_whole_of_its_time() -> None:
 
 
 def test_a_limit_serves_one_event_loop_after_another() -> None:
-    limit = Patience(SHORT)
+    limit = SharedTimeout(SHORT)
 
     async def wait() -> None:
         with pytest.raises(TimeoutError):
@@ -139,7 +139,7 @@ def test_a_limit_serves_one_event_loop_after_another() -> None:
 
 
 async def test_many_with_the_same_limit_set_one_timer() -> None:
-    limit, loop = Patience(LONG), asyncio.get_running_loop()
+    limit, loop = SharedTimeout(LONG), asyncio.get_running_loop()
 
     async def wait() -> None:
         async with limit():
@@ -153,7 +153,7 @@ async def test_many_with_the_same_limit_set_one_timer() -> None:
 
 
 def test_outside_of_a_task_nothing_can_be_cut_off() -> None:
-    limited = Patience(SHORT)()
+    limited = SharedTimeout(SHORT)()
     loop = asyncio.new_event_loop()
     entering = limited.__aenter__()
     loop.call_soon(lambda: outcomes.append(_sent(entering)))

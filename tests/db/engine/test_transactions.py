@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from auth.services import Kindred
+from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable, OutcomeUnknown, RolledBack
 from db.engine.database import after_commit
 from db.tables import families, users
@@ -28,11 +28,11 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
 
 
-async def assert_nothing_is_left(kindred: Kindred, url: str, user: User) -> None:
+async def assert_nothing_is_left(services: Services, url: str, user: User) -> None:
     """No connection with a transaction open, none that is missing, and the user as before."""
-    size = kindred.db.connections[1]
-    assert kindred.db.connections == (0, size)
-    assert kindred.db._places._value + kindred.db._places_to_write._value == size
+    size = services.db.connections[1]
+    assert services.db.connections == (0, size)
+    assert services.db._slots._value + services.db._write_slots._value == size
     connection = await databases.connect(url)
     try:
         async with asyncio.timeout(2):
@@ -40,62 +40,62 @@ async def assert_nothing_is_left(kindred: Kindred, url: str, user: User) -> None
                 await asyncio.sleep(0.01)
     finally:
         await connection.close()
-    found = await kindred.accounts.get(user.id)
+    found = await services.accounts.get(user.id)
     assert found is not None
     assert found.username == "alice"
     # Each of them can be used.
-    await asyncio.gather(*(use(kindred, user) for _ in range(2 * size)))
+    await asyncio.gather(*(use(services, user) for _ in range(2 * size)))
 
 
-async def use(kindred: Kindred, user: User) -> None:
-    async with kindred.db.transaction() as conn:
+async def use(services: Services, user: User) -> None:
+    async with services.db.transaction() as conn:
         assert await users.lock(conn, user.id)
 
 
 @on_postgresql
-async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(kindred: Kindred, alice: User) -> None:
-    async with kindred.db.transaction() as conn:
+async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(services: Services, alice: User) -> None:
+    async with services.db.transaction() as conn:
         await conn.execute(RENAMED, {"id": alice.id})
-        assert (await kindred.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
-    assert (await kindred.accounts.get(alice.id)).username == "renamed"  # type: ignore[union-attr]
+        assert (await services.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
+    assert (await services.accounts.get(alice.id)).username == "renamed"  # type: ignore[union-attr]
 
 
 @on_postgresql
 async def test_what_raises_is_rolled_back_and_leaves_its_connection_as_it_was(
-    kindred: Kindred, database_url: str, alice: User
+    services: Services, database_url: str, alice: User
 ) -> None:
     async def raising() -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(RENAMED, {"id": alice.id})
             raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
         await raising()
-    await assert_nothing_is_left(kindred, database_url, alice)
+    await assert_nothing_is_left(services, database_url, alice)
 
 
 @on_postgresql
 async def test_a_statement_that_fails_takes_the_transaction_with_it(
-    kindred: Kindred, database_url: str, alice: User
+    services: Services, database_url: str, alice: User
 ) -> None:
     async def failing() -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(RENAMED, {"id": alice.id})
             await users.insert_user(conn, alice)
 
     with pytest.raises(IntegrityError):
         await failing()
-    await assert_nothing_is_left(kindred, database_url, alice)
+    await assert_nothing_is_left(services, database_url, alice)
 
 
 @on_postgresql
 @pytest.mark.parametrize("again", [False, True], ids=["once", "and once more"])
 @pytest.mark.parametrize("moment", [0, 0.001, 0.003, 0.2])
 async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer(
-    kindred: Kindred, database_url: str, alice: User, moment: float, again: bool
+    services: Services, database_url: str, alice: User, moment: float, again: bool
 ) -> None:
     async def slow() -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(RENAMED, {"id": alice.id})
             await conn.execute(SLOW)
 
@@ -110,15 +110,15 @@ async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert all(task.cancelled() for task in tasks)
-        await assert_nothing_is_left(kindred, database_url, alice)
+        await assert_nothing_is_left(services, database_url, alice)
 
 
 @on_postgresql
 async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
-    kindred: Kindred, database_url: str, alice: User
+    services: Services, database_url: str, alice: User
 ) -> None:
     async def waiting() -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(RENAMED, {"id": alice.id})
             await asyncio.sleep(5)
 
@@ -127,18 +127,18 @@ async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await assert_nothing_is_left(kindred, database_url, alice)
+    await assert_nothing_is_left(services, database_url, alice)
 
 
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.3}], ids=[""])
 async def test_a_transaction_in_which_nothing_happens_for_long_is_rolled_back_and_is_an_outage(
-    kindred: Kindred, database_url: str, alice: User
+    services: Services, database_url: str, alice: User
 ) -> None:
     """On the driver, by a statement that was compiled once, and through SQLAlchemy."""
 
     async def idle(*, compiled: bool) -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(RENAMED, {"id": alice.id})
             await asyncio.sleep(1)
             await (families.get(conn, alice.id, alice.id) if compiled else users.get(conn, alice.id))
@@ -146,35 +146,35 @@ async def test_a_transaction_in_which_nothing_happens_for_long_is_rolled_back_an
     for compiled in (True, False):
         with pytest.raises(RolledBack):
             await idle(compiled=compiled)
-        await assert_nothing_is_left(kindred, database_url, alice)
+        await assert_nothing_is_left(services, database_url, alice)
 
 
 @through_a_proxy
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_where_the_connection_breaks_during_the_commit_the_outcome_is_unknown(
-    kindred: Kindred, proxy: Proxy, alice: User, committed: bool
+    services: Services, proxy: Proxy, alice: User, committed: bool
 ) -> None:
     called = []
 
     async def rename() -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             after_commit(conn, lambda: called.append(True))
             await conn.execute(RENAMED, {"id": alice.id})
 
     (proxy.cut_after if committed else proxy.cut_before)(b"COMMIT;")
     with pytest.raises(OutcomeUnknown):
         await rename()
-    assert (await kindred.accounts.get(alice.id)).username == ("renamed" if committed else "alice")  # type: ignore[union-attr]
+    assert (await services.accounts.get(alice.id)).username == ("renamed" if committed else "alice")  # type: ignore[union-attr]
     assert called == []
-    assert kindred.db.connections[0] == 0
+    assert services.db.connections[0] == 0
 
 
 @through_a_proxy
 async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committed(
-    kindred: Kindred, proxy: Proxy, alice: User
+    services: Services, proxy: Proxy, alice: User
 ) -> None:
     async def rename() -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(RENAMED, {"id": alice.id})
             proxy.cut()
             with suppress(Exception):
@@ -182,62 +182,62 @@ async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committe
 
     with pytest.raises(OutcomeUnknown):
         await rename()
-    assert (await kindred.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
-    assert kindred.db.connections[0] == 0
+    assert (await services.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
+    assert services.db.connections[0] == 0
 
 
 @through_a_proxy
 @pytest.mark.parametrize("where", [b"BEGIN;", b"UPDATE users", b"ROLLBACK;"])
 async def test_where_the_connection_breaks_before_the_commit_nothing_was_written(
-    kindred: Kindred, proxy: Proxy, postgresql_url: str, alice: User, where: bytes
+    services: Services, proxy: Proxy, postgresql_url: str, alice: User, where: bytes
 ) -> None:
     async def rename() -> None:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(RENAMED, {"id": alice.id})
             raise ValueError("a bug")
 
-    await use(kindred, alice)
+    await use(services, alice)
     proxy.cut_before(where)
     with pytest.raises(RolledBack):
         await rename()
     assert proxy.cuts >= 1
-    await assert_nothing_is_left(kindred, postgresql_url, alice)
+    await assert_nothing_is_left(services, postgresql_url, alice)
 
 
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 2}], ids=[""])
 async def test_transactions_and_single_statements_do_not_starve_each_other(
-    kindred: Kindred, database_url: str, alice: User
+    services: Services, database_url: str, alice: User
 ) -> None:
-    async with kindred.db.transaction():
-        assert await kindred.accounts.get(alice.id)
-        assert kindred.db.connections == (1, 2)
-    async with kindred.db.read():
-        await kindred.accounts.enable(alice.id)
-    await assert_nothing_is_left(kindred, database_url, alice)
+    async with services.db.transaction():
+        assert await services.accounts.get(alice.id)
+        assert services.db.connections == (1, 2)
+    async with services.db.read():
+        await services.accounts.enable(alice.id)
+    await assert_nothing_is_left(services, database_url, alice)
 
 
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 2, "database_timeout": 0.3}], ids=[""])
 async def test_whoever_waits_too_long_for_a_connection_is_told_that_the_database_is_not_there(
-    kindred: Kindred, database_url: str, alice: User
+    services: Services, database_url: str, alice: User
 ) -> None:
-    async with kindred.db._places_to_write:
+    async with services.db._write_slots:
         with pytest.raises(DatabaseUnavailable):
-            await kindred.accounts.enable(alice.id)
-    await assert_nothing_is_left(kindred, database_url, alice)
+            await services.accounts.enable(alice.id)
+    await assert_nothing_is_left(services, database_url, alice)
 
 
 @on_postgresql
 async def test_a_transaction_is_retried_on_a_new_connection_where_the_kept_one_has_gone(
-    kindred: Kindred, database_url: str, alice: User
+    services: Services, database_url: str, alice: User
 ) -> None:
-    await use(kindred, alice)
+    await use(services, alice)
     connection: asyncpg.Connection = await databases.connect(database_url)
     await connection.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND application_name = 'kindred'"
     )
     await connection.close()
-    await kindred.accounts.enable(alice.id)
-    await assert_nothing_is_left(kindred, database_url, alice)
+    await services.accounts.enable(alice.id)
+    await assert_nothing_is_left(services, database_url, alice)

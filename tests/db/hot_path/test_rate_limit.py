@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from auth.credentials.login_throttle import REFRESHES
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from tests.support.clocks import FakeClock
 from tests.support.doors import REPLAYED, REVOKED, ROTATED, THROTTLED, Api, Door, Pair
 from tests.support.servers import Fleet, backstage, fleet_on
 
-INTERVAL = timedelta(seconds=REFRESHES.interval)
+INTERVAL = timedelta(seconds=REFRESH_RATE_LIMIT.interval)
 KEY = "the-attempt-of-one-tab"
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -116,6 +116,6 @@ async def test_ops_05_two_servers_count_the_refreshes_of_a_session_together(flee
             answer = await doors[number % len(doors)].refresh(pair.refresh)
             outcomes.append(answer.outcome)
             pair = answer.pair or pair
-        allowed = REFRESHES.burst + (time.time() - begun) // REFRESHES.interval + 1
+        allowed = REFRESH_RATE_LIMIT.burst + (time.time() - begun) // REFRESH_RATE_LIMIT.interval + 1
     assert set(outcomes) == {ROTATED, THROTTLED}
-    assert REFRESHES.burst <= outcomes.count(ROTATED) <= allowed
+    assert REFRESH_RATE_LIMIT.burst <= outcomes.count(ROTATED) <= allowed

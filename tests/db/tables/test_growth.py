@@ -11,13 +11,13 @@ from sqlalchemy import delete, func, inspect, select, text
 
 from auth.clock import SystemClock
 from auth.config.settings import Settings
-from auth.credentials.login_throttle import REFRESHES
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import TokenKind, decode_token, derive_successor, digest
 from auth.outcomes import Origin, Replayed, Revoked, Rotated, SignedIn
-from auth.services import Kindred
+from auth.services import Services
 from db.engine.database import url_of
-from db.hot_path.rotation import Claim, rotate
+from db.hot_path.rotation import RotationClaim, rotate
 from db.migration import upgrade
 from db.tables.families import families
 from db.tables.refresh_tokens import OVERWRITTEN, SLOTS, refresh_tokens
@@ -57,49 +57,49 @@ def own_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def service(own_url: str, settings_for: Callable[..., Settings], clock: FakeClock) -> AsyncIterator[Kindred]:
+async def service(own_url: str, settings_for: Callable[..., Settings], clock: FakeClock) -> AsyncIterator[Services]:
     """The use cases over it."""
-    kindred = Kindred.build(settings_for(own_url, refresh_token_ttl=timedelta(days=7)), SECRET.encode(), Entropy())
-    await kindred.start(clock.now())
-    yield kindred
-    await kindred.stop()
+    services = Services.create(settings_for(own_url, refresh_token_ttl=timedelta(days=7)), SECRET.encode(), Entropy())
+    await services.start(clock.now())
+    yield services
+    await services.stop()
 
 
 @pytest.fixture
-async def somebody(service: Kindred, clock: FakeClock) -> User:
+async def somebody(service: Services, clock: FakeClock) -> User:
     """A user."""
     return await service.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
 
 
-async def sign_in(service: Kindred, user: User, clock: FakeClock) -> SignedIn:
+async def sign_in(service: Services, user: User, clock: FakeClock) -> SignedIn:
     """A sign-in from where the password has been verified."""
     signed_in = await service.sign_in._open(user, UNCOUNTED, None, "a device", ORIGIN, clock.now())
     assert signed_in is not None
     return signed_in
 
 
-async def refresh_times(service: Kindred, token: str, clock: FakeClock, times: int) -> str:
+async def refresh_times(service: Services, token: str, clock: FakeClock, times: int) -> str:
     """Refresh so many times, ten seconds apart; the last token."""
     for _ in range(times):
-        clock.advance(timedelta(seconds=REFRESHES.interval))
+        clock.advance(timedelta(seconds=REFRESH_RATE_LIMIT.interval))
         outcome = await service.rotation.refresh(token, None, ORIGIN, clock.now())
         assert isinstance(outcome, Rotated)
         token = outcome.tokens.refresh_token
     return token
 
 
-async def rotate_in_one_transaction(service: Kindred, token: str, clock: FakeClock, times: int) -> str:
+async def rotate_in_one_transaction(service: Services, token: str, clock: FakeClock, times: int) -> str:
     """The same statements with the same values as `rotate`, without a commit after each, which SQLite waits for."""
-    issuer = service.rotation.minting.issuer
+    issuer = service.rotation.token_pairs.issuer
     async with service.db.transaction() as conn:
         for number in range(times):
-            clock.advance(timedelta(seconds=REFRESHES.interval))
+            clock.advance(timedelta(seconds=REFRESH_RATE_LIMIT.interval))
             now = clock.now()
             presented = decode_token(issuer, token, TokenKind.REFRESH, now)
             successor = derive_successor(presented, f"attempt {number}")
             family = await rotate(
                 conn,
-                Claim(
+                RotationClaim(
                     presented.user_id,
                     presented.session_id,
                     presented=digest(presented.jti),
@@ -110,14 +110,14 @@ async def rotate_in_one_transaction(service: Kindred, token: str, clock: FakeClo
                     user_agent=ORIGIN.user_agent,
                 ),
                 slots=service.settings.lineage_depth,
-                pace=service.rotation.pace,
+                pace=service.rotation.rate_limit,
             )
             assert family is not None
-            token = service.rotation.minting.pair(family, successor, now).refresh_token
+            token = service.rotation.token_pairs.create(family, successor, now).refresh_token
     return token
 
 
-async def size(service: Kindred) -> int:
+async def size(service: Services) -> int:
     """Bytes that the hot tables take, their indexes with them; on SQLite, the whole file."""
     async with service.db.read() as conn:
         if conn.dialect.name == "sqlite":
@@ -130,7 +130,7 @@ async def size(service: Kindred) -> int:
 
 @pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
 async def test_on_postgresql_every_rotation_is_a_hot_update(
-    service: Kindred, somebody: User, own_url: str, clock: FakeClock
+    service: Services, somebody: User, own_url: str, clock: FakeClock
 ) -> None:
     """PostgreSQL writes the new version of a row beside the old one and touches no index."""
     tokens = [(await sign_in(service, somebody, clock)).tokens.refresh_token for _ in range(100)]
@@ -148,7 +148,7 @@ async def test_on_postgresql_every_rotation_is_a_hot_update(
 
 
 @pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
-async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Kindred, own_url: str) -> None:
+async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Services, own_url: str) -> None:
     """Its share of the log that is flushed and sent to standbys, alone and together with others, and HOT either way."""
     sessions, dice = await seed(own_url, people=50, sessions_each=40), random.Random(1)
     tokens = dice.sample([session.refresh_token for session in sessions], len(sessions))
@@ -184,7 +184,7 @@ async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Kindr
     assert hot / updates > 0.93
 
 
-async def rows(service: Kindred) -> list[dict[str, Any]]:
+async def rows(service: Services) -> list[dict[str, Any]]:
     """The rows of the hot tables, in the order of their keys."""
     async with service.db.read() as conn:
         queries = select(families).order_by(families.c.id), select(refresh_tokens).order_by(refresh_tokens.c.slot)
@@ -208,7 +208,7 @@ async def statistics_of(url: str) -> dict[str, tuple[int, int]]:
 
 
 async def test_no_index_names_a_column_that_a_rotation_changes(
-    service: Kindred, somebody: User, clock: FakeClock
+    service: Services, somebody: User, clock: FakeClock
 ) -> None:
     """In the database itself, whatever the tables are declared to be."""
     signed_in = await sign_in(service, somebody, clock)
@@ -222,7 +222,7 @@ async def test_no_index_names_a_column_that_a_rotation_changes(
         token = outcome.tokens.refresh_token
     after = await rows(service)
     changed = {name for old, new in zip(before, after, strict=True) for name in old if old[name] != new[name]}
-    assert changed == {*OVERWRITTEN, "token_digest", "last_used_at", "busy_until"}
+    assert changed == {*OVERWRITTEN, "token_digest", "last_used_at", "rate_limit_tat"}
 
     def indexed(connection: Any) -> set[str]:
         found: set[str] = set()
@@ -249,7 +249,7 @@ async def test_no_index_names_a_column_that_a_rotation_changes(
 
 
 async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_refreshed_a_thousand_times(
-    service: Kindred, somebody: User, clock: FakeClock
+    service: Services, somebody: User, clock: FakeClock
 ) -> None:
     first = (await sign_in(service, somebody, clock)).tokens.refresh_token
     on_sqlite = service.db.engine.dialect.name == "sqlite"
@@ -272,7 +272,7 @@ async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_r
 
 
 async def test_rot_09_the_first_token_is_recognised_with_every_lineage_row_deleted(
-    service: Kindred, somebody: User, clock: FakeClock
+    service: Services, somebody: User, clock: FakeClock
 ) -> None:
     first = (await sign_in(service, somebody, clock)).tokens.refresh_token
     token = await refresh_times(service, first, clock, 40)
@@ -288,7 +288,7 @@ async def test_rot_09_the_first_token_is_recognised_with_every_lineage_row_delet
 async def test_a_lineage_is_as_deep_as_the_setting_says_and_a_replay_is_recognised_without_any(
     own_url: str, settings_for: Callable[..., Settings], clock: FakeClock, depth: int
 ) -> None:
-    service = Kindred.build(settings_for(own_url, lineage_depth=depth), SECRET.encode(), Entropy())
+    service = Services.create(settings_for(own_url, lineage_depth=depth), SECRET.encode(), Entropy())
     await service.start(clock.now())
     user = await service.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
     first = (await sign_in(service, user, clock)).tokens.refresh_token

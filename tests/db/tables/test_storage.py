@@ -23,7 +23,7 @@ from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import SecretKeys, WrongSecret
 from auth.outcomes import Invalid, Origin, Replayed, StoreBehind
-from auth.services import Kindred
+from auth.services import Services
 from auth.use_cases.rotation import JUST_ISSUED
 from auth.use_cases.sessions import Unauthenticated
 from db import metadata
@@ -67,10 +67,10 @@ def signed(header: Row, claims: Row, sign: Callable[[bytes], bytes]) -> str:
     return f"{text}.{encode(sign(text.encode()))}"
 
 
-async def everything(kindred: Kindred) -> list[tuple[str, Any]]:
+async def everything(services: Services) -> list[tuple[str, Any]]:
     """Every value in the database, with its table and column."""
     found = []
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         for table in metadata.sorted_tables:
             for row in await conn.execute(select(table)):
                 found += [(f"{table.name}.{name}", value) for name, value in row._mapping.items()]
@@ -111,9 +111,9 @@ async def lived_in(api: Api, alice: User) -> Pair:
 
 
 async def test_data_01_and_tok_14_no_stored_value_is_a_token_or_the_secret_in_one(
-    api: Api, kindred: Kindred, lived_in: Pair, clock: FakeClock
+    api: Api, services: Services, lived_in: Pair, clock: FakeClock
 ) -> None:
-    stored = [(name, value) for name, value in await everything(kindred) if value is not None]
+    stored = [(name, value) for name, value in await everything(services) if value is not None]
     refresh_header, refresh = parts_of(lived_in.refresh)
     access_header, access = parts_of(lived_in.access)
     _, _, genuine = lived_in.refresh.split(".")
@@ -127,18 +127,18 @@ async def test_data_01_and_tok_14_no_stored_value_is_a_token_or_the_secret_in_on
             payload = encode(json.dumps(refresh | {"jti": reading}).encode())
             tokens.append(f"{lived_in.refresh.split('.')[0]}.{payload}.{genuine}")
             for token in tokens:
-                assert isinstance(await kindred.rotation.refresh(token, None, Origin(), clock.now()), Invalid), name
+                assert isinstance(await services.rotation.refresh(token, None, Origin(), clock.now()), Invalid), name
                 with pytest.raises(Unauthenticated):
-                    await kindred.sessions.authenticate(token, clock.now())
+                    await services.sessions.authenticate(token, clock.now())
             forged = signed(access_header | {"alg": "HS256"}, access, with_hmac(as_bytes(value)))
             with pytest.raises(Unauthenticated):
-                await kindred.sessions.authenticate(forged, clock.now())
+                await services.sessions.authenticate(forged, clock.now())
         # Any 32 bytes are an Ed25519 key; the sealed one must hold none that is ours.
         raw = as_bytes(value)
         for start in range(max(len(raw) - 31, 0)):
             forged = signed(access_header, access, Ed25519PrivateKey.from_private_bytes(raw[start : start + 32]).sign)
             with pytest.raises(Unauthenticated):
-                await kindred.sessions.authenticate(forged, clock.now())
+                await services.sessions.authenticate(forged, clock.now())
     # And through the doors, the two that look most like it.
     (current,) = [v for n, v in stored if n == "token_families.token_digest" and v == digest_of(lived_in.refresh)]
     for door in DOORS.values():
@@ -148,9 +148,9 @@ async def test_data_01_and_tok_14_no_stored_value_is_a_token_or_the_secret_in_on
 
 
 async def test_data_01_a_copy_of_the_database_does_not_start_under_another_secret(
-    kindred: Kindred, lived_in: Pair, database_url: str, clock: FakeClock
+    services: Services, lived_in: Pair, database_url: str, clock: FakeClock
 ) -> None:
-    thief = Kindred.build(Settings(database_url=database_url), b"whatever the thief makes up for one", Entropy())
+    thief = Services.create(Settings(database_url=database_url), b"whatever the thief makes up for one", Entropy())
     with pytest.raises(WrongSecret):
         await thief.start(clock.now())
     # And where the thief throws the keys away and makes new ones, the old tokens are worth nothing.
@@ -164,30 +164,30 @@ async def test_data_01_a_copy_of_the_database_does_not_start_under_another_secre
 
 
 async def test_the_secret_without_the_database_makes_no_refresh_token(
-    api: Api, kindred: Kindred, lived_in: Pair, clock: FakeClock
+    api: Api, services: Services, lived_in: Pair, clock: FakeClock
 ) -> None:
     """A perfectly signed token is judged by the rule, and by the rule it is not the current one."""
     header, claims = parts_of(lived_in.refresh)
     forge = with_hmac(SecretKeys.derive(SECRET.encode()).refresh_tokens)
     # Whose ids are guessed as well: of nobody, and nothing changes.
-    before = await everything(kindred)
+    before = await everything(services)
     for unknown in ({"sid": str(uuid4())}, {"sub": str(uuid4())}):
         token = signed(header, claims | unknown, forge)
         now = clock.now() + JUST_ISSUED
-        assert isinstance(await kindred.rotation.refresh(token, KEY, Origin(), now), Invalid)
+        assert isinstance(await services.rotation.refresh(token, KEY, Origin(), now), Invalid)
     # As if just issued, it may be of a session that the store has lost: 503, and nothing changes either.
     token = signed(header, claims | {"sid": str(uuid4())}, forge)
-    assert isinstance(await kindred.rotation.refresh(token, KEY, Origin(), clock.now()), StoreBehind)
-    assert await everything(kindred) == before
+    assert isinstance(await services.rotation.refresh(token, KEY, Origin(), clock.now()), StoreBehind)
+    assert await everything(services) == before
     # Whose ids are known: a token that is not the family's current one has been rotated, for all the rule can know.
     token = signed(header, claims | {"jti": encode(os.urandom(32))}, forge)
-    outcome = await kindred.rotation.refresh(token, KEY, Origin(), clock.now())
+    outcome = await services.rotation.refresh(token, KEY, Origin(), clock.now())
     assert isinstance(outcome, Replayed)
     assert not await api.is_live(lived_in.access)
 
 
 async def test_the_secret_without_the_database_makes_no_access_token(
-    kindred: Kindred, lived_in: Pair, clock: FakeClock
+    services: Services, lived_in: Pair, clock: FakeClock
 ) -> None:
     header, claims = parts_of(lived_in.access)
     keys = SecretKeys.derive(SECRET.encode())
@@ -195,26 +195,26 @@ async def test_the_secret_without_the_database_makes_no_access_token(
         forged = signed(header, claims, Ed25519PrivateKey.from_private_bytes(seed).sign)
         for token in (forged, signed(header | {"alg": "HS256"}, claims, with_hmac(seed))):
             with pytest.raises(Unauthenticated):
-                await kindred.sessions.authenticate(token, clock.now())
+                await services.sessions.authenticate(token, clock.now())
 
 
 async def test_what_is_stored_of_a_refresh_token_is_the_sha_256_of_its_secret(
-    api: Api, kindred: Kindred, alice: User
+    api: Api, services: Services, alice: User
 ) -> None:
     pair = await api.login()
     for _ in range(3):
-        async with kindred.db.read() as conn:
+        async with services.db.read() as conn:
             stored = (await conn.execute(select(families.c.token_digest))).scalar_one()
         assert stored == digest_of(pair.refresh)
         pair = (await DOORS["rest"](api.http).refresh(pair.refresh)).tokens
 
 
 async def test_data_01_no_token_secret_or_password_is_anywhere_in_the_store(
-    api: Api, kindred: Kindred, lived_in: Pair, database_url: str
+    api: Api, services: Services, lived_in: Pair, database_url: str
 ) -> None:
     fourth = (await DOORS["graphql"](api.http).refresh(lived_in.refresh, KEY)).tokens
     keys = SecretKeys.derive(SECRET.encode())
-    (signing,) = kindred.keys.ring._keys.values()
+    (signing,) = services.keys.ring._keys.values()
     private = signing.private
     assert isinstance(private, Ed25519PrivateKey)
     plain = serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -227,7 +227,7 @@ async def test_data_01_no_token_secret_or_password_is_anywhere_in_the_store(
         canaries_in_bytes += [decode(token.split(".")[2]), decode(claims["jti"])]
     needles = [text.encode() for text in canaries] + canaries_in_bytes
     needles += [form for raw in canaries_in_bytes for form in (raw.hex().encode(), encode(raw).encode())]
-    haystacks = [(name, as_bytes(value)) for name, value in await everything(kindred)]
+    haystacks = [(name, as_bytes(value)) for name, value in await everything(services)]
     url = url_of(database_url)
     if url.get_backend_name() == "sqlite":
         # Nor in what SQLite keeps beside the rows: free pages, and the log that it writes ahead.
@@ -247,10 +247,10 @@ def test_data_02_the_files_of_sqlite_are_readable_by_their_owner_alone(
     """Whatever the umask is: the file, the log beside it and the index of the log."""
 
     async def live(url: str) -> list[str]:
-        kindred = Kindred.build(settings_for(url), SECRET.encode(), Entropy())
-        await kindred.start(FakeClock().now())
+        services = Services.create(settings_for(url), SECRET.encode(), Entropy())
+        await services.start(FakeClock().now())
         modes = [f"{path.name} {stat.S_IMODE(path.stat().st_mode):o}" for path in sorted(tmp_path.iterdir())]
-        await kindred.stop()
+        await services.stop()
         return modes
 
     before = os.umask(0)
@@ -265,17 +265,17 @@ def test_data_02_the_files_of_sqlite_are_readable_by_their_owner_alone(
 
 
 @pytest.fixture
-async def family(api: Api, kindred: Kindred, alice: User, bob: User) -> AsyncIterator[Row]:
+async def family(api: Api, services: Services, alice: User, bob: User) -> AsyncIterator[Row]:
     """Alice's one family, which must be unharmed in the end."""
     await api.login()
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         row = dict((await conn.execute(select(families))).one()._mapping)
     yield row
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         assert dict((await conn.execute(select(families))).one()._mapping) == row
 
 
-async def test_ops_03_a_family_that_makes_no_sense_is_refused(kindred: Kindred, family: Row) -> None:
+async def test_ops_03_a_family_that_makes_no_sense_is_refused(services: Services, family: Row) -> None:
     now = family["created_at"]
     nonsense: list[Row] = [
         {"token_digest": b""},
@@ -295,14 +295,14 @@ async def test_ops_03_a_family_that_makes_no_sense_is_refused(kindred: Kindred, 
         {"user_id": uuid4()},  # of nobody
     ]
     for wrong in nonsense:
-        await refuses(kindred, insert(families).values(family | {"id": uuid4()} | wrong), wrong)
+        await refuses(services, insert(families).values(family | {"id": uuid4()} | wrong), wrong)
         if "user_id" not in wrong or wrong["user_id"] is None:
-            await refuses(kindred, update(families).values(wrong), wrong)
-    await refuses(kindred, insert(families).values(family), "the same again")
+            await refuses(services, update(families).values(wrong), wrong)
+    await refuses(services, insert(families).values(family), "the same again")
 
 
-async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(kindred: Kindred, family: Row, bob: User) -> None:
-    async with kindred.db.read() as conn:
+async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(services: Services, family: Row, bob: User) -> None:
+    async with services.db.read() as conn:
         row = dict((await conn.execute(select(refresh_tokens))).one()._mapping)
     nonsense: list[Row] = [
         {"slot": 16},
@@ -313,15 +313,15 @@ async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(kindred: Kind
         *({name: None} for name in ("generation", "issued_at", "expires_at")),
     ]
     for wrong in nonsense:
-        await refuses(kindred, insert(refresh_tokens).values(row | {"slot": 5} | wrong), wrong)
-    await refuses(kindred, insert(refresh_tokens).values(row), "the same again")
+        await refuses(services, insert(refresh_tokens).values(row | {"slot": 5} | wrong), wrong)
+    await refuses(services, insert(refresh_tokens).values(row), "the same again")
 
 
-async def test_ops_03_other_rows_that_make_no_sense_are_refused(kindred: Kindred, family: Row) -> None:
+async def test_ops_03_other_rows_that_make_no_sense_are_refused(services: Services, family: Row) -> None:
     now, user_id = family["created_at"], family["user_id"]
     event = {"user_id": user_id, "id": uuid4(), "kind": "LOGIN_FAILED", "occurred_at": now}
     failure = {"subject": b"x" * 32, "failures": 1, "first_failed_at": now, "last_failed_at": now}
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         key = dict((await conn.execute(select(signing_keys))).one()._mapping)
         user = dict((await conn.execute(select(users).where(users.c.id == user_id))).one()._mapping)
     for table, row, wrong in (
@@ -337,43 +337,43 @@ async def test_ops_03_other_rows_that_make_no_sense_are_refused(kindred: Kindred
         (users, user, {}),
         (users, user, {"id": uuid4(), "hashed_password": None}),
     ):
-        await refuses(kindred, insert(table).values(row | wrong), (table.name, wrong))
-    await refuses(kindred, delete(users).where(users.c.id == user_id), "a user with families")
+        await refuses(services, insert(table).values(row | wrong), (table.name, wrong))
+    await refuses(services, delete(users).where(users.c.id == user_id), "a user with families")
 
 
 async def test_a_family_takes_its_lineage_with_it_and_nobody_elses(
-    api: Api, kindred: Kindred, alice: User, bob: User
+    api: Api, services: Services, alice: User, bob: User
 ) -> None:
     for name in ("alice", "bob"):
         pair = await api.login(name)
         for _ in range(3):
             pair = (await DOORS["rest"](api.http).refresh(pair.refresh)).tokens
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(delete(families).where(families.c.user_id == alice.id))
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         owners = (await conn.execute(select(refresh_tokens.c.user_id))).scalars().all()
     assert owners == [bob.id] * 4
 
 
 async def test_rot_09_a_replay_is_recognised_with_every_lineage_row_gone(
-    api: Api, kindred: Kindred, alice: User
+    api: Api, services: Services, alice: User
 ) -> None:
     door = DOORS["graphql"](api.http)
     first = pair = await api.login()
     for _ in range(17):
         pair = (await door.refresh(pair.refresh)).tokens
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(delete(refresh_tokens))
     pair = (await door.refresh(pair.refresh)).tokens
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
     assert (await door.refresh(pair.refresh)).outcome == REVOKED
 
 
-async def refuses(kindred: Kindred, statement: Any, why: Any) -> None:
+async def refuses(services: Services, statement: Any, why: Any) -> None:
     """The database does not take that statement."""
     refused = False
     try:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(statement)
     except IntegrityError:
         refused = True

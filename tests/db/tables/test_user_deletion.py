@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
-from auth.credentials.login_throttle import Guess
-from auth.services import Kindred
+from auth.credentials.login_throttle import LoginAttempt
+from auth.services import Services
 from db import metadata
 from db.tables import login_failures, users
 from db.tables.users import User
@@ -21,10 +21,10 @@ from tests.support.servers import SECRET
 AGENT = "Alices-Telephone/4.2 (only she has one)"
 
 
-async def left_of(kindred: Kindred, user: User) -> set[str]:
+async def left_of(services: Services, user: User) -> set[str]:
     """The tables that have a row of the user's, or a word that is theirs."""
     found = set()
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         for table in metadata.sorted_tables:
             rows = str([tuple(row) for row in (await conn.execute(select(table))).all()])
             if any(word in rows for word in (str(user.id), user.username, AGENT)):
@@ -37,7 +37,7 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     door: Door,
     alice: User,
     bob: User,
-    kindred: Kindred,
+    services: Services,
     add_user: Callable[[str], Awaitable[User]],
 ) -> None:
     given = {"username": "alice", "password": PASSWORD, "deviceName": "alice's telephone"}
@@ -48,15 +48,15 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     assert (await door.refresh(ended.refresh)).outcome != ROTATED
     await api.try_login("alice", "not her password")
     everywhere = {"users", "usernames", "token_families", "refresh_tokens", "security_events", "familiar_networks"}
-    assert await left_of(kindred, alice) == everywhere
+    assert await left_of(services, alice) == everywhere
 
-    await kindred.accounts.delete(alice)
-    assert await left_of(kindred, alice) == set()
-    assert await left_of(kindred, bob) >= everywhere - {"familiar_networks"}
+    await services.accounts.delete(alice)
+    assert await left_of(services, alice) == set()
+    assert await left_of(services, bob) >= everywhere - {"familiar_networks"}
     assert not await api.is_live(tokens["accessToken"])
     assert (await door.refresh(tokens["refreshToken"])).outcome == INVALID
     assert (await api.try_login("alice", PASSWORD))["__typename"] == "InvalidCredentialsError"
-    await kindred.accounts.delete(alice)
+    await services.accounts.delete(alice)
 
     # Somebody else takes the name, and nothing of the old one's.
     await add_user("alice")
@@ -68,7 +68,7 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
 
 
 async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_nothing(
-    api: Api, door: Door, alice: User, kindred: Kindred, clock: FakeClock
+    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
 
@@ -83,12 +83,12 @@ async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_n
 
     async def delete() -> None:
         await asyncio.sleep(0.02)
-        await kindred.accounts.delete(alice)
+        await services.accounts.delete(alice)
 
     signing_in = (api.try_login("alice", PASSWORD) for _ in range(3))
     *results, _, _ = await asyncio.gather(*signing_in, refresh(), delete())
     assert {result["__typename"] for result in results} <= {"LoginSuccess", "InvalidCredentialsError"}
-    assert await left_of(kindred, alice) == set()
+    assert await left_of(services, alice) == set()
 
 
 @pytest.fixture
@@ -121,17 +121,17 @@ def test_data_04_the_command_asks_before_it_deletes(kin: Callable[..., Result]) 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_the_throttle(
-    kindred: Kindred, alice: User, clock: FakeClock
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
     """In the order in which a sign-in takes them, or the two wait for each other."""
-    guess = await kindred.sign_in.throttle.admit("alice", "198.51.100.7", clock.now())
-    assert isinstance(guess, Guess)
-    async with kindred.db.transaction() as conn:
+    guess = await services.sign_in.throttle.register_attempt("alice", "198.51.100.7", clock.now())
+    assert isinstance(guess, LoginAttempt)
+    async with services.db.transaction() as conn:
         await users.lock(conn, alice.id)
-        deleting = asyncio.ensure_future(kindred.accounts.delete(alice))
+        deleting = asyncio.ensure_future(services.accounts.delete(alice))
         await asyncio.sleep(0.2)
         assert not deleting.done()
         async with asyncio.timeout(0.5):  # PostgreSQL looks for deadlocks after a second
-            await login_failures.take_back(conn, guess.addresses, forgotten=guess.name)
+            await login_failures.refund(conn, guess.addresses, deleted=guess.name)
     await deleting
-    assert await kindred.accounts.get(alice.id) is None
+    assert await services.accounts.get(alice.id) is None

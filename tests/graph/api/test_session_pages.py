@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
 from auth.crypto.tokens import digest
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.families import families
 from db.tables.users import User
 from tests.support.clocks import FakeClock
@@ -40,14 +40,14 @@ def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def add_sessions(kindred: Kindred, clock: FakeClock) -> Callable[..., Any]:
+def add_sessions(services: Services, clock: FakeClock) -> Callable[..., Any]:
     """Many sessions of a user at once, used a minute apart, the first of them last."""
 
     async def add(user: User, count: int, **values: Any) -> list[str]:
         rows = [
             family_row(user, clock, last_used_at=clock.now() - timedelta(minutes=m), **values) for m in range(count)
         ]
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(insert(families), rows)
         return [str(row["id"]) for row in rows]
 
@@ -141,7 +141,7 @@ async def test_any_point_in_time_may_be_a_cursor(api: Api) -> None:
 
 
 async def test_sessions_are_listed_by_state_and_null_is_all(
-    api: Api, clock: FakeClock, alice: User, kindred: Kindred
+    api: Api, clock: FakeClock, alice: User, services: Services
 ) -> None:
     now = clock.now()
     before = now - timedelta(seconds=1)
@@ -151,7 +151,7 @@ async def test_sessions_are_listed_by_state_and_null_is_all(
         "REVOKED": family_row(alice, clock, **by_user),
         "REVOKED, then expired": family_row(alice, clock, expires_at=now, **by_user),
     }
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(insert(families), list(rows.values()))
     current = await api.login()
     ids = {state: str(row["id"]) for state, row in rows.items()}
@@ -178,14 +178,14 @@ ROWS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["ACTIVE", "EXPIRED
 @given(rows=ROWS, first=st.integers(1, 9), state=st.sampled_from(["ACTIVE", "EXPIRED", "REVOKED", None]))
 async def test_all_pages_together_are_the_plain_sorted_list(
     api: Api,
-    kindred: Kindred,
+    services: Services,
     clock: FakeClock,
     alice: User,
     rows: list[tuple[int, str]],
     first: int,
     state: str | None,
 ) -> None:
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await conn.execute(delete(families))
     current = await api.login()
     now = clock.now()
@@ -200,7 +200,7 @@ async def test_all_pages_together_are_the_plain_sorted_list(
         stored.append(row)
         expected.append((row["last_used_at"], row["id"], of_state))
     if stored:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(insert(families), stored)
     seen, after, more = list[str](), None, True
     while more:

@@ -17,7 +17,7 @@ from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin, SignedIn
-from auth.services import Kindred
+from auth.services import Services
 from db.migration import head
 from db.tables.families import families
 from graph.cli import main
@@ -63,16 +63,16 @@ def rows(result: Result) -> list[list[str]]:
     return [re.split(r"\s{2,}", line) for line in said(result).splitlines()][1:]
 
 
-def with_service(database_url: str, work: Callable[[Kindred], Any]) -> Any:
+def with_service(database_url: str, work: Callable[[Services], Any]) -> Any:
     """What the service does meanwhile."""
 
     async def run() -> Any:
-        kindred = Kindred.build(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
+        services = Services.create(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
         try:
-            await kindred.start(SystemClock().now())
-            return await work(kindred)
+            await services.start(SystemClock().now())
+            return await work(services)
         finally:
-            await kindred.stop()
+            await services.stop()
 
     return asyncio.run(run())
 
@@ -80,9 +80,9 @@ def with_service(database_url: str, work: Callable[[Kindred], Any]) -> Any:
 def sign_in(database_url: str, name: str, password: str, times: int = 1) -> list[str | None]:
     """The ids of new sessions; None where the person does not get in."""
 
-    async def work(kindred: Kindred) -> list[str | None]:
+    async def work(services: Services) -> list[str | None]:
         outcomes = [
-            await kindred.sign_in.login(name, password, "Laptop", Origin("192.0.2.1"), SystemClock().now())
+            await services.sign_in.login(name, password, "Laptop", Origin("192.0.2.1"), SystemClock().now())
             for _ in range(times)
         ]
         return [str(outcome.family.id) if isinstance(outcome, SignedIn) else None for outcome in outcomes]
@@ -163,10 +163,10 @@ def test_sess_10_sessions_are_listed_and_ended_by_an_operator(kin: Kin, database
 def test_more_sessions_than_fit_a_page_are_listed(kin: Kin, database_url: str) -> None:
     said(kin("user", "add", "alice", stdin=PASSWORD))
 
-    async def work(kindred: Kindred) -> None:
-        alice = await kindred.accounts.named("alice")
+    async def work(services: Services) -> None:
+        alice = await services.accounts.find_by_username("alice")
         assert alice is not None
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.execute(insert(families), [family_row(alice, FakeClock()) for _ in range(205)])
 
     with_service(database_url, work)
@@ -175,7 +175,7 @@ def test_more_sessions_than_fit_a_page_are_listed(kin: Kin, database_url: str) -
 
 def test_keys_are_listed_and_a_new_one_brought_in(kin: Kin, database_url: str) -> None:
     assert said(kin("key", "list")) == "ID  ALGORITHM  STATE  ACTIVE FROM  RETIRED AT\n"
-    with_service(database_url, lambda kindred: kindred.keys.load())
+    with_service(database_url, lambda services: services.keys.reload())
     ((first, *signs),) = rows(kin("key", "list"))
     assert signs[:2] == ["EdDSA", "signs"]
     made = said(kin("key", "rotate", SIGNING_ALGORITHM="ES256"))
@@ -186,7 +186,7 @@ def test_keys_are_listed_and_a_new_one_brought_in(kin: Kin, database_url: str) -
 
 
 def test_check_says_what_is_well(kin: Kin, database_url: str) -> None:
-    with_service(database_url, lambda kindred: kindred.keys.load())
+    with_service(database_url, lambda services: services.keys.reload())
     kind = "sqlite" if database_url.startswith("sqlite") else "postgresql"
     lines = said(kin("check", ENVIRONMENT="production")).splitlines()
     assert [line[:4] for line in lines] == ["ok  "] * 7
@@ -195,10 +195,10 @@ def test_check_says_what_is_well(kin: Kin, database_url: str) -> None:
 
 
 def test_check_says_what_is_not(kin: Kin, database_url: str) -> None:
-    with_service(database_url, lambda kindred: kindred.keys.load())
+    with_service(database_url, lambda services: services.keys.reload())
 
-    async def run(kindred: Kindred, *texts: str) -> None:
-        async with kindred.db.transaction() as conn:
+    async def run(services: Services, *texts: str) -> None:
+        async with services.db.transaction() as conn:
             for text in texts:
                 await conn.exec_driver_sql(text)
 
@@ -208,19 +208,21 @@ def test_check_says_what_is_not(kin: Kin, database_url: str) -> None:
         return result.stderr
 
     assert "another server secret" in fails(SECRET=OTHER_SECRET)
-    with_service(database_url, lambda kindred: run(kindred, "UPDATE alembic_version SET version_num = '0000'"))
+    with_service(database_url, lambda services: run(services, "UPDATE alembic_version SET version_num = '0000'"))
     try:
         assert "Run `alembic upgrade head`" in fails()
         for command in (["user", "list"], ["key", "list"], ["prune"]):
             assert "Run `alembic upgrade head`" in refused(kin(*command))
     finally:
-        with_service(database_url, lambda kindred: run(kindred, f"UPDATE alembic_version SET version_num = '{head()}'"))
+        with_service(
+            database_url, lambda services: run(services, f"UPDATE alembic_version SET version_num = '{head()}'")
+        )
     rename = "ALTER TABLE {} RENAME TO {}"
-    with_service(database_url, lambda kindred: run(kindred, rename.format("usernames", "aside")))
+    with_service(database_url, lambda services: run(services, rename.format("usernames", "aside")))
     try:
         assert fails() == "kindred: Tables are missing: usernames. Run `alembic upgrade head`.\n"
     finally:
-        with_service(database_url, lambda kindred: run(kindred, rename.format("aside", "usernames")))
+        with_service(database_url, lambda services: run(services, rename.format("aside", "usernames")))
     assert said(kin("check")).count("ok") == 7
 
 
@@ -261,9 +263,9 @@ def test_pruning_says_what_went(kin: Kin, database_url: str) -> None:
     sign_in(database_url, "alice", "wrong")
     assert said(kin("prune")).startswith("Deleted 0 sessions, 0 security events, 0 counts")
 
-    async def later(kindred: Kindred) -> None:
+    async def later(services: Services) -> None:
         past = SystemClock().now() - timedelta(days=400)
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.exec_driver_sql("DELETE FROM signing_keys")
             for table, column in (
                 ("token_families", "expires_at"),

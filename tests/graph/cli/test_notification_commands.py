@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.outbox import outbox
 from graph.cli import main
 from tests.support.doors import PASSWORD
@@ -64,10 +64,10 @@ def change(database_url: str, **values: Any) -> None:
     """What the delivery came to."""
 
     async def run() -> None:
-        kindred = Kindred.build(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
-        async with kindred.db.transaction() as conn:
+        services = Services.create(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
+        async with services.db.transaction() as conn:
             await conn.execute(update(outbox).where(outbox.c.channel == "webhook").values(**values))
-        await kindred.stop()
+        await services.stop()
 
     asyncio.run(run())
 
@@ -88,7 +88,7 @@ def test_what_owners_were_not_told_is_listed_counted_and_let_go_again(kin: Kin, 
         "ok  mail (1 notices wait, 0 were given up)",
     ]
     now = SystemClock().now()
-    change(database_url, attempts=10, next_attempt_at=None, given_up_at=now, last_error="HTTP 500")
+    change(database_url, attempts=10, next_attempt_at=None, failed_at=now, last_error="HTTP 500")
     assert cells(kin("webhook", "list"))[0] == ["user.password_changed", "bob", "10", "given up", "HTTP 500"]
     assert "ok  webhook (0 notices wait, 2 were given up: kindred webhook list)" in said(kin("check"))
     assert said(kin("webhook", "retry")) == "2 notices are due now; the service delivers them.\n"

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from graphql import Executor
 from sqlalchemy import select
 
-from auth.services import Kindred
+from auth.services import Services
 from db.tables.families import families
 from db.tables.users import User
 from tests.bench.limits import InPlace, asked
@@ -40,17 +40,17 @@ OPERATIONS: dict[str, tuple[Operation, int]] = {
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_an_operation_asks_the_database_no_more_often_than_it_did(
-    api: Api, kindred: Kindred, alice: User, name: str
+    api: Api, services: Services, alice: User, name: str
 ) -> None:
     operation, most = OPERATIONS[name]
     for _ in range(3):
         pair = await api.login()
     await operation(api, pair)
     pair = await api.login()
-    with statements(kindred, of_writer=True) as sent:
+    with statements(services, of_writer=True) as sent:
         await operation(api, pair)
         await asyncio.sleep(0)  # the driver tells of a statement one turn of the event loop later
-    if kindred.db.writer:  # one after the other what is one statement on PostgreSQL
+    if services.db.writer:  # one after the other what is one statement on PostgreSQL
         most = {"refreshToken": 2, "login": 16}.get(name, most)
     assert len(sent) == most, sent
 
@@ -78,13 +78,15 @@ async def test_what_is_asked_for_most_is_answered_by_plan_alone(
     await PLANNED[name](api, pair)
 
 
-async def test_a_refresh_makes_no_more_calls_than_it_did(app: FastAPI, api: Api, kindred: Kindred, alice: User) -> None:
+async def test_a_refresh_makes_no_more_calls_than_it_did(
+    app: FastAPI, api: Api, services: Services, alice: User
+) -> None:
     """Calls of functions written in Python, without the database and the client: 281 by Python 3.11. What needs more is
     to be weighed against what it gives."""
     pair = await api.login()
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         row = (await conn.execute(select(families))).one()
-    object.__setattr__(kindred.rotation, "rotations", InPlace(namedtuple("Row", row._fields)(*row)))  # type: ignore[arg-type]
+    object.__setattr__(services.rotation, "batcher", InPlace(namedtuple("Row", row._fields)(*row)))  # type: ignore[arg-type]
     calls = 0
 
     def count(_frame: FrameType, event: str, _argument: object) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from auth.outcomes import Origin
-from auth.services import Kindred
+from auth.services import Services
 from db.engine.database import url_of
 from db.migration import upgrade
 from db.tables import families
@@ -86,29 +86,29 @@ locked = pytest.mark.parametrize(
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-async def family_of(kindred: Kindred, user: User) -> TokenFamily:
+async def family_of(services: Services, user: User) -> TokenFamily:
     """The one family that the user has."""
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         (family,) = await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10)
     return family
 
 
-async def sessions(kindred: Kindred, user: User, clock: FakeClock, count: int) -> list[str]:
+async def sessions(services: Services, user: User, clock: FakeClock, count: int) -> list[str]:
     """The refresh tokens of so many new sessions of a user, made without hashing for each."""
-    opened = [await kindred.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(count)]
+    opened = [await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(count)]
     return [signed_in.tokens.refresh_token for signed_in in opened if signed_in is not None]
 
 
-async def replays(kindred: Kindred, user: User) -> int:
+async def replays(services: Services, user: User) -> int:
     """How many replays are on record."""
-    events = await kindred.accounts.events(user.id, after=None, limit=1000)
+    events = await services.accounts.events(user.id, after=None, limit=1000)
     return sum(event.kind == "REFRESH_TOKEN_REPLAYED" for event in events)
 
 
 @impatient
 @locked
 async def test_rot_07_a_refresh_that_waits_too_long_is_503_and_the_same_token_works_once(
-    api: Api, door: Door, answers: list[Response], lock: Lock, database_url: str, kindred: Kindred, alice: User
+    api: Api, door: Door, answers: list[Response], lock: Lock, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
     async with lock(database_url):
@@ -116,9 +116,9 @@ async def test_rot_07_a_refresh_that_waits_too_long_is_503_and_the_same_token_wo
     refused = answers[-1]
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert refused.headers["cache-control"] == "no-store"
-    assert (await family_of(kindred, alice)).generation == 1
+    assert (await family_of(services, alice)).generation == 1
     assert (await door.refresh(first.refresh)).outcome == ROTATED
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
 
 
@@ -138,21 +138,21 @@ async def test_rot_07_a_replay_that_waits_too_long_is_503_and_is_found_when_it_c
 @impatient
 @locked
 async def test_rot_07_dos_06_however_many_wait_too_long_each_is_503_and_each_token_works_afterwards(
-    api: Api, door: Door, lock: Lock, database_url: str, kindred: Kindred, alice: User, clock: FakeClock
+    api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User, clock: FakeClock
 ) -> None:
     # More than there are connections, so that some wait for the lock and some for a connection.
-    tokens = await sessions(kindred, alice, clock, 30)
+    tokens = await sessions(services, alice, clock, 30)
     async with lock(database_url):
         refused = await asyncio.gather(*map(door.refresh, tokens))
     assert Counter(answer.outcome for answer in refused) == {UNAVAILABLE: len(tokens)}
     rotated = [await door.refresh(token) for token in tokens]
     assert Counter(answer.outcome for answer in rotated) == {ROTATED: len(tokens)}
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
 
 
 @locked
 async def test_rot_07_a_refresh_that_need_not_wait_too_long_is_answered(
-    api: Api, door: Door, lock: Lock, database_url: str, kindred: Kindred, alice: User
+    api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
     async with lock(database_url):
@@ -160,13 +160,13 @@ async def test_rot_07_a_refresh_that_need_not_wait_too_long_is_answered(
         await asyncio.sleep(0.3)
         assert not refreshing.done()
     assert (await refreshing).outcome == ROTATED
-    assert (await family_of(kindred, alice)).generation == 2
+    assert (await family_of(services, alice)).generation == 2
 
 
 @impatient
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_spends_nothing(
-    api: Api, door: Door, kindred: Kindred, alice: User
+    api: Api, door: Door, services: Services, alice: User
 ) -> None:
     # A rotation is written over in place; a row of its lineage needs room, and a long User-Agent much of it.
     api.http.headers["user-agent"] = "kindred-test/" + "x" * 499
@@ -180,26 +180,26 @@ async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_s
     async def limit_to(pages: str) -> None:
         nonlocal limit
         limit = pages
-        await kindred.db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}"))
+        await services.db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}"))
 
-    event.listen(kindred.db.engine.sync_engine, "checkout", apply)
+    event.listen(services.db.engine.sync_engine, "checkout", apply)
     token = (await api.login()).refresh
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         await limit_to(str((await conn.exec_driver_sql("PRAGMA page_count")).scalar()))
     generation = 1
     while (answer := await door.refresh(token)).outcome == ROTATED:
         token, generation = answer.tokens.refresh, generation + 1
         assert generation < 20, "the disk was never full"
     assert answer.outcome == UNAVAILABLE
-    assert (await family_of(kindred, alice)).generation == generation
+    assert (await family_of(services, alice)).generation == generation
     await limit_to("")
     assert (await door.refresh(token)).outcome == ROTATED
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
 
 
 @on_postgresql
 async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_refresh_is_replaced(
-    api: Api, door: Door, database_url: str, kindred: Kindred, alice: User
+    api: Api, door: Door, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
     async with row_lock(database_url) as holder:
@@ -208,14 +208,14 @@ async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_refresh_is
             await terminate(holder, await waiting_for_a_lock(holder))
     second = await refreshing
     assert second.outcome == ROTATED
-    assert (await family_of(kindred, alice)).generation == 2
+    assert (await family_of(services, alice)).generation == 2
     assert (await door.refresh(second.tokens.refresh)).outcome == ROTATED
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
 
 
 @on_postgresql
 async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_replay_does_not_save_the_family(
-    api: Api, door: Door, database_url: str, kindred: Kindred, alice: User
+    api: Api, door: Door, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
     second = (await door.refresh(first.refresh)).tokens
@@ -224,17 +224,17 @@ async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_replay_doe
         await terminate(holder, await waiting_for_a_lock(holder))
     assert (await replaying).outcome == REPLAYED
     assert (await door.refresh(second.refresh)).outcome == REVOKED
-    assert await replays(kindred, alice) == 1
+    assert await replays(services, alice) == 1
 
 
 @on_postgresql
 async def test_connections_that_broke_while_nobody_used_them_are_nobodys_concern(
-    api: Api, door: Door, database_url: str, kindred: Kindred, alice: User
+    api: Api, door: Door, database_url: str, services: Services, alice: User
 ) -> None:
     token = (await api.login()).refresh
     for _ in range(3):
         # As many open connections as the pool holds, and then none of them any good.
-        await asyncio.gather(*(api.is_live("") for _ in range(20)), *(kindred.accounts.every() for _ in range(20)))
+        await asyncio.gather(*(api.is_live("") for _ in range(20)), *(services.accounts.list_all() for _ in range(20)))
         async with row_lock(database_url) as holder:
             await holder.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + OURS)
         answer = await door.refresh(token)
@@ -244,7 +244,7 @@ async def test_connections_that_broke_while_nobody_used_them_are_nobodys_concern
             await holder.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + OURS)
         signed_in = await api.data(LOGIN, {"input": {"username": "alice", "password": PASSWORD}})
         assert signed_in["login"]["__typename"] == "LoginSuccess"
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
 
 
 OURS = "datname = current_database() AND application_name = 'kindred'"
@@ -270,7 +270,7 @@ async def terminate(connection: asyncpg.Connection, pid: int) -> None:
 @impatient
 @pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
 async def test_rot_07_while_connections_are_refused_it_is_503_and_the_same_token_works_once(
-    api: Api, door: Door, proxy: Proxy, answers: list[Response], kindred: Kindred, alice: User
+    api: Api, door: Door, proxy: Proxy, answers: list[Response], services: Services, alice: User
 ) -> None:
     first = await api.login()
     proxy.refuse()
@@ -279,7 +279,7 @@ async def test_rot_07_while_connections_are_refused_it_is_503_and_the_same_token
         assert answers[-1].headers["retry-after"] == "1"
     await proxy.listen()
     assert (await door.refresh(first.refresh)).outcome == ROTATED
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
 
 
@@ -318,7 +318,7 @@ async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_costs_nobody_a
     api: Api,
     door: Door,
     database_url: str,
-    kindred: Kindred,
+    services: Services,
     alice: User,
     server_to_crash: databases.Server,
     clock: FakeClock,
@@ -331,17 +331,17 @@ async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_costs_nobody_a
             assert answer.outcome == ROTATED
             token = answer.tokens.refresh
 
-    tokens = await sessions(kindred, alice, clock, 10)
+    tokens = await sessions(services, alice, clock, 10)
     clients = asyncio.gather(*map(rotate_until_it_is_over, tokens))
     for _ in range(3):
         await asyncio.sleep(0.3)
         # One backend that ends like this, and the server ends all the others: what they share may be damaged.
         a_backend_of(server_to_crash).kill()
         await asyncio.sleep(0.3)
-        assert await kindred.accounts.named("alice")
+        assert await services.accounts.find_by_username("alice")
     over.set()
     await clients
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
 
 
 @asynccontextmanager
@@ -374,18 +374,18 @@ async def serializable_url(postgresql_url: str) -> AsyncIterator[str]:
 at_every_isolation = pytest.mark.parametrize("database_url", ["repeatable_read", "serializable"], indirect=True)
 
 
-async def assert_isolated(kindred: Kindred) -> None:
+async def assert_isolated(services: Services) -> None:
     """That the service's own transactions are what the database's owner wants them to be."""
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         level = (await conn.exec_driver_sql("SHOW transaction_isolation")).scalar()
     assert level in ("repeatable read", "serializable")
 
 
 @at_every_isolation
 async def test_rot_21_at_stricter_isolation_one_of_many_wins_all_the_same(
-    api: Api, door: Door, kindred: Kindred, alice: User, clock: FakeClock
+    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
 ) -> None:
-    await assert_isolated(kindred)
+    await assert_isolated(services)
     for round in range(5):
         first = await api.login()
         answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(RACERS)))
@@ -395,30 +395,30 @@ async def test_rot_21_at_stricter_isolation_one_of_many_wins_all_the_same(
         (second,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
         assert (await door.refresh(second.refresh)).outcome == REVOKED, round
         assert not await api.is_live(second.access), round
-    assert await replays(kindred, alice) == 5
+    assert await replays(services, alice) == 5
 
 
 @at_every_isolation
 async def test_rot_21_at_stricter_isolation_one_attempt_sent_often_is_no_replay(
-    api: Api, door: Door, kindred: Kindred, alice: User
+    api: Api, door: Door, services: Services, alice: User
 ) -> None:
-    await assert_isolated(kindred)
+    await assert_isolated(services)
     for round in range(5):
         first = await api.login()
         answers = await asyncio.gather(*(door.refresh(first.refresh, KEY) for _ in range(RACERS)))
         assert Counter(answer.outcome for answer in answers) == {ROTATED: RACERS}, round
         assert len({answer.tokens.refresh for answer in answers}) == 1, round
         assert (await door.refresh(answers[0].tokens.refresh, OTHER_KEY)).outcome == ROTATED, round
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0
 
 
 @at_every_isolation
 async def test_rot_21_at_stricter_isolation_families_side_by_side_are_not_in_each_others_way(
-    api: Api, door: Door, kindred: Kindred, alice: User
+    api: Api, door: Door, services: Services, alice: User
 ) -> None:
     tokens = [(await api.login()).refresh for _ in range(5)]
     for round in range(10):
         answers = await asyncio.gather(*map(door.refresh, tokens))
         assert Counter(answer.outcome for answer in answers) == {ROTATED: len(tokens)}, round
         tokens = [answer.tokens.refresh for answer in answers]
-    assert await replays(kindred, alice) == 0
+    assert await replays(services, alice) == 0

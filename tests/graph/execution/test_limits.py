@@ -22,11 +22,11 @@ from graphql import (
 from httpx2 import AsyncClient
 
 from auth.config.settings import Settings
-from auth.services import Kindred
+from auth.services import Services
 from auth.use_cases.sessions import Sessions
 from db.tables.users import User
-from graph.api.pagination import LONGEST_PAGE
-from graph.api.schema import sdl, understand
+from graph.api.pagination import MAX_PAGE_SIZE
+from graph.api.schema import parse_and_validate, sdl
 from graph.execution.limits import LONGEST
 from tests.support.doors import REVOKE, SESSIONS, Api, GraphQLDoor, Pair
 
@@ -103,10 +103,10 @@ HOSTILE = {
 def test_gql_03_gql_04_gql_05_gql_06_gql_07_no_document_holds_the_event_loop(name: str, open_schema: bool) -> None:
     spent = []
     for _ in range(3):
-        understand.cache_clear()
+        parse_and_validate.cache_clear()
         begun = time.process_time()
         with suppress(GraphQLError):
-            understand(HOSTILE[name], open_schema=open_schema)
+            parse_and_validate(HOSTILE[name], open_schema=open_schema)
         spent.append(time.thread_time() - begun)
     assert min(spent) < 0.05
 
@@ -175,7 +175,7 @@ def test_gql_09_every_list_that_can_be_long_counts_for_its_length() -> None:
         if is_list_type(get_nullable_type(field.type))
     }
     assert lists == set(LONGEST)
-    assert {"edges": LONGEST_PAGE, "lineage": Settings.model_fields["lineage_depth"].default} == LONGEST
+    assert {"edges": MAX_PAGE_SIZE, "lineage": Settings.model_fields["lineage_depth"].default} == LONGEST
 
 
 @asynccontextmanager
@@ -253,10 +253,10 @@ async def test_gql_16_gql_23_a_number_too_long_to_be_read_is_no_bug_of_ours(
 
 
 async def test_the_same_document_is_looked_at_once(api: Api) -> None:
-    understand.cache_clear()
+    parse_and_validate.cache_clear()
     for _ in range(5):
         await api.data("{ __typename }")
-    assert (understand.cache_info().misses, understand.cache_info().hits) == (1, 4)
+    assert (parse_and_validate.cache_info().misses, parse_and_validate.cache_info().hits) == (1, 4)
 
 
 # What is told of the schema
@@ -427,7 +427,7 @@ async def test_gql_23_a_variable_of_another_type_is_told_so(api: Api, given: Any
 
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.3, "database_pool_size": 2}], ids=[""])
 async def test_gql_22_a_request_that_takes_too_long_is_503_and_holds_nothing_afterwards(
-    api: Api, http: AsyncClient, kindred: Kindred, alice: User, monkeypatch: pytest.MonkeyPatch
+    api: Api, http: AsyncClient, services: Services, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = await api.login()
 

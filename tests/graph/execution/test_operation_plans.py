@@ -17,11 +17,11 @@ from graph.api import mutations, queries
 from graph.api.inputs import LoginInput, RefreshTokenInput, RevokeSessionInput
 from graph.api.pagination import SessionConnection
 from graph.api.results import RefreshTokenResult, RefreshTokenSuccess
-from graph.api.schema import understand
+from graph.api.schema import parse_and_validate
 from graph.api.types import Session, User
 from graph.api.user_errors import InvalidRefreshTokenError, TooManyAttemptsError
 from graph.execution import operation_plans
-from graph.execution.operation_plans import Operation, carry_out, plan_of
+from graph.execution.operation_plans import PreparedOperation, execute_operation, plan_of
 from tests.graph.execution.test_result_plans import ERRORS, PAGES, SESSIONS, TOKENS, USERS, a_page, odd
 
 Strange = st.sampled_from([None, 7, -1.5, 2**31, True, "", "text", [], ["text"], {}, {"id": "x"}])
@@ -195,15 +195,15 @@ def told(result: ExecutionResult, context: Context) -> Any:
     return repr(result.data), [str(error.formatted) for error in result.errors or ()], repr(context.given)
 
 
-def planned(text: str) -> Operation:
+def planned(text: str) -> PreparedOperation:
     document = parse(text)
     (one,) = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    return Operation((), plan_of(SCHEMA, document, one))
+    return PreparedOperation((), plan_of(SCHEMA, document, one))
 
 
 async def by_plan(text: str, variables: dict[str, Any], found: Any) -> Any:
     context = Context(found)
-    return told(await carry_out(SCHEMA, parse(text), planned(text), {}, variables, None, context), context)
+    return told(await execute_operation(SCHEMA, parse(text), planned(text), {}, variables, None, context), context)
 
 
 async def by_graphql_core(text: str, variables: dict[str, Any], found: Any) -> Any:
@@ -302,7 +302,7 @@ async def test_a_request_that_is_cut_off_within_a_resolver_is_cut_off(monkeypatc
     ],
 )
 def test_what_is_not_one_plain_field_is_left_to_graphql_core(text: str) -> None:
-    (operation,) = understand(text).operations.values()
+    (operation,) = parse_and_validate(text).operations.values()
     assert operation.plan is None
 
 
@@ -311,7 +311,7 @@ def test_gql_07_a_document_of_many_operations_has_no_plans_however_often_they_sh
     fields = " ".join(f"a{n}: session {{ id state deviceName }}" for n in range(20))
     many = " ".join(f"mutation m{n} {{ ...R }}" for n in range(100))
     text = f"{many} fragment R on Mutation {{ refreshToken(input: {{}}) {{ ...F }} }}"
-    understood = understand(f"{text} fragment F on RefreshTokenSuccess {{ {fields} }}")
+    understood = parse_and_validate(f"{text} fragment F on RefreshTokenSuccess {{ {fields} }}")
     assert not understood.errors
     assert [operation.plan for operation in understood.operations.values()] == [None] * 100
 

@@ -26,7 +26,7 @@ from strawberry.schema.config import StrawberryConfig
 from db.tables.base import SecurityEventKind, SessionState
 from graph.api.pagination import PageInfo, SessionConnection, SessionEdge
 from graph.api.results import RefreshTokenResult, RefreshTokenSuccess
-from graph.api.schema import understand
+from graph.api.schema import parse_and_validate
 from graph.api.types import Node, SecurityEvent, Session, TokenPair, User
 from graph.api.user_errors import InvalidRefreshTokenError, TooManyAttemptsError, UserError
 from graph.execution.result_plans import PlannedExecutor, Plans
@@ -227,5 +227,5 @@ def test_an_exception_in_the_place_of_a_value_is_an_error_even_where_its_type_ta
 
 
 def test_a_document_that_may_have_directives_has_no_plans() -> None:
-    assert understand("query($a: Boolean!) { viewer { id @include(if: $a) } }").plans is None
-    assert understand("{ viewer { id } }").plans is not None
+    assert parse_and_validate("query($a: Boolean!) { viewer { id @include(if: $a) } }").plans is None
+    assert parse_and_validate("{ viewer { id } }").plans is not None

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy import text
 
-from auth.services import Kindred
+from auth.services import Services
 from auth.use_cases.accounts import Accounts
 from auth.use_cases.rotation import Rotation
 from db.drivers.errors import RolledBack
@@ -156,7 +156,7 @@ def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 @pytest.mark.parametrize("more_settings", [QUICKLY | {"environment": "production", "metrics": True}, QUICKLY])
 async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_fails(
-    app: FastAPI, api: Api, kindred: Kindred, alice: User, log: Lines, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, api: Api, services: Services, alice: User, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair, spent = await api.login(), await api.login()
     asks = [*ASKED, *with_session(pair)]
@@ -181,7 +181,7 @@ async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_
     # A name that a session was given is told to its owner; and development says of a document what is wrong in it.
     assert_unseen("answer", told, *tokens)
     assert len(log.requests) == len(answers) + 2  # the sign-ins
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         for table in metadata.sorted_tables:
             for row in await conn.execute(text(f"SELECT * FROM {table.name}")):
                 for column, value in row._mapping.items():

@@ -11,7 +11,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from auth.config.settings import Settings
 from db.tables.users import User
-from graph.api.schema import understand
+from graph.api.schema import parse_and_validate
 from graph.app import create_app
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, SESSIONS, Api, Door, GraphQLDoor
 
@@ -288,15 +288,15 @@ async def test_net_01_no_answer_may_be_kept_by_whoever_it_passes(api: Api, http:
 async def test_a_document_is_parsed_and_validated_once(api: Api, alice: User) -> None:
     pair = await api.login()
     document = SESSIONS + "# sent again and again"
-    before = understand.cache_info()
+    before = parse_and_validate.cache_info()
     for first in range(1, 6):
         await api.data(document, {"first": first}, pair.access)
-    after = understand.cache_info()
+    after = parse_and_validate.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (1, 4)
     invalid = "{ nonsense } # sent again and again"
-    before = understand.cache_info()
+    before = parse_and_validate.cache_info()
     assert [await api.codes(invalid) for _ in range(3)] == [["GRAPHQL_VALIDATION_FAILED"]] * 3
-    after = understand.cache_info()
+    after = parse_and_validate.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (1, 2)
 
 

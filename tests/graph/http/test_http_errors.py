@@ -212,7 +212,9 @@ async def test_gql_18_what_fails_takes_nothing_along_that_does_not(api: Api, mon
 async def test_gql_17_a_bug_around_the_schema_is_answered_in_graphql_s_form_and_told_to_the_log(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(type(schema), "answer", failing(RuntimeError("postgresql://kindred:hunter2@10.0.0.1/x failed")))
+    monkeypatch.setattr(
+        type(schema), "execute_document", failing(RuntimeError("postgresql://kindred:hunter2@10.0.0.1/x failed"))
+    )
     transport = ASGITransport(app, raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://kindred.test") as http:
         with caplog.at_level(logging.INFO):

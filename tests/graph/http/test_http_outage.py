@@ -10,7 +10,7 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy.engine import make_url
 
-from auth.services import Kindred
+from auth.services import Services
 from db.drivers.errors import RolledBack
 from db.tables import families, refresh_tokens
 from db.tables.users import User
@@ -24,13 +24,13 @@ Outage = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
-def outage(kindred: Kindred, database_url: str, postgres: str) -> Outage:
+def outage(services: Services, database_url: str, postgres: str) -> Outage:
     """For a block of time, the database is not there."""
 
     @asynccontextmanager
     async def of_sqlite() -> AsyncIterator[None]:
         path = Path(str(make_url(database_url).database))
-        await kindred.db.close()
+        await services.db.close()
         path.rename(path.with_suffix(".aside"))
         path.mkdir()
         try:
@@ -108,7 +108,7 @@ async def test_tokens_that_were_issued_arrive_even_if_the_database_leaves_before
     pair = await api.login()
     with monkeypatch.context() as patched:
         # The point at which it fails has to be just so: behind the commit, and before the lineage and the caller.
-        patched.setattr(refresh_tokens, "of_families", failing(RolledBack()))
+        patched.setattr(refresh_tokens, "list_for_families", failing(RolledBack()))
         patched.setattr(families, "get", failing(RolledBack()))
         answers = [
             await api.post(query.replace("session {", f"session {{ {what}"), {"input": given}, pair.access)

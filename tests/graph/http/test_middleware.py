@@ -11,12 +11,12 @@ from httpx2 import ASGITransport, AsyncClient, Response
 
 from auth.config.settings import Settings
 from auth.credentials.password_hashing import Hasher
-from auth.services import Kindred
+from auth.services import Services
 from auth.use_cases.rotation import Rotation
 from db.drivers.errors import DatabaseUnavailable
 from db.tables.users import User
 from graph.app import create_app
-from graph.http.middleware import LARGEST_BODY
+from graph.http.middleware import MAX_BODY_BYTES
 from tests.support.doors import LOGIN, REFRESH, ROTATED, Api, GraphQLDoor
 from tests.support.statements import statements
 
@@ -51,12 +51,12 @@ async def every_answer(http: AsyncClient, api: Api, monkeypatch: pytest.MonkeyPa
         await api.post("{ nonsense"),
         await http.post("/graphql", content=b"{", headers=JSON),
         await http.post("/graphql", content=b"{"),
-        await http.post("/graphql", content=b" " * (LARGEST_BODY + 1), headers=JSON),
+        await http.post("/graphql", content=b" " * (MAX_BODY_BYTES + 1), headers=JSON),
         await http.post("/graphql/", json={}),
         await http.post("/auth/token/refresh", json={"refresh_token": pair.refresh}),
         await http.post("/auth/token/refresh", json={"refresh_token": pair.refresh}),
         await http.post("/auth/token/refresh", json={}),
-        await http.post("/auth/token/refresh", content=b" " * (LARGEST_BODY + 1), headers=JSON),
+        await http.post("/auth/token/refresh", content=b" " * (MAX_BODY_BYTES + 1), headers=JSON),
         await http.get("/auth/token/refresh"),
         await http.get("/nowhere", headers={"host": "evil/"}),
         *[await http.get(path) for path in ("/", "/nowhere", "/healthz", "/readyz", "/openapi.json")],
@@ -149,7 +149,7 @@ class TestOrigins:
         assert set(wanted.split(",")) <= set(allowed)
         assert asked.headers["access-control-allow-methods"] == "GET, POST"
         # Refusals too, or a page could not tell them from a network that fails.
-        too_large = b" " * (LARGEST_BODY + 1)
+        too_large = b" " * (MAX_BODY_BYTES + 1)
         for content in (b"{}", b"{", too_large):
             answer = await http.post(path, content=content, headers=JSON | {"origin": origin})
             assert answer.headers["access-control-expose-headers"] == "Retry-After, WWW-Authenticate"
@@ -300,7 +300,7 @@ def assert_too_large(answer: Response, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*DOORS, "/healthz", "/nowhere"])
-@pytest.mark.parametrize("size", [LARGEST_BODY + 1, 10 * 1024 * 1024])
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10 * 1024 * 1024])
 async def test_dos_02_a_large_body_is_refused_before_any_of_it_is_read(app: FastAPI, path: str, size: int) -> None:
     sent: list[Any] = []
 
@@ -324,12 +324,12 @@ async def test_dos_02_a_body_without_a_length_is_read_no_further_than_the_limit(
     taken: list[int] = []
     answer = await http.post(path, content=in_pieces(10 * 1024 * 1024, taken), headers=JSON)
     assert_too_large(answer, path)
-    assert sum(taken) <= LARGEST_BODY + 16 * 1024
+    assert sum(taken) <= MAX_BODY_BYTES + 16 * 1024
 
 
 async def test_dos_02_the_largest_body_is_taken_in_one_piece_or_many(api: Api, http: AsyncClient, alice: User) -> None:
     body = json.dumps({"query": "{ __typename }"}).encode()
-    padding = LARGEST_BODY - len(body)
+    padding = MAX_BODY_BYTES - len(body)
     assert (await http.post("/graphql", content=body + b" " * padding, headers=JSON)).status_code == 200
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -374,7 +374,7 @@ async def test_dos_01_a_long_password_is_never_hashed(
         patched.setattr(Hasher, "_run", hashed)
         answer = await api.post(LOGIN, {"input": {"username": "alice", "password": "x" * size}})
     assert asyncio.get_running_loop().time() - started < 1
-    if size > LARGEST_BODY:
+    if size > MAX_BODY_BYTES:
         assert answer.status_code == 413
     else:
         assert answer.json()["data"]["login"]["__typename"] == "InvalidCredentialsError"
@@ -400,11 +400,11 @@ async def test_web_10_production_has_no_pages_about_itself(sqlite_url: str, sett
         assert (await http.get(path)).status_code == 404
 
 
-async def test_dos_07_health_costs_next_to_nothing(kindred: Kindred, http: AsyncClient) -> None:
-    with statements(kindred) as sent:
+async def test_dos_07_health_costs_next_to_nothing(services: Services, http: AsyncClient) -> None:
+    with statements(services) as sent:
         assert (await http.get("/healthz")).status_code == 200
     assert sent == []
-    with statements(kindred) as sent:
+    with statements(services) as sent:
         assert {(await http.get("/readyz")).status_code for _ in range(5)} == {200}
     # The one table with one row, and on SQLite whether it is there.
     assert sent

@@ -24,7 +24,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\n" + HOST
 async def server(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> AsyncIterator[Process]:
     """A server with little patience."""
     workers = {"workers": request.param}
-    async with serving(sqlite_url, tmp_path, KINDRED_REQUEST_TIMEOUT=str(LIMIT), **workers) as process:
+    async with serving(sqlite_url, tmp_path, KINDRED_HTTP_READ_TIMEOUT=str(LIMIT), **workers) as process:
         yield process
 
 
@@ -234,7 +234,7 @@ async def test_dos_03_an_answer_that_takes_its_time_is_not_cut_off(server: Proce
 
 async def test_dos_03_who_does_not_take_the_answer_is_cut_off(sqlite_url: str, tmp_path: Path) -> None:
     # In development there is an answer too large for the buffers on the way, GraphiQL's program.
-    settings: dict[str, Any] = {"KINDRED_REQUEST_TIMEOUT": str(LIMIT), "KINDRED_ENVIRONMENT": "development"}
+    settings: dict[str, Any] = {"KINDRED_HTTP_READ_TIMEOUT": str(LIMIT), "KINDRED_ENVIRONMENT": "development"}
     loop = asyncio.get_running_loop()
     async with serving(sqlite_url, tmp_path, **settings) as process:
         with socket.socket() as deaf:

@@ -12,7 +12,7 @@ from httpx2 import ASGITransport, AsyncClient, Response
 
 from auth.clock import Clock
 from auth.config.settings import Settings
-from auth.services import Kindred
+from auth.services import Services
 from db.migration import head
 from db.tables.base import metadata
 from db.tables.users import User
@@ -175,7 +175,7 @@ async def test_the_key_set_has_elliptic_curve_keys_by_setting(http: AsyncClient,
 
 
 async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_last_token_ends(
-    http: AsyncClient, api: Api, pair: Pair, clock: FakeClock, kindred: Kindred
+    http: AsyncClient, api: Api, pair: Pair, clock: FakeClock, services: Services
 ) -> None:
     async def kids() -> list[str]:
         return [key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]]
@@ -184,9 +184,9 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_ver
         return jwt.get_unverified_header((await api.login()).access)["kid"]
 
     (old,) = await kids()
-    algorithm = kindred.settings.signing_algorithm
-    new = (await kindred.keys.rotate(algorithm, clock.now(), access_token_ttl=timedelta(minutes=15))).kid
-    await kindred.keys.load()
+    algorithm = services.settings.signing_algorithm
+    new = (await services.keys.rotate(algorithm, clock.now(), access_token_ttl=timedelta(minutes=15))).kid
+    await services.keys.reload()
     assert sorted(await kids()) == sorted([old, new])
     assert await signed_by() == old
     clock.advance(timedelta(minutes=10))
@@ -205,14 +205,14 @@ async def test_dos_07_health_needs_nobody_and_tells_nothing(http: AsyncClient) -
         assert response.headers["cache-control"] == "no-store"
 
 
-async def test_readyz_is_503_while_migrations_are_missing(http: AsyncClient, kindred: Kindred) -> None:
-    async with kindred.db.transaction() as conn:
+async def test_readyz_is_503_while_migrations_are_missing(http: AsyncClient, services: Services) -> None:
+    async with services.db.transaction() as conn:
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
     try:
         response = await http.get("/readyz")
         assert (response.status_code, response.json()) == (503, {"status": "not migrated"})
     finally:
-        async with kindred.db.transaction() as conn:
+        async with services.db.transaction() as conn:
             await conn.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{head()}'")
     assert (await http.get("/readyz")).status_code == 200
 

@@ -17,11 +17,11 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from auth.background import notifications
-from auth.background.notifications import Delivered, Failed, Notice, attempt
+from auth.background.notifications import Delivered, Failed, Notification, attempt
 from auth.config.endpoints import MailServer, mail_server
 from auth.credentials.identifiers import clean_device_name
-from auth.services import Kindred
-from db.tables.base import NoticeKind
+from auth.services import Services
+from db.tables.base import NotificationKind
 from db.tables.outbox import outbox
 from db.tables.users import User
 from graph.cli import main
@@ -32,9 +32,9 @@ from tests.support.servers import SECRET, free_port
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 FROM, ISSUER = "kindred@id.example.org", "https://id.example.org"
-NOTICE = Notice(
+NOTICE = Notification(
     id=UUID("01a20748-f7d7-7b2d-a73b-cf4e1d254017"),
-    kind=NoticeKind.SESSION_REPLAYED,
+    kind=NotificationKind.SESSION_REPLAYED,
     occurred_at=NOW - timedelta(seconds=90),
     user_id=UUID("01a20748-0000-7b2d-a73b-cf4e1d254017"),
     username="alice",
@@ -75,12 +75,12 @@ def server(box: Mailbox, **more: Any) -> MailServer:
     return replace(mail_server(f"smtp://127.0.0.1:{box.port}", in_production=True), **more)
 
 
-async def sent(to: MailServer, notice: Notice = NOTICE) -> Delivered | Failed:
+async def sent(to: MailServer, notice: Notification = NOTICE) -> Delivered | Failed:
     """What comes of one attempt there."""
     return await attempt(Mail(to, FROM, ISSUER), notice, NOW)
 
 
-async def mailed(box: Mailbox, notice: Notice = NOTICE) -> EmailMessage:
+async def mailed(box: Mailbox, notice: Notification = NOTICE) -> EmailMessage:
     """The mail, as whoever gets it sees it."""
     assert await sent(server(box), notice) == Delivered("the mail server took it")
     return box.mails[-1]
@@ -107,17 +107,19 @@ def text_of(mail: EmailMessage) -> str:
     return str(mail.get_content()).replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("kind", list(NoticeKind))
-async def test_every_kind_of_notice_has_words_of_its_own(box: Mailbox, kind: NoticeKind) -> None:
+@pytest.mark.parametrize("kind", list(NotificationKind))
+async def test_every_kind_of_notice_has_words_of_its_own(box: Mailbox, kind: NotificationKind) -> None:
     mail = await mailed(box, replace(NOTICE, kind=kind))
-    others = [compose(replace(NOTICE, kind=other), FROM, ISSUER, NOW) for other in NoticeKind if other is not kind]
+    others = [
+        compose(replace(NOTICE, kind=other), FROM, ISSUER, NOW) for other in NotificationKind if other is not kind
+    ]
     assert mail["Subject"] not in {other["Subject"] for other in others}
     assert "{" not in text_of(mail)
     assert all(len(line) < 79 for line in text_of(mail).splitlines())
 
 
 async def test_what_an_operator_did_was_done_at_the_service_itself(box: Mailbox) -> None:
-    notice = replace(NOTICE, kind=NoticeKind.USER_DISABLED, ip=None, user_agent=None, session_id=None)
+    notice = replace(NOTICE, kind=NotificationKind.USER_DISABLED, ip=None, user_agent=None, session_id=None)
     assert "Where: at the service itself\n" in text_of(await mailed(box, notice))
 
 
@@ -167,7 +169,7 @@ async def test_a_thief_cannot_speak_through_the_mail(box: Mailbox, device: str) 
     ],
 )
 async def test_no_header_or_recipient_can_be_slipped_in_by_an_address(box: Mailbox, address: str) -> None:
-    failed = Failed("no mail can be sent to such an address", for_good=True)
+    failed = Failed("no mail can be sent to such an address", permanent=True)
     assert await sent(server(box), replace(NOTICE, email=address)) == failed
     assert box.mails == []
 
@@ -225,16 +227,16 @@ class TestTls:
 async def test_a_mail_server_that_says_no_is_understood(box: Mailbox) -> None:
     box.answers = ["451 try again later", "550 no such user hunter2", "421 too busy"]
     assert await sent(server(box)) == Failed("the address was refused (451)")
-    assert await sent(server(box)) == Failed("the address was refused (550)", for_good=True)
+    assert await sent(server(box)) == Failed("the address was refused (550)", permanent=True)
     assert await sent(server(box)) == Failed("the address was refused (421)")
     box.answers_to_data = ["452 no room for hunter2", "554 looks like spam"]
     assert await sent(server(box)) == Failed("the mail was refused (452)")
-    assert await sent(server(box)) == Failed("the mail was refused (554)", for_good=True)
+    assert await sent(server(box)) == Failed("the mail was refused (554)", permanent=True)
     assert box.mails == []
 
 
 async def test_a_mail_server_that_hangs_halfway_is_cut_off(box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "LONGEST_ATTEMPT", 0.5)
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
     box.hangs = True
     loop = asyncio.get_running_loop()
     before = loop.time()
@@ -260,7 +262,7 @@ async def test_a_wrong_password_waits_for_the_operator() -> None:
 
 
 async def test_a_mail_server_that_is_not_there_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "LONGEST_ATTEMPT", 0.5)
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
     nowhere = mail_server(f"smtp://127.0.0.1:{free_port()}", in_production=True)
     assert await sent(nowhere) == Failed("the connection was refused")
     assert await sent(replace(nowhere, host="nowhere.invalid")) == Failed("there is no host of that name")
@@ -277,7 +279,7 @@ def more_settings(box: Mailbox) -> dict[str, Any]:
 
 
 async def test_a_temporary_no_is_tried_again_and_a_permanent_one_is_given_up(
-    kindred: Kindred,
+    services: Services,
     clock: FakeClock,
     alice: User,
     bob: User,
@@ -285,27 +287,27 @@ async def test_a_temporary_no_is_tried_again_and_a_permanent_one_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(notifications, "BETWEEN_LOOKS", 0.02)
+    monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.02)
 
     async def until(error: str | None, attempts: int) -> Any:
         async with asyncio.timeout(10):
             while True:
-                async with kindred.db.read() as conn:
+                async with services.db.read() as conn:
                     row = (await conn.execute(select(outbox).order_by(outbox.c.id.desc()))).first()
                 if row is not None and (row.last_error, row.attempts) == (error, attempts):
                     return row
                 await asyncio.sleep(0.01)
 
     box.answers = ["451 later", "250 fine", "550 nobody of that name: bob@example.org"]
-    await kindred.accounts.disable(alice.id, clock.now())
+    await services.accounts.disable(alice.id, clock.now())
     waiting = await until("the address was refused (451)", 1)
     assert waiting.next_attempt_at > clock.now()
     clock.instant = waiting.next_attempt_at
     await box.until(1)
     assert (await until(None, 2)).delivered_at == clock.now()
     clock.advance(timedelta(seconds=1))
-    await kindred.accounts.disable(bob.id, clock.now())
-    assert (await until("the address was refused (550)", 1)).given_up_at == clock.now()
+    await services.accounts.disable(bob.id, clock.now())
+    assert (await until("the address was refused (550)", 1)).failed_at == clock.now()
     assert [mail["To"] for mail in box.mails] == ["alice@example.org"]
     assert "@example.org" not in caplog.text
 

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from auth.background import notifications
-from auth.background.notifications import Delivered, Failed, Notice, attempt
+from auth.background.notifications import Delivered, Failed, Notification, attempt
 from auth.config.endpoints import signing_keys
-from db.tables.base import NoticeKind
+from db.tables.base import NotificationKind
 from graph.cli import main
 from graph.notifications.webhook import Webhook, headers_of
 from tests.support.receivers import WEBHOOK_SECRET, WebReceiver, answer, certificate, silent, web_receiver
@@ -27,9 +27,9 @@ from tests.support.servers import SECRET, free_port
 
 README = ROOT / "README.md"
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
-NOTICE = Notice(
+NOTICE = Notification(
     id=UUID("01a20748-f7d7-7b2d-a73b-cf4e1d254017"),
-    kind=NoticeKind.SESSION_REPLAYED,
+    kind=NotificationKind.SESSION_REPLAYED,
     occurred_at=NOW - timedelta(seconds=90),
     user_id=UUID("01a20748-0000-7b2d-a73b-cf4e1d254017"),
     username="alice",
@@ -161,7 +161,7 @@ async def test_an_answer_that_is_none_is_a_failure(receiver: WebReceiver, junk: 
     outcome = await sent(receiver.url)
     assert isinstance(outcome, Failed)
     assert "hunter2" not in outcome.reason
-    assert not outcome.for_good
+    assert not outcome.permanent
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ async def test_the_test_command_says_that_it_went_well(receiver: WebReceiver, ki
 async def test_the_test_command_says_what_went_wrong(
     receiver: WebReceiver, kin: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "LONGEST_ATTEMPT", 1)
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 1)
     receiver.answers = [answer(404), answer(500), answer(302)]
     tls, _ = certificate(tmp_path)
     async with AsyncExitStack() as stack:

@@ -44,8 +44,8 @@ async def test_each_outcome_is_counted(api: Api, http: AsyncClient, door: Door) 
         assert counted["kindred_refreshes_total", outcome] == 1
     assert counted["kindred_logins_total", "signed_in"] == counted["kindred_logins_total", "wrong_credentials"] == 1
     assert counted["kindred_request_duration_seconds_count", "refreshToken"] == 5
-    assert counted["kindred_hashing_places_taken",] == 0
-    assert counted["kindred_hashing_places",] > 0
+    assert counted["kindred_password_hashing_in_progress",] == 0
+    assert counted["kindred_password_hashing_capacity",] > 0
     assert 0 <= counted["kindred_database_connections_in_use",] <= counted["kindred_database_connections",]
 
 
