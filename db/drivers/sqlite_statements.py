@@ -59,13 +59,13 @@ class SQLiteStatement:
 
     def decode(self, rows: Iterable[Sequence[Any]]) -> Sequence[Any]:
         """The driver's rows, which then read like the model."""
-        rows = []
+        decoded = []
         for row in rows:
             values = list(row)
             for place, convert in self._returned:
                 values[place] = convert(values[place])
-            rows.append(self._row(*values))
-        return rows
+            decoded.append(self._row(*values))
+        return decoded
 
 
 def _to_sqlite(kind: Any) -> Convert:

@@ -70,7 +70,7 @@ class ParsedDocument:
 def parse_and_validate(query: str, *, introspection_enabled: bool = True) -> ParsedDocument:
     """A document, parsed and validated the first time it comes; raises `GraphQLError` where it cannot be parsed.
 
-    With `open_schema` False nothing of the schema is told, neither by introspection nor by hints.
+    With `introspection_enabled` False nothing of the schema is told, neither by introspection nor by hints.
     Front ends send a handful of documents over and over. By the text and not by the parsed document, whose hash would
     be as dear as a look at all of it; and never with rules made per request, which no cache would know again.
     """
@@ -141,7 +141,9 @@ class Schema(strawberry.Schema):
         text of the query, and passwords with it (LOG-01).
         """
         try:
-            understood = parse_and_validate(query, open_schema=context.services.settings.introspection_enabled)
+            understood = parse_and_validate(
+                query, introspection_enabled=context.services.settings.introspection_enabled
+            )
             operation = understood.operation(operation_name)
             context.request_record.operation = operation.root_fields
             if understood.errors:

@@ -79,7 +79,7 @@ def describe(
 ) -> tuple[Code, dict[str, Any]]:
     """An error as it is answered. What is not meant for the caller is logged under `incident`, and masked.
 
-    With `open_schema` False no name of the schema is told that the document does not have.
+    With `introspection_enabled` False no name of the schema is told that the document does not have.
     """
     cause = error.original_error
     extensions: dict[str, Any] = {}

@@ -78,8 +78,8 @@ class GraphQLEndpoint:
             return refusal(405, "GraphQL is spoken here by POST.", {"allow": "POST"})
         if media_type is None:
             return refusal(406, f"An answer is `{GRAPHQL_JSON}` or `{JSON}`; the header `Accept` allows neither.")
-        media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-        if media_type.strip() != JSON or parameters.strip().replace('"', "") not in ("", "charset=utf-8"):
+        content_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+        if content_type.strip() != JSON or parameters.strip().replace('"', "") not in ("", "charset=utf-8"):
             # Any other media type a browser sends across sites without asking first (GQL-14).
             return refusal(415, "The body must be JSON in UTF-8, with the header `Content-Type: application/json`.")
         asked = parse_request((await request.receive())["body"])  # which the edge passes on whole
@@ -137,9 +137,9 @@ def render(result: ExecutionResult, context: Context, wanted: str) -> dict[str, 
         del answer["data"]
     anonymous = context.is_anonymous
     incident = context.services.entropy.id(context.now)
-    open_schema = context.services.settings.introspection_enabled
+    introspection_enabled = context.services.settings.introspection_enabled
     codes, answer["errors"] = describe_all(
-        result.errors, new_error_id=incident, anonymous=anonymous, introspection_enabled=open_schema
+        result.errors, new_error_id=incident, anonymous=anonymous, introspection_enabled=introspection_enabled
     )
     usual = 400 if request_error and wanted == GRAPHQL_JSON else 200
     context.response.status_code = max((STATUS.get(code, usual) for code in codes), default=usual)
