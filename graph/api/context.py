@@ -67,8 +67,8 @@ class Context:
     @property
     def request_record(self) -> RequestRecord:
         """What is told of the request in the log."""
-        watched: RequestRecord = self.request.scope["watched"]
-        return watched
+        record: RequestRecord = self.request.scope["request_record"]
+        return record
 
     def record_outcome(self, outcome: object) -> None:
         """Take note, for the log and the metrics, of what came of the use case."""

@@ -13,7 +13,7 @@ import pytest
 from httpx2 import AsyncClient, HTTPError
 
 from graph.cli import workers
-from graph.cli.workers import Pauses
+from graph.cli.workers import RestartBackoff
 from tests.graph.observability.test_metrics import samples
 from tests.support.servers import Process, backstage, environment, free_port, serving, silenced, starting
 
@@ -120,21 +120,21 @@ async def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses_wi
 
 
 def test_pauses_end_at_half_a_minute_and_begin_again_after_a_worker_that_lived() -> None:
-    pauses = Pauses()
+    pauses = RestartBackoff()
     assert [pauses.after(1) for _ in range(9)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
     assert [pauses.after(lived) for lived in (61, 1, 1, 60, 1)] == [0, 0.5, 1, 0, 0.5]
 
 
 async def test_a_worker_that_hangs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "LONGEST_SILENCE", 0.05)
+    monkeypatch.setattr(workers, "CHECK_TIMEOUT", 0.05)
     ours, its = socket.socketpair()
     ours.setblocking(False)
     with ours:
         with its:
-            assert not await workers._answers(ours)
+            assert not await workers._is_alive(ours)
             its.sendall(b".")
-            assert await workers._answers(ours)
-        assert await workers._answers(ours)  # one that has ended does not hang
+            assert await workers._is_alive(ours)
+        assert await workers._is_alive(ours)  # one that has ended does not hang
 
 
 async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
@@ -149,8 +149,8 @@ async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
     command.write_text(f"#!/bin/sh\nexec {sys.executable} {deaf}\n")
     command.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(command))
-    monkeypatch.setattr(workers, "BETWEEN_PULSES", 0.1)
-    monkeypatch.setattr(workers, "LONGEST_SILENCE", 5)
+    monkeypatch.setattr(workers, "CHECK_INTERVAL", 0.1)
+    monkeypatch.setattr(workers, "CHECK_TIMEOUT", 5)
     with socket.socket() as listener:
         running = asyncio.create_task(workers._run(listener))
         async with asyncio.timeout(60):

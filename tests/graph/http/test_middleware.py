@@ -235,7 +235,7 @@ async def test_web_02_a_header_that_says_who_asks_counts_for_nothing_where_it_co
             answer = await http.post(path, json=body, headers=sent)
             assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
             assert "access-control-allow-origin" not in answer.headers
-            assert f"The header `{name}` came more than once. Send it once." in answer.text
+            assert f"The header `{name}` was sent more than once. Send it once." in answer.text
     # Nothing was consumed.
     assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
 
