@@ -86,19 +86,19 @@ class Terminal:
 def test_at_a_terminal_a_password_is_asked_for_twice_and_never_shown(sqlite_url: str) -> None:
     with at_a_terminal("user", "add", "carol", database_url=sqlite_url) as terminal:
         terminal.answer("New password: ", PASSWORD)
-        terminal.answer("The same again: ", PASSWORD + " but not quite")
+        terminal.answer("Repeat the new password: ", PASSWORD + " but not quite")
         terminal.answer("New password: ", PASSWORD)  # they do not match, so once more from the start
-        terminal.answer("The same again: ", PASSWORD)
+        terminal.answer("Repeat the new password: ", PASSWORD)
         assert terminal.exit_code() == 0
         assert "do not match" in terminal.shown
-        assert "Made user carol." in terminal.shown
+        assert "Added user carol." in terminal.shown
         assert PASSWORD not in terminal.shown
 
 
 def test_who_leaves_the_prompt_makes_nobody(sqlite_url: str) -> None:
     with at_a_terminal("user", "add", "dave", database_url=sqlite_url) as terminal:
         terminal.answer("New password: ", PASSWORD)
-        terminal._read_until("The same again: ")
+        terminal._read_until("Repeat the new password: ")
         os.write(terminal.ours, b"\x04")
         assert terminal.exit_code() == 1
         assert "Traceback" not in terminal.shown

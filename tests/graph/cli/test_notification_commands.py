@@ -84,22 +84,22 @@ def test_what_owners_were_not_told_is_listed_counted_and_let_go_again(kin: Kin, 
     assert [row[:3] for row in cells(kin("mail", "list"))] == [["user.disabled", "alice", "0"]]
     lines = said(kin("check")).splitlines()
     assert lines[-2:] == [
-        "ok  webhook (2 notices wait, 0 were given up)",
-        "ok  mail (1 notices wait, 0 were given up)",
+        "ok  webhook (2 waiting, 0 failed)",
+        "ok  mail (1 waiting, 0 failed)",
     ]
     now = SystemClock().now()
     change(database_url, attempts=10, next_attempt_at=None, failed_at=now, last_error="HTTP 500")
-    assert cells(kin("webhook", "list"))[0] == ["user.password_changed", "bob", "10", "given up", "HTTP 500"]
-    assert "ok  webhook (0 notices wait, 2 were given up: kindred webhook list)" in said(kin("check"))
-    assert said(kin("webhook", "retry")) == "2 notices are due now; the service delivers them.\n"
+    assert cells(kin("webhook", "list"))[0] == ["user.password_changed", "bob", "10", "failed", "HTTP 500"]
+    assert "ok  webhook (0 waiting, 2 failed; see `kindred webhook list`)" in said(kin("check"))
+    assert said(kin("webhook", "retry")) == "2 notifications due now. The running service delivers them.\n"
     again = cells(kin("webhook", "list"))[0]
     assert (again[2], again[4]) == ("0", "HTTP 500")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", again[3])
     change(database_url, next_attempt_at=None, delivered_at=now, last_error=None)
     assert cells(kin("webhook", "list")) == []
-    assert said(kin("webhook", "retry")).startswith("0 notices")
+    assert said(kin("webhook", "retry")).startswith("0 notifications")
     change(database_url, occurred_at=now - timedelta(days=31))
-    assert said(kin("prune")).endswith("and 2 notices to owners.\n")
+    assert said(kin("prune")).endswith("and 2 notifications.\n")
     assert len(cells(kin("mail", "list"))) == 1
 
 

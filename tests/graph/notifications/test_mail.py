@@ -49,18 +49,18 @@ NOTICE = Notification(
 
 EXPECTED = """Hello alice,
 
-A refresh token of your session on "Alice's phone (old)" was presented a
-second time. Two parties may have held it, and nobody can tell which of them
-is you, so the session was ended. It cannot be used any more, by anybody.
+A refresh token of your session on "Alice's phone (old)" was used twice.
+Someone else may have a copy of it, and the service cannot tell which use
+was yours. It revoked the session, so that nobody can use it any more.
 
 When:  2026-11-23 11:58:30 UTC
 Where: 203.0.113.9, Firefox on Linux
 
-What to do: Sign in again. If you do not know where this came from, or if it
-happens again, change your password, and look through your other sessions.
+What to do: Sign in again. If you do not know the cause, or if it happens
+again, change your password and review your other sessions.
 
-This notice was sent by https://id.example.org, because it concerns the
-safety of your account. Its number is 01a20748-f7d7-7b2d-a73b-cf4e1d254017.
+https://id.example.org sent this message because it concerns the security of
+your account. Its reference is 01a20748-f7d7-7b2d-a73b-cf4e1d254017.
 """
 
 
@@ -82,7 +82,7 @@ async def sent(to: MailServer, notice: Notification = NOTICE) -> Delivered | Fai
 
 async def mailed(box: Mailbox, notice: Notification = NOTICE) -> EmailMessage:
     """The mail, as whoever gets it sees it."""
-    assert await sent(server(box), notice) == Delivered("the mail server took it")
+    assert await sent(server(box), notice) == Delivered("accepted by the mail server")
     return box.mails[-1]
 
 
@@ -91,7 +91,7 @@ async def test_a_mail_says_what_happened_when_from_where_and_what_to_do(box: Mai
     assert dict(mail) == {
         "From": f"Account security <{FROM}>",
         "To": "alice@example.org",
-        "Subject": "A session of yours was ended for safety",
+        "Subject": "One of your sessions was signed out to protect your account",
         "Date": "Mon, 23 Nov 2026 12:00:00 +0000",
         "Message-ID": "<01a20748-f7d7-7b2d-a73b-cf4e1d254017@id.example.org>",
         "Auto-Submitted": "auto-generated",
@@ -120,7 +120,7 @@ async def test_every_kind_of_notice_has_words_of_its_own(box: Mailbox, kind: Not
 
 async def test_what_an_operator_did_was_done_at_the_service_itself(box: Mailbox) -> None:
     notice = replace(NOTICE, kind=NotificationKind.USER_DISABLED, ip=None, user_agent=None, session_id=None)
-    assert "Where: at the service itself\n" in text_of(await mailed(box, notice))
+    assert "Where: at the service, by its operator\n" in text_of(await mailed(box, notice))
 
 
 async def test_a_name_in_any_script_arrives(box: Mailbox) -> None:
@@ -169,7 +169,7 @@ async def test_a_thief_cannot_speak_through_the_mail(box: Mailbox, device: str) 
     ],
 )
 async def test_no_header_or_recipient_can_be_slipped_in_by_an_address(box: Mailbox, address: str) -> None:
-    failed = Failed("no mail can be sent to such an address", permanent=True)
+    failed = Failed("invalid email address", permanent=True)
     assert await sent(server(box), replace(NOTICE, email=address)) == failed
     assert box.mails == []
 
@@ -186,9 +186,7 @@ class TestTls:
         async with mailbox(auth=True) as box:
             demanding = server(box, start_tls=True, username="kindred", password="hunter2")
             outcome = await sent(demanding)
-            assert outcome == Failed(
-                "the mail server does not offer STARTTLS, and without it mail can be read on the way"
-            )
+            assert outcome == Failed("mail server does not offer STARTTLS, which protects mail in transit")
         assert (box.mails, box.logins) == ([], [])
 
     @pytest.mark.parametrize("from_the_start", [True, False], ids=["smtps", "starttls"])
@@ -201,7 +199,7 @@ class TestTls:
             secured = server(box, start_tls=not from_the_start, tls_from_the_start=from_the_start)
             if not from_the_start:
                 secured = replace(secured, username="kindred", password="hunter2")
-            assert await sent(secured) == Delivered("the mail server took it")
+            assert await sent(secured) == Delivered("accepted by the mail server")
         assert box.encrypted == [True]
         assert box.logins == ([] if from_the_start else [(b"kindred", b"hunter2")])
 
@@ -210,7 +208,7 @@ class TestTls:
         tls, _ = certificate(tmp_path)
         async with mailbox(tls, from_the_start=from_the_start) as box:
             secured = server(box, start_tls=not from_the_start, tls_from_the_start=from_the_start)
-            assert await sent(secured) == Failed("its certificate was not accepted: self-signed certificate")
+            assert await sent(secured) == Failed("certificate not accepted: self-signed certificate")
         assert box.mails == []
 
     async def test_starttls_is_taken_where_it_is_offered_and_not_demanded(
@@ -220,18 +218,18 @@ class TestTls:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with mailbox(tls) as offering:
             for each in (offering, box):
-                assert await sent(server(each, start_tls=None)) == Delivered("the mail server took it")
+                assert await sent(server(each, start_tls=None)) == Delivered("accepted by the mail server")
         assert (offering.encrypted, box.encrypted) == ([True], [False])
 
 
 async def test_a_mail_server_that_says_no_is_understood(box: Mailbox) -> None:
     box.answers = ["451 try again later", "550 no such user hunter2", "421 too busy"]
-    assert await sent(server(box)) == Failed("the address was refused (451)")
-    assert await sent(server(box)) == Failed("the address was refused (550)", permanent=True)
-    assert await sent(server(box)) == Failed("the address was refused (421)")
+    assert await sent(server(box)) == Failed("recipient refused (451)")
+    assert await sent(server(box)) == Failed("recipient refused (550)", permanent=True)
+    assert await sent(server(box)) == Failed("recipient refused (421)")
     box.answers_to_data = ["452 no room for hunter2", "554 looks like spam"]
-    assert await sent(server(box)) == Failed("the mail was refused (452)")
-    assert await sent(server(box)) == Failed("the mail was refused (554)", permanent=True)
+    assert await sent(server(box)) == Failed("mail refused (452)")
+    assert await sent(server(box)) == Failed("mail refused (554)", permanent=True)
     assert box.mails == []
 
 
@@ -255,17 +253,17 @@ async def test_a_mail_server_that_hangs_halfway_is_cut_off(box: Mailbox, monkeyp
 async def test_a_wrong_password_waits_for_the_operator() -> None:
     async with mailbox(auth=True) as box:
         wrong = server(box, username="kindred", password="hunter3")
-        assert await sent(wrong) == Failed("the mail server did not accept the user and password (535)")
+        assert await sent(wrong) == Failed("mail server refused the username and password (535)")
     async with mailbox() as box:
         wrong = server(box, username="kindred", password="hunter3")
-        assert await sent(wrong) == Failed("the mail server takes no user and password")
+        assert await sent(wrong) == Failed("mail server does not support authentication")
 
 
 async def test_a_mail_server_that_is_not_there_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
     nowhere = mail_server(f"smtp://127.0.0.1:{free_port()}", in_production=True)
-    assert await sent(nowhere) == Failed("the connection was refused")
-    assert await sent(replace(nowhere, host="nowhere.invalid")) == Failed("there is no host of that name")
+    assert await sent(nowhere) == Failed("connection refused")
+    assert await sent(replace(nowhere, host="nowhere.invalid")) == Failed("unknown host")
     async with silent() as port:
         assert await sent(replace(nowhere, port=port)) == Failed("no answer within 0.5 seconds")
 
@@ -300,14 +298,14 @@ async def test_a_temporary_no_is_tried_again_and_a_permanent_one_is_given_up(
 
     box.answers = ["451 later", "250 fine", "550 nobody of that name: bob@example.org"]
     await services.accounts.disable(alice.id, clock.now())
-    waiting = await until("the address was refused (451)", 1)
+    waiting = await until("recipient refused (451)", 1)
     assert waiting.next_attempt_at > clock.now()
     clock.instant = waiting.next_attempt_at
     await box.until(1)
     assert (await until(None, 2)).delivered_at == clock.now()
     clock.advance(timedelta(seconds=1))
     await services.accounts.disable(bob.id, clock.now())
-    assert (await until("the address was refused (550)", 1)).failed_at == clock.now()
+    assert (await until("recipient refused (550)", 1)).failed_at == clock.now()
     assert [mail["To"] for mail in box.mails] == ["alice@example.org"]
     assert "@example.org" not in caplog.text
 
@@ -336,8 +334,8 @@ async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 async def test_the_test_command_sends_a_mail_and_says_so(box: Mailbox, kin: Callable[..., Any]) -> None:
     result = await kin("mail", "test", "operator@example.org", to=f"smtp://127.0.0.1:{box.port}")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert re.fullmatch(r"Delivered: the mail server took it \(after \d\.\d\d s\)\.\n", result.stdout)
-    assert (box.mails[0]["To"], box.mails[0]["Subject"]) == ("operator@example.org", "A test of security notices")
+    assert re.fullmatch(r"Delivered: accepted by the mail server \(after \d\.\d\d s\)\.\n", result.stdout)
+    assert (box.mails[0]["To"], box.mails[0]["Subject"]) == ("operator@example.org", "Test of security notifications")
 
 
 async def test_the_test_command_says_what_went_wrong(kin: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -347,14 +345,14 @@ async def test_the_test_command_says_what_went_wrong(kin: Callable[..., Any], ca
         refusing = await stack.enter_async_context(mailbox())
         refusing.answers = ["550 hunter2 is nobody"]
         for url, reason in (
-            (f"smtp://kindred:hunter3@127.0.0.1:{locked.port}", "did not accept the user and password (535)"),
-            (f"smtp://127.0.0.1:{refusing.port}", "the address was refused (550)"),
-            (f"smtp://127.0.0.1:{free_port()}", "the connection was refused"),
+            (f"smtp://kindred:hunter3@127.0.0.1:{locked.port}", "refused the username and password (535)"),
+            (f"smtp://127.0.0.1:{refusing.port}", "recipient refused (550)"),
+            (f"smtp://127.0.0.1:{free_port()}", "connection refused"),
         ):
             result = await kin("mail", "test", "operator@example.org", to=url)
             assert (result.exit_code, result.stdout) == (1, "")
             (line,) = result.stderr.splitlines()
-            assert line.startswith("kindred: The test notice was not delivered: ")
+            assert line.startswith("kindred: The test notification was not delivered: ")
             assert reason in line
     assert "hunter3" not in caplog.text
 
@@ -363,8 +361,8 @@ async def test_the_test_command_says_what_is_not_set_or_no_address(kin: Callable
     result = await kin("mail", "test", "operator@example.org")
     assert (result.exit_code, result.stderr) == (
         1,
-        "kindred: There is no mail to try: KINDRED_SMTP_URL and KINDRED_MAIL_FROM are not set.\n",
+        "kindred: Set KINDRED_SMTP_URL and KINDRED_MAIL_FROM before you test the mail channel.\n",
     )
     for address in ("operator", "a b@c", "operator@example.org\nBcc: x@y"):
         result = await kin("mail", "test", address, to="smtp://127.0.0.1:9")
-        assert (result.exit_code, result.stderr) == (1, "kindred: This cannot be an e-mail address.\n")
+        assert (result.exit_code, result.stderr) == (1, "kindred: ADDRESS is not a valid email address.\n")
