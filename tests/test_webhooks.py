@@ -252,7 +252,9 @@ async def test_the_test_command_says_that_it_went_well(receiver: WebReceiver, ki
     assert post.told["type"] == "notice.test"
     assert post.told["data"]["username"] == "test"
     verify_webhook = documented_verifier()
-    assert verify_webhook(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"])) == post.told
+    assert (
+        verify_webhook(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"])) == post.told
+    )
 
 
 async def test_the_test_command_says_what_went_wrong(
