@@ -1,5 +1,7 @@
 """Every attack of docs/security-checklist.md has a test, or a reason why not, and every cited ID is defined there."""
 
+import subprocess
+
 import pytest
 
 from tests import checklist
@@ -24,7 +26,7 @@ def test_every_id_is_defined_once_and_the_numbers_of_a_group_have_no_gap() -> No
 def test_every_id_that_a_comment_or_a_document_cites_is_defined() -> None:
     try:
         cited = checklist.cited()
-    except (OSError, checklist.subprocess.CalledProcessError):
+    except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a checkout of git")
     assert {path: ids - checklist.IDS for path, ids in cited.items() if ids - checklist.IDS} == {}
     assert len(cited) > 20
