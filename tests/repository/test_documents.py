@@ -7,6 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from auth.config.settings import Settings
+from graph.observability.metrics import Metrics
 from tests.support.repository import ROOT
 
 PAGES = sorted(
@@ -68,3 +70,24 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
             elif file.is_dir():  # a link to a folder shows what is in it
                 waiting.extend(file.glob("*.md"))
     assert set(PAGES) - seen == set()
+
+
+def test_every_setting_that_a_document_names_exists() -> None:
+    known = {f"KINDRED_{name.upper()}" for name in Settings.model_fields}
+    unknown = {}
+    for page in PAGES:
+        if page.name == "CHANGELOG.md" or "decisions" in page.parts:
+            continue  # these name what was
+        text = page.read_text(encoding="utf-8")
+        if names := set(re.findall(r"\bKINDRED_[A-Z_]+\b", text)) - known - {"KINDRED_FUZZ_INPUTS"}:
+            unknown[page.name] = names
+    assert unknown == {}
+
+
+def test_every_metric_that_the_operator_s_page_and_the_dashboard_name_exists() -> None:
+    metrics = Metrics()
+    known = {name for family in metrics._registry.collect() for name in (family.name, f"{family.name}_total")}
+    for name in ("operating.md", "grafana.json", "notifications.md"):
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        named = {re.sub(r"_(bucket|count|sum)$", "", metric) for metric in re.findall(r"\bkindred_[a-z_]+\b", text)}
+        assert named - known == set(), name
