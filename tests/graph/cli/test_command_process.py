@@ -83,7 +83,7 @@ class Terminal:
             self.shown += data.decode()
 
 
-def test_at_a_terminal_a_password_is_asked_for_twice_and_never_shown(sqlite_url: str) -> None:
+def test_a_terminal_prompts_twice_for_a_password_and_never_shows_it(sqlite_url: str) -> None:
     with at_a_terminal("user", "add", "carol", database_url=sqlite_url) as terminal:
         terminal.answer("New password: ", PASSWORD)
         terminal.answer("Repeat the new password: ", PASSWORD + " but not quite")
@@ -95,7 +95,7 @@ def test_at_a_terminal_a_password_is_asked_for_twice_and_never_shown(sqlite_url:
         assert PASSWORD not in terminal.shown
 
 
-def test_who_leaves_the_prompt_makes_nobody(sqlite_url: str) -> None:
+def test_leaving_the_prompt_adds_no_user(sqlite_url: str) -> None:
     with at_a_terminal("user", "add", "dave", database_url=sqlite_url) as terminal:
         terminal.answer("New password: ", PASSWORD)
         terminal._read_until("Repeat the new password: ")
@@ -143,7 +143,7 @@ def sign_in(address: str, password: str) -> Any:
     return httpx2.post(f"{address}/graphql", json=body).json()["data"]["login"]
 
 
-def test_data_02_the_first_start_makes_all_it_needs_and_the_second_keeps_it(tmp_path: Path) -> None:
+def test_data_02_the_first_start_creates_its_files_and_the_second_keeps_them(tmp_path: Path) -> None:
     with served(tmp_path) as (address, printed):
         found = modes(tmp_path)
         assert set(found) == {"kindred.db", "kindred.db-shm", "kindred.db-wal", "kindred.secret"}
@@ -162,7 +162,7 @@ def test_data_02_the_first_start_makes_all_it_needs_and_the_second_keeps_it(tmp_
     assert (tmp_path / "kindred.secret").read_text() == secret
 
 
-def test_ops_01_production_does_not_start_on_a_database_that_is_not_migrated(tmp_path: Path) -> None:
+def test_ops_01_production_refuses_a_database_that_lacks_migrations(tmp_path: Path) -> None:
     variables = variables_of(tmp_path, {"ENVIRONMENT": "production"})
     command = [KINDRED, "serve", "--port", "0"]
     answer = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, timeout=60)
@@ -171,7 +171,7 @@ def test_ops_01_production_does_not_start_on_a_database_that_is_not_migrated(tmp
     assert answer.stderr.decode() == sentence
 
 
-def test_what_is_no_text_is_no_password(tmp_path: Path) -> None:
+def test_a_password_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8:strict"):
         variables = variables_of(tmp_path, {}) | {"PYTHONIOENCODING": encoding}
         command = [KINDRED, "user", "add", "alice"]

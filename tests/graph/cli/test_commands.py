@@ -91,7 +91,7 @@ def sign_in(database_url: str, name: str, password: str, times: int = 1) -> list
     return ids
 
 
-def test_a_user_is_made_listed_disabled_enabled_and_given_a_new_password(kin: Kin, database_url: str) -> None:
+def test_users_are_added_listed_disabled_enabled_and_get_passwords(kin: Kin, database_url: str) -> None:
     assert said(kin("user", "list")) == "NAME  STATE  EMAIL  CREATED  PASSWORD CHANGED\n"
     assert said(kin("user", "add", "Alice", "--email", "a@example.org", stdin=PASSWORD + "\n")) == "Added user Alice.\n"
     assert said(kin("user", "add", "bob", stdin=PASSWORD + "\r\nsecond line")) == "Added user bob.\n"
@@ -111,7 +111,7 @@ def test_a_user_is_made_listed_disabled_enabled_and_given_a_new_password(kin: Ki
     assert None not in sign_in(database_url, "alice", NEW_PASSWORD)
 
 
-def test_a_user_who_cannot_be_is_not_made_and_the_reason_said(kin: Kin) -> None:
+def test_an_invalid_user_is_refused_with_the_reason(kin: Kin) -> None:
     said(kin("user", "add", "alice", stdin=PASSWORD))
     for taken in ("alice", "ALICE", " Alice", "ａｌｉｃｅ"):
         assert "is taken, or compares equal to one that is" in refused(kin("user", "add", taken, stdin=PASSWORD))
@@ -129,14 +129,14 @@ def test_a_user_who_cannot_be_is_not_made_and_the_reason_said(kin: Kin) -> None:
     assert [row[0] for row in rows(kin("user", "list"))] == ["alice"]
 
 
-def test_nobody_is_nobody_for_every_command(kin: Kin) -> None:
+def test_every_command_reports_an_unknown_user(kin: Kin) -> None:
     for command in (["user", "disable"], ["user", "enable"], ["session", "list"]):
         assert refused(kin(*command, "nobody")) == "There is no user 'nobody'. `kindred user list` lists all users."
     assert "There is no user" in refused(kin("user", "set-password", "nobody", stdin=PASSWORD))
     assert "There is no user" in refused(kin("session", "revoke", "nobody", "--all"))
 
 
-def test_sess_10_sessions_are_listed_and_ended_by_an_operator(kin: Kin, database_url: str) -> None:
+def test_sess_10_an_operator_lists_and_revokes_sessions(kin: Kin, database_url: str) -> None:
     said(kin("user", "add", "alice", stdin=PASSWORD))
     said(kin("user", "add", "bob", stdin=PASSWORD))
     one, two, three = sign_in(database_url, "alice", PASSWORD, 3)
@@ -160,7 +160,7 @@ def test_sess_10_sessions_are_listed_and_ended_by_an_operator(kin: Kin, database
     assert [row[0] for row in rows(kin("session", "list", "bob"))] == [theirs]
 
 
-def test_more_sessions_than_fit_a_page_are_listed(kin: Kin, database_url: str) -> None:
+def test_sessions_of_several_pages_are_listed(kin: Kin, database_url: str) -> None:
     said(kin("user", "add", "alice", stdin=PASSWORD))
 
     async def work(services: Services) -> None:
@@ -173,7 +173,7 @@ def test_more_sessions_than_fit_a_page_are_listed(kin: Kin, database_url: str) -
     assert len({row[0] for row in rows(kin("session", "list", "alice"))}) == 205
 
 
-def test_keys_are_listed_and_a_new_one_brought_in(kin: Kin, database_url: str) -> None:
+def test_signing_keys_are_listed_and_rotated(kin: Kin, database_url: str) -> None:
     assert said(kin("key", "list")) == "ID  ALGORITHM  STATE  ACTIVE FROM  RETIRED AT\n"
     with_service(database_url, lambda services: services.keys.reload())
     ((first, *signs),) = rows(kin("key", "list"))
@@ -185,7 +185,7 @@ def test_keys_are_listed_and_a_new_one_brought_in(kin: Kin, database_url: str) -
     assert "another server secret" in refused(kin("key", "list", SECRET=OTHER_SECRET))
 
 
-def test_check_says_what_is_well(kin: Kin, database_url: str) -> None:
+def test_check_reports_what_is_correct(kin: Kin, database_url: str) -> None:
     with_service(database_url, lambda services: services.keys.reload())
     kind = "sqlite" if database_url.startswith("sqlite") else "postgresql"
     lines = said(kin("check", ENVIRONMENT="production")).splitlines()
@@ -194,7 +194,7 @@ def test_check_says_what_is_well(kin: Kin, database_url: str) -> None:
     assert lines[2] == f"ok  database reachable ({kind})"
 
 
-def test_check_says_what_is_not(kin: Kin, database_url: str) -> None:
+def test_check_reports_what_is_wrong(kin: Kin, database_url: str) -> None:
     with_service(database_url, lambda services: services.keys.reload())
 
     async def run(services: Services, *texts: str) -> None:
@@ -246,7 +246,7 @@ NO_DATABASE_AT = [
         *product([["serve"]], NO_DATABASE_AT),
     ],
 )
-def test_a_database_that_is_not_there_is_a_sentence_and_no_secret(
+def test_an_unavailable_database_is_one_line_without_a_secret(
     kin: Kin, command: list[str], address: str, sqlite_url: str
 ) -> None:
     result = kin(*command, DATABASE_URL=address, DATABASE_TIMEOUT="0.3", ENVIRONMENT="production")
@@ -257,7 +257,7 @@ def test_a_database_that_is_not_there_is_a_sentence_and_no_secret(
     assert "Traceback" not in result.output
 
 
-def test_pruning_says_what_went(kin: Kin, database_url: str) -> None:
+def test_prune_reports_what_it_deleted(kin: Kin, database_url: str) -> None:
     said(kin("user", "add", "alice", stdin=PASSWORD))
     sign_in(database_url, "alice", PASSWORD, 2)
     sign_in(database_url, "alice", "wrong")
@@ -310,7 +310,7 @@ def test_every_command_option_and_argument_has_a_help_text() -> None:
     assert CliRunner().invoke(main, ["user", "add", "alice", "a password"]).exit_code == 2
 
 
-def test_an_operator_lets_go_a_name_an_address_or_both(kin: Kin) -> None:
+def test_an_operator_unlocks_a_user_an_address_or_both(kin: Kin) -> None:
     said(kin("user", "add", "alice", stdin=PASSWORD))
     assert said(kin("user", "unlock", "alice")) == "Unlocked alice.\n"
     assert said(kin("user", "unlock", "--address", "::ffff:203.0.113.9")) == "Unlocked 203.0.113.9/32.\n"

@@ -72,7 +72,7 @@ def change(database_url: str, **values: Any) -> None:
     asyncio.run(run())
 
 
-def test_what_owners_were_not_told_is_listed_counted_and_let_go_again(kin: Kin, database_url: str) -> None:
+def test_undelivered_notifications_are_listed_counted_and_requeued(kin: Kin, database_url: str) -> None:
     said(kin("user", "add", "alice", "--email", "alice@example.org", stdin=PASSWORD))
     said(kin("user", "add", "bob", stdin=PASSWORD))
     for channel in ("webhook", "mail"):
@@ -104,7 +104,7 @@ def test_what_owners_were_not_told_is_listed_counted_and_let_go_again(kin: Kin, 
 
 
 @pytest.mark.parametrize("command", [["webhook", "list"], ["mail", "retry"]])
-def test_a_database_that_is_not_there_is_a_sentence(kin: Kin, command: list[str]) -> None:
+def test_an_unavailable_database_is_one_line(kin: Kin, command: list[str]) -> None:
     result = kin(*command, DATABASE_URL="postgresql://kindred:hunter2@127.0.0.1:1/kindred", DATABASE_TIMEOUT="0.3")
     assert result.exit_code == 1
     assert result.stderr.startswith("kindred: The database did not answer")

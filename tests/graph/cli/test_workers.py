@@ -32,7 +32,7 @@ async def ended(server: Process) -> int:
 
 @ONE_AND_SEVERAL
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_service_that_is_asked_to_stop_ends_with_exit_code_0(
+async def test_a_stop_signal_ends_the_service_with_exit_code_0(
     sqlite_url: str, tmp_path: Path, count: int, number: signal.Signals
 ) -> None:
     async with serving(sqlite_url, tmp_path, workers=count) as server:
@@ -43,7 +43,7 @@ async def test_a_service_that_is_asked_to_stop_ends_with_exit_code_0(
 
 
 @ONE_AND_SEVERAL
-async def test_a_service_whose_port_is_taken_ends_with_another_exit_code(
+async def test_a_taken_port_ends_the_service_with_another_exit_code(
     sqlite_url: str, tmp_path: Path, count: int
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -53,7 +53,7 @@ async def test_a_service_whose_port_is_taken_ends_with_another_exit_code(
             assert "address already in use" in server.log.read_text().lower()
 
 
-async def test_workers_stop_when_the_process_that_keeps_them_is_killed(sqlite_url: str, tmp_path: Path) -> None:
+async def test_workers_stop_when_their_supervisor_is_killed(sqlite_url: str, tmp_path: Path) -> None:
     async with serving(sqlite_url, tmp_path, workers=2) as server:
         processes = server.workers
         assert len(processes) == 2
@@ -81,9 +81,7 @@ async def test_ops_01_a_service_does_not_start_with_a_wrong_secret_or_without_mi
             assert line.startswith(sentence)
 
 
-async def test_a_worker_that_is_killed_is_replaced_at_once_and_the_log_says_what_ended_it(
-    sqlite_url: str, tmp_path: Path
-) -> None:
+async def test_a_killed_worker_is_replaced_and_the_log_says_the_reason(sqlite_url: str, tmp_path: Path) -> None:
     async with serving(sqlite_url, tmp_path, workers=2, KINDRED_METRICS="on") as server:
         await server.until_ready()
         async with AsyncClient(base_url=server.url) as http:
@@ -107,7 +105,7 @@ async def test_a_worker_that_is_killed_is_replaced_at_once_and_the_log_says_what
         assert replacement.pid != killed.pid
 
 
-async def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses_with_a_line_for_each(
+async def test_a_worker_that_cannot_start_is_restarted_with_backoff_and_a_line_for_each_attempt(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(BREAKS_WORKERS)
@@ -119,13 +117,13 @@ async def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses_wi
         assert await server.leave(signal.SIGTERM) == 0  # also where no worker runs at the moment
 
 
-def test_pauses_end_at_half_a_minute_and_begin_again_after_a_worker_that_lived() -> None:
+def test_the_backoff_is_at_most_half_a_minute_and_resets_after_a_settled_worker() -> None:
     pauses = RestartBackoff()
     assert [pauses.after(1) for _ in range(9)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
     assert [pauses.after(lived) for lived in (61, 1, 1, 60, 1)] == [0, 0.5, 1, 0, 0.5]
 
 
-async def test_a_worker_that_hangs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_worker_fails_the_liveness_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "CHECK_TIMEOUT", 0.05)
     ours, its = socket.socketpair()
     ours.setblocking(False)
@@ -137,7 +135,7 @@ async def test_a_worker_that_hangs_is_found_out(monkeypatch: pytest.MonkeyPatch)
         assert await workers._is_alive(ours)  # one that has ended does not hang
 
 
-async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
+async def test_a_hanging_worker_is_killed_when_the_service_stops(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     started, deaf, command = tmp_path / "started", tmp_path / "deaf.py", tmp_path / "python"
@@ -162,7 +160,7 @@ async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
 
 
 @pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-"])
-async def test_a_service_without_standard_streams_stops_as_any_other(
+async def test_a_service_without_standard_streams_starts_and_stops(
     sqlite_url: str, tmp_path: Path, streams: str
 ) -> None:
     port, kindred = free_port(), Path(sys.executable).with_name("kindred")

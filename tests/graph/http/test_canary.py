@@ -155,7 +155,7 @@ def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 
 @pytest.mark.parametrize("more_settings", [QUICKLY | {"environment": "production", "metrics": True}, QUICKLY])
-async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_fails(
+async def test_log_01_log_02_no_input_reaches_a_log_a_response_or_a_table(
     app: FastAPI, api: Api, services: Services, alice: User, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair, spent = await api.login(), await api.login()
@@ -190,7 +190,7 @@ async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_
 
 
 @pytest.mark.parametrize("kind", ["production", "development"])
-async def test_log_01_log_02_a_server_writes_no_canary(database_url: str, tmp_path: Path, kind: str) -> None:
+async def test_log_01_log_02_a_server_logs_no_input(database_url: str, tmp_path: Path, kind: str) -> None:
     async with serving(
         database_url, tmp_path, KINDRED_ENVIRONMENT=kind, KINDRED_LOG_LEVEL="debug", KINDRED_METRICS="on"
     ) as server:
@@ -224,7 +224,7 @@ async def test_log_01_log_02_a_server_writes_no_canary(database_url: str, tmp_pa
         ("check", "", {"KINDRED_LOG_LEVEL": CANARY}),
     ],
 )
-def test_log_01_the_command_line_says_no_canary(
+def test_log_01_the_command_line_repeats_no_secret(
     sqlite_url: str, tmp_path: Path, command: str, given: str, settings: dict[str, str]
 ) -> None:
     variables = environment(sqlite_url, KINDRED_DATABASE_TIMEOUT="1") | settings
@@ -240,7 +240,7 @@ def test_log_01_the_command_line_says_no_canary(
     assert ran.stderr or ran.stdout
 
 
-async def test_log_01_a_worker_that_waits_for_its_database_says_no_canary(tmp_path: Path) -> None:
+async def test_log_01_a_worker_that_waits_for_its_database_logs_no_password(tmp_path: Path) -> None:
     async with serving(f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred", tmp_path) as server:
         await server.until("did not answer")
         assert_unseen("log", [server.log.read_text()])

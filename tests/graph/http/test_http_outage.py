@@ -64,7 +64,7 @@ def failing(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 
 @QUICKLY
-async def test_an_outage_is_503_for_everybody_and_costs_nobody_their_session(
+async def test_an_outage_is_503_for_every_request_and_revokes_no_session(
     api: Api, http: AsyncClient, door: Door, outage: Outage
 ) -> None:
     pair, other = await api.login(), await api.login()
@@ -102,7 +102,7 @@ async def test_an_outage_is_503_for_everybody_and_costs_nobody_their_session(
 
 @QUICKLY
 @pytest.mark.parametrize("what", ["lineage { generation }", "isCurrent"])
-async def test_tokens_that_were_issued_arrive_even_if_the_database_leaves_before_the_rest_is_read(
+async def test_issued_tokens_arrive_even_if_the_database_fails_before_the_rest_is_read(
     api: Api, http: AsyncClient, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     pair = await api.login()
