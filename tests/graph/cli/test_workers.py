@@ -1,4 +1,4 @@
-"""The processes of `kindred serve`: how they end, what replaces a worker that ends, and what must not start."""
+"""The processes of `kindred serve`: how they stop, how workers are replaced, and when the service must not start."""
 
 import asyncio
 import signal
@@ -26,7 +26,7 @@ if "graph.cli.workers" in sys.orig_argv:
 
 
 async def ended(server: Process) -> int:
-    """The exit code of a service that ends by itself."""
+    """The exit code of a service that stops by itself."""
     return await asyncio.to_thread(server.process.wait, 60)
 
 
@@ -99,7 +99,7 @@ async def test_a_killed_worker_is_replaced_and_the_log_says_the_reason(sqlite_ur
                 assert (await http.get("/readyz")).status_code == 200
         async with AsyncClient(base_url=server.url) as http:
             after = await samples(http)
-        # What the killed worker counted stays; what it had in use does not.
+        # The counters of the killed worker stay. Its gauges are removed.
         assert after["kindred_database_connections",] == before["kindred_database_connections",]
         assert after["kindred_requests_total", "/readyz", "ok"] > before["kindred_requests_total", "/readyz", "ok"]
         assert replacement.pid != killed.pid
@@ -125,26 +125,26 @@ def test_the_backoff_is_at_most_half_a_minute_and_resets_after_a_settled_worker(
 
 async def test_a_hanging_worker_fails_the_liveness_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "CHECK_TIMEOUT", 0.05)
-    ours, its = socket.socketpair()
-    ours.setblocking(False)
-    with ours:
-        with its:
-            assert not await workers._is_alive(ours)
-            its.sendall(b".")
-            assert await workers._is_alive(ours)
-        assert await workers._is_alive(ours)  # one that has ended does not hang
+    liveness, worker_end = socket.socketpair()
+    liveness.setblocking(False)
+    with liveness:
+        with worker_end:
+            assert not await workers._is_alive(liveness)
+            worker_end.sendall(b".")
+            assert await workers._is_alive(liveness)
+        assert await workers._is_alive(liveness)  # one that has ended does not hang
 
 
 async def test_a_hanging_worker_is_killed_when_the_service_stops(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    started, deaf, command = tmp_path / "started", tmp_path / "deaf.py", tmp_path / "python"
-    deaf.write_text(
+    started, script_file, command = tmp_path / "started", tmp_path / "deaf.py", tmp_path / "python"
+    script_file.write_text(
         f"import pathlib, signal\nsignal.signal(15, signal.SIG_IGN)\npathlib.Path({str(started)!r}).touch()\n"
     )
-    with deaf.open("a") as script:
+    with script_file.open("a") as script:
         script.write("signal.pause()\n")
-    command.write_text(f"#!/bin/sh\nexec {sys.executable} {deaf}\n")
+    command.write_text(f"#!/bin/sh\nexec {sys.executable} {script_file}\n")
     command.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(command))
     monkeypatch.setattr(workers, "CHECK_INTERVAL", 0.1)

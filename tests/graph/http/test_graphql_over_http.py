@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, as its specification has it: media types, status codes, and its working group's own audits."""
+"""GraphQL over HTTP by its specification: media types, status codes, and the audits of its working group."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from tests.support.servers import serving
 AUDIT = Path(__file__).parent / "graphql_http"
 OLD, NEW = "application/json", "application/graphql-response+json"
 
-# What the audits would rather have, by their ids, and why it is otherwise here.
+# Recommendations that the service does not follow, by the IDs of the audits, with the reason.
 NO_GET = "tokens would end up in URLs, and URLs in logs (GQL-12)"
 EXPLAINED = {"5A70": NO_GET, "6A70": NO_GET, "D6D5": NO_GET}
 

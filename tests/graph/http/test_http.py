@@ -1,4 +1,4 @@
-"""HTTP: what is no GraphQL request is refused in JSON, whatever it is, and nothing that is answered may be kept."""
+"""GraphQL requests over HTTP: invalid ones are refused in JSON, and caches may store no response."""
 
 import json
 from collections.abc import Callable
@@ -68,7 +68,7 @@ BODIES = {
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """What HTTP does is the same over either database."""
+    """SQLite only: HTTP does not depend on the database."""
     return sqlite_url
 
 

@@ -1,4 +1,4 @@
-"""Errors: each has a code, and none repeats what was sent or tells what is inside."""
+"""Errors: each has a code. None repeats input or discloses internals."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("alice")
 CANARY = "hunter2"
 PARSE, INVALID, INPUT = "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"
 
-# Where somebody may put a value that no place has for it. Names stay in messages: who misspelled one must find it.
+# Documents with a misplaced value. Messages keep names, so that a developer finds a misspelled one.
 LITERALS = {
     '{ sessions(first: "hunter2") { pageInfo { endCursor } } }': INPUT,
     "{ sessions(first: hunter2) { pageInfo { endCursor } } }": INPUT,
@@ -95,7 +95,7 @@ VARIABLES: list[tuple[str, Any]] = [
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """What is said of an error is the same over either database."""
+    """SQLite only: the errors do not depend on the database."""
     return sqlite_url
 
 
@@ -117,13 +117,13 @@ async def test_log_02_no_error_repeats_headers_bodies_or_query_strings(http: Asy
     everywhere = ("cookie", "x-hunter2", "user-agent", "accept")
     headers = {"authorization": f"Bearer {CANARY}"} | dict.fromkeys(everywhere, "hunter2=hunter2")
     headers["accept"] += ", */*"
-    for query, given in (
+    for query, values in (
         (LOGIN, {"username": CANARY, "password": CANARY}),
         (REFRESH, {"refreshToken": CANARY}),
         (REVOKE, {"refreshToken": CANARY}),
         (REVOKE, {"id": CANARY}),
     ):
-        body: Any = {"query": query, "variables": {"input": given}}
+        body: Any = {"query": query, "variables": {"input": values}}
         response = await http.post("/graphql?hunter2=hunter2", json=body, headers=headers)
         assert response.status_code in (200, 401)
         assert CANARY not in response.text + str(response.headers)
@@ -179,9 +179,9 @@ async def test_gql_17_an_internal_error_is_masked_and_found_in_the_log_by_its_id
         response = await api.post("query Q { a: viewer { id } b: viewer { id } }", bearer=pair.access)
     assert response.json()["data"] == {"a": None, "b": None}
     for error in response.json()["errors"]:
-        incident = error["extensions"].pop("id")
+        error_id = error["extensions"].pop("id")
         assert error["extensions"] == {"code": "INTERNAL"}
-        assert incident in caplog.text
+        assert error_id in caplog.text
         assert error["message"] == "Something went wrong here. It has been logged under this ID."
     assert not any(inside in response.text for inside in (CANARY, "postgresql", "RuntimeError", "Traceback", ".py"))
     assert "RuntimeError: postgresql://" in caplog.text

@@ -1,4 +1,4 @@
-"""The edge: the headers that every answer bears, which pages and hosts may call, and bodies that are too large."""
+"""Middleware: security headers, allowed origins and hosts, and the limits of a body."""
 
 import asyncio
 import json
@@ -28,20 +28,20 @@ Made = Callable[..., Settings]
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """What the edge does is the same over either database."""
+    """SQLite only: the middleware does not depend on the database."""
     return sqlite_url
 
 
 @pytest.fixture
 async def remote(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """A client that sees what a bug is answered with, as one outside does."""
+    """A client that receives the response to an unhandled exception, as over a network."""
     transport = ASGITransport(app, raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://kindred.test") as client:
         yield client
 
 
 async def every_answer(http: AsyncClient, api: Api, monkeypatch: pytest.MonkeyPatch) -> list[Response]:
-    """One of each kind of answer: every route, every status."""
+    """Responses of every route and every status."""
     pair = await api.login()
     answers = [
         await http.get("/graphql"),
@@ -133,28 +133,28 @@ class TestOrigins:
 
     @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])
     async def test_web_03_an_allowed_origin_gets_cors_headers(self, http: AsyncClient, path: str, origin: str) -> None:
-        wanted = "authorization,content-type,idempotency-key,kindred-delivery"
+        requested = "authorization,content-type,idempotency-key,kindred-delivery"
         asked = await http.options(
             path,
             headers={
                 "origin": origin,
                 "access-control-request-method": "POST",
-                "access-control-request-headers": wanted,
+                "access-control-request-headers": requested,
             },
         )
         assert asked.status_code == 200
         allowed = asked.headers["access-control-allow-headers"].lower().split(", ")
-        assert set(wanted.split(",")) <= set(allowed)
+        assert set(requested.split(",")) <= set(allowed)
         assert asked.headers["access-control-allow-methods"] == "GET, POST"
-        # Refusals too, or a page could not tell them from a network that fails.
+        # Errors too, or a page could not distinguish them from a network failure.
         too_large = b" " * (MAX_BODY_BYTES + 1)
         for content in (b"{}", b"{", too_large):
             answer = await http.post(path, content=content, headers=JSON | {"origin": origin})
             assert answer.headers["access-control-expose-headers"] == "Retry-After, WWW-Authenticate"
-            for each in (asked, answer):
-                assert each.headers["access-control-allow-origin"] == origin
-                assert each.headers["access-control-allow-credentials"] == "true"
-                assert "Origin" in each.headers["vary"]
+            for response in (asked, answer):
+                assert response.headers["access-control-allow-origin"] == origin
+                assert response.headers["access-control-allow-credentials"] == "true"
+                assert "Origin" in response.headers["vary"]
 
     @pytest.mark.parametrize(
         "origin",
@@ -207,7 +207,7 @@ async def test_net_05_a_repeated_host_is_refused(http: AsyncClient) -> None:
     assert (await http.get("/healthz", headers=headers)).status_code == 400
 
 
-# Headers that say who asks, and for what: one that counts, and what another party may add to it.
+# Headers that identify the caller or the request: a valid value, and values that an attacker may add.
 TWICE: dict[str, tuple[str, list[str]]] = {
     "Authorization": ("Bearer {access}", ["Bearer rubbish", "Basic eDp5", "", "Bearer {access}"]),
     "Idempotency-Key": ("0123456789abcdef", ["fedcba9876543210", "", "0123456789abcdef"]),
@@ -244,7 +244,7 @@ async def test_web_02_a_repeated_header_that_identifies_the_caller_is_refused(
 async def test_web_02_only_sp_and_htab_are_stripped_from_headers_that_identify_the_caller(
     http: AsyncClient, api: Api
 ) -> None:
-    """The connection strips SP and HTAB (RFC 9110 section 5.5); whatever else comes is part of the value."""
+    """The server strips SP and HTAB (RFC 9110 section 5.5). Any other byte is part of the value."""
     pair = await api.login()
     cookie = [(b"cookie", f"kindred-refresh={pair.refresh}".encode()), (b"idempotency-key", b"0123456789abcdef")]
     meant = [(b"kindred-delivery", b"cookie"), (b"origin", b"http://kindred.test")]
@@ -276,7 +276,7 @@ async def test_net_05_only_allowed_hosts_are_answered(http: AsyncClient) -> None
         assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (400, {"code": "BAD_REQUEST"})
         answer = await http.post("/auth/token/refresh", json={}, headers={"host": host})
         assert (answer.status_code, list(answer.json())) == (400, ["detail"])
-        # Whoever looks after the process knows its address alone.
+        # A health check of the process knows only its address.
         assert (await http.get("/healthz", headers={"host": host})).status_code == 200
         assert (await http.get("/readyz", headers={"host": host})).status_code == 200
 
@@ -292,11 +292,11 @@ def in_pieces(size: int, taken: list[int], piece: int = 16 * 1024) -> AsyncItera
 
 def assert_too_large(answer: Response, path: str) -> None:
     assert answer.status_code == 413
-    said = "The body must not be larger than 64 KiB."
+    message = "The body must not be larger than 64 KiB."
     if path == "/graphql":
-        assert answer.json() == {"errors": [{"message": said, "extensions": {"code": "BODY_TOO_LARGE"}}]}
+        assert answer.json() == {"errors": [{"message": message, "extensions": {"code": "BODY_TOO_LARGE"}}]}
     else:
-        assert answer.json() == {"detail": said}
+        assert answer.json() == {"detail": message}
 
 
 @pytest.mark.parametrize("path", [*DOORS, "/healthz", "/nowhere"])
@@ -305,7 +305,7 @@ async def test_dos_02_a_large_body_is_refused_before_any_byte_is_read(app: FastA
     sent: list[Any] = []
 
     async def receive() -> Any:
-        raise AssertionError("it was read")
+        raise AssertionError("the body was read")
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -367,7 +367,7 @@ async def test_dos_01_a_long_password_is_never_hashed(
     api: Api, alice: User, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     async def hashed(*_: Any) -> None:
-        raise AssertionError("it was hashed")
+        raise AssertionError("the password was hashed")
 
     with monkeypatch.context() as patched:
         patched.setattr(Hasher, "_run", hashed)
@@ -402,7 +402,7 @@ async def test_dos_07_a_health_check_runs_at_most_one_small_statement(services: 
     assert sent == []
     with statements(services) as sent:
         assert {(await http.get("/readyz")).status_code for _ in range(5)} == {200}
-    # The one table with one row, and on SQLite whether it is there.
+    # A table with one row, and on SQLite whether the table exists.
     assert sent
     assert all("alembic_version" in statement for statement in sent), sent
 
@@ -422,6 +422,6 @@ async def test_ops_06_an_internal_error_discloses_nothing(remote: AsyncClient, m
         ("/graphql", {"query": REFRESH, "variables": {"input": {"refreshToken": "x"}}}),
     ):
         answer = await remote.post(path, json=body)
-        told = answer.text + str(answer.headers)
+        text = answer.text + str(answer.headers)
         for inner in ("hunter2", "Traceback", "RuntimeError", ".py", "uvicorn", "starlette", "strawberry", "fastapi"):
-            assert inner not in told.lower() + told, inner
+            assert inner not in text.lower() + text, inner

@@ -1,4 +1,4 @@
-"""The REST door and what lies beside it: exact bodies, statuses and headers, for clients that know no GraphQL."""
+"""REST, the key set and the health checks: exact bodies, statuses and headers."""
 
 import shutil
 from datetime import timedelta
@@ -27,7 +27,7 @@ KEY = "the-first-attempt-of-the-phone"
 
 @pytest.fixture
 async def pair(api: Api, alice: User) -> Pair:
-    """The tokens of a new session of alice's."""
+    """The tokens of a new session of Alice."""
     return await api.login()
 
 

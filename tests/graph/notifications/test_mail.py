@@ -1,4 +1,4 @@
-"""Mail to owners: what it says and cannot be made to say, how it gets to the mail server, and `kindred mail`."""
+"""Mail to users: its text, protection against injection, delivery to the mail server, and `kindred mail`."""
 
 import asyncio
 import logging
@@ -71,17 +71,17 @@ async def box() -> AsyncIterator[Mailbox]:
 
 
 def server(box: Mailbox, **more: Any) -> MailServer:
-    """The test's mail server, as if it were not on this machine where `more` says so."""
+    """The test's mail server. `more` changes its settings, for example as if it were on another machine."""
     return replace(mail_server(f"smtp://127.0.0.1:{box.port}", in_production=True), **more)
 
 
 async def sent(to: MailServer, notice: Notification = NOTICE) -> Delivered | Failed:
-    """What comes of one attempt there."""
+    """The outcome of one attempt."""
     return await attempt(Mail(to, FROM, ISSUER), notice, NOW)
 
 
 async def mailed(box: Mailbox, notice: Notification = NOTICE) -> EmailMessage:
-    """The mail, as whoever gets it sees it."""
+    """The mail as the recipient sees it."""
     assert await sent(server(box), notice) == Delivered("accepted by the mail server")
     return box.mails[-1]
 
@@ -140,7 +140,7 @@ async def test_a_username_in_any_script_arrives(box: Mailbox) -> None:
     ],
 )
 async def test_an_attacker_cannot_put_text_or_links_into_a_mail(box: Mailbox, device: str) -> None:
-    """Whoever has the password names the device, and whoever replays a token names the browser."""
+    """An attacker with the password chooses the device name. An attacker who replays a token chooses the browser."""
     mail = await mailed(box, replace(NOTICE, device_name=device, user_agent=device))
     text = text_of(mail).replace(ISSUER, "")
     assert not re.search(r"://|evil\.|@|<|\{|x{61}", text)
@@ -180,12 +180,12 @@ async def test_an_international_domain_is_sent_in_its_ascii_form(box: Mailbox) -
 
 
 class TestTls:
-    """Mail that can be read on the way tells whoever reads it who had a session stolen, and the password besides."""
+    """Without TLS, an attacker in the network reads whose session was stolen, and the password of the mail server."""
 
     async def test_a_server_without_starttls_gets_no_mail_in_production_and_no_password(self) -> None:
         async with mailbox(auth=True) as box:
-            demanding = server(box, start_tls=True, username="kindred", password="hunter2")
-            outcome = await sent(demanding)
+            with_starttls = server(box, start_tls=True, username="kindred", password="hunter2")
+            outcome = await sent(with_starttls)
             assert outcome == Failed("mail server does not offer STARTTLS, which protects mail in transit")
         assert (box.mails, box.logins) == ([], [])
 
@@ -217,8 +217,8 @@ class TestTls:
         tls, file = certificate(tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with mailbox(tls) as offering:
-            for each in (offering, box):
-                assert await sent(server(each, start_tls=None)) == Delivered("accepted by the mail server")
+            for target in (offering, box):
+                assert await sent(server(target, start_tls=None)) == Delivered("accepted by the mail server")
         assert (offering.encrypted, box.encrypted) == ([True], [False])
 
 
@@ -258,14 +258,14 @@ async def test_a_refused_mail_server_password_is_not_permanent() -> None:
 
 async def test_an_unreachable_mail_server_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
-    nowhere = mail_server(f"smtp://127.0.0.1:{free_port()}", in_production=True)
-    assert await sent(nowhere) == Failed("connection refused")
-    assert await sent(replace(nowhere, host="nowhere.invalid")) == Failed("unknown host")
+    unreachable = mail_server(f"smtp://127.0.0.1:{free_port()}", in_production=True)
+    assert await sent(unreachable) == Failed("connection refused")
+    assert await sent(replace(unreachable, host="nowhere.invalid")) == Failed("unknown host")
     async with silent() as port:
-        assert await sent(replace(nowhere, port=port)) == Failed("no answer within 0.5 seconds")
+        assert await sent(replace(unreachable, port=port)) == Failed("no answer within 0.5 seconds")
 
 
-# In the service
+# Delivery by the service
 
 
 @pytest.fixture
@@ -311,8 +311,8 @@ async def test_a_temporary_failure_is_retried_and_a_permanent_one_is_not(
 
 
 @pytest.fixture
-async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """`kindred ...` in a thread, beside the mail server that it speaks to. `to` is that server's URL."""
+async def kindred(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs `kindred ...` in a thread, next to the mail server. `to` is the URL of the server."""
     monkeypatch.chdir(tmp_path)
 
     async def run(*arguments: str, to: str | None = None, **settings: str) -> Result:
@@ -328,15 +328,15 @@ async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return run
 
 
-async def test_the_test_command_sends_a_mail(box: Mailbox, kin: Callable[..., Any]) -> None:
-    result = await kin("mail", "test", "operator@example.org", to=f"smtp://127.0.0.1:{box.port}")
+async def test_the_test_command_sends_a_mail(box: Mailbox, kindred: Callable[..., Any]) -> None:
+    result = await kindred("mail", "test", "operator@example.org", to=f"smtp://127.0.0.1:{box.port}")
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.fullmatch(r"Delivered: accepted by the mail server \(after \d\.\d\d s\)\.\n", result.stdout)
     assert (box.mails[0]["To"], box.mails[0]["Subject"]) == ("operator@example.org", "Test of security notifications")
 
 
 async def test_the_test_command_reports_the_reason_of_a_failure(
-    kin: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    kindred: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with AsyncExitStack() as stack:
@@ -348,7 +348,7 @@ async def test_the_test_command_reports_the_reason_of_a_failure(
             (f"smtp://127.0.0.1:{refusing.port}", "recipient refused (550)"),
             (f"smtp://127.0.0.1:{free_port()}", "connection refused"),
         ):
-            result = await kin("mail", "test", "operator@example.org", to=url)
+            result = await kindred("mail", "test", "operator@example.org", to=url)
             assert (result.exit_code, result.stdout) == (1, "")
             (line,) = result.stderr.splitlines()
             assert line.startswith("kindred: The test notification was not delivered: ")
@@ -356,12 +356,12 @@ async def test_the_test_command_reports_the_reason_of_a_failure(
     assert "hunter3" not in caplog.text
 
 
-async def test_the_test_command_reports_missing_settings_and_an_invalid_address(kin: Callable[..., Any]) -> None:
-    result = await kin("mail", "test", "operator@example.org")
+async def test_the_test_command_reports_missing_settings_and_an_invalid_address(kindred: Callable[..., Any]) -> None:
+    result = await kindred("mail", "test", "operator@example.org")
     assert (result.exit_code, result.stderr) == (
         1,
         "kindred: Set KINDRED_SMTP_URL and KINDRED_MAIL_FROM before you test the mail channel.\n",
     )
     for address in ("operator", "a b@c", "operator@example.org\nBcc: x@y"):
-        result = await kin("mail", "test", address, to="smtp://127.0.0.1:9")
+        result = await kindred("mail", "test", address, to="smtp://127.0.0.1:9")
         assert (result.exit_code, result.stderr) == (1, "kindred: ADDRESS is not a valid email address.\n")

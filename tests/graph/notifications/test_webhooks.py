@@ -1,4 +1,4 @@
-"""Webhooks: signed as Standard Webhooks has it, sent to whom they are for and nobody else, and `kindred webhook`."""
+"""Webhooks: signatures by Standard Webhooks, verified certificates, no redirects, and `kindred webhook`."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ async def receiver() -> AsyncIterator[WebReceiver]:
 
 
 async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
-    """What comes of one attempt there."""
+    """The outcome of one attempt."""
     async with Webhook(SecretStr(url), signing_keys(secret)) as webhook:
         return await attempt(webhook, NOTICE, now)
 
@@ -64,7 +64,7 @@ def documented_verifier() -> Callable[..., Any]:
 
 
 def test_the_signature_equals_the_example_of_the_specification() -> None:
-    """The example that each of them tests itself against."""
+    """The example of the specification, which its libraries test too."""
     keys = signing_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330.9, UTC)
     assert headers_of("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', keys, at) == {
@@ -227,8 +227,8 @@ async def test_no_log_has_the_secrets_of_a_url(receiver: WebReceiver, caplog: py
 
 
 @pytest.fixture
-async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """`kindred ...` in a thread, beside the receiver that it speaks to. `to` is the webhook's URL."""
+async def kindred(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs `kindred ...` in a thread, next to the receiver. `to` is the URL of the webhook."""
     monkeypatch.chdir(tmp_path)
 
     async def run(*arguments: str, to: str | None = None, **settings: str) -> Result:
@@ -245,8 +245,8 @@ async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return run
 
 
-async def test_the_test_command_reports_a_delivery(receiver: WebReceiver, kin: Callable[..., Any]) -> None:
-    result = await kin("webhook", "test", to=receiver.url)
+async def test_the_test_command_reports_a_delivery(receiver: WebReceiver, kindred: Callable[..., Any]) -> None:
+    result = await kindred("webhook", "test", to=receiver.url)
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.fullmatch(r"Delivered: HTTP 204 \(after \d\.\d\d s\)\.\n", result.stdout)
     (post,) = receiver.posts
@@ -259,34 +259,34 @@ async def test_the_test_command_reports_a_delivery(receiver: WebReceiver, kin: C
 
 
 async def test_the_test_command_reports_the_reason_of_a_failure(
-    receiver: WebReceiver, kin: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    receiver: WebReceiver, kindred: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 1)
     receiver.answers = [answer(404), answer(500), answer(302)]
     tls, _ = certificate(tmp_path)
     async with AsyncExitStack() as stack:
-        nobody = free_port()
+        unused = free_port()
         secured = await stack.enter_async_context(web_receiver(tls))
-        mute = await stack.enter_async_context(silent())
+        silent_port = await stack.enter_async_context(silent())
         for url, reason in (
             (receiver.url, "HTTP 404"),
             (receiver.url, "HTTP 500"),
             (receiver.url, "HTTP 302; redirects are not followed"),
-            (f"http://127.0.0.1:{nobody}/hunter2", "connection refused"),
+            (f"http://127.0.0.1:{unused}/hunter2", "connection refused"),
             ("http://hunter2.invalid/", "unknown host"),
             (secured.url, "certificate not accepted: self-signed certificate"),
-            (f"http://127.0.0.1:{mute}/hunter2", "no answer within 1 seconds"),
+            (f"http://127.0.0.1:{silent_port}/hunter2", "no answer within 1 seconds"),
         ):
-            result = await kin("webhook", "test", to=url)
+            result = await kindred("webhook", "test", to=url)
             assert (result.exit_code, result.stdout) == (1, ""), url
             (line,) = result.stderr.splitlines()
-            said = re.fullmatch(r"kindred: The test notification was not delivered: (.*) \(after \d\.\d\d s\)\.", line)
-            assert said is not None, line
-            assert said[1] == reason
+            match = re.fullmatch(r"kindred: The test notification was not delivered: (.*) \(after \d\.\d\d s\)\.", line)
+            assert match is not None, line
+            assert match[1] == reason
 
 
-async def test_the_test_command_reports_missing_settings(kin: Callable[..., Any]) -> None:
-    result = await kin("webhook", "test")
+async def test_the_test_command_reports_missing_settings(kindred: Callable[..., Any]) -> None:
+    result = await kindred("webhook", "test")
     assert result.exit_code == 1
     assert result.stderr == (
         "kindred: Set KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET before you test the webhook channel.\n"

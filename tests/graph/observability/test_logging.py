@@ -1,4 +1,4 @@
-"""The log: one line for each request, each security event once and by its name in the OWASP vocabulary."""
+"""The log: one line for each request, and each security event once, with its OWASP name."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ KEY = "an-attempt-that-is-made-twice"
 
 @pytest.fixture
 def log(api: Api) -> Iterator[Lines]:
-    """What is logged, in production's form."""
+    """The captured log in the format of production."""
     with logging_to(Lines()) as lines:
         yield lines
 
@@ -33,7 +33,7 @@ def events(log: Lines) -> list[str]:
 
 
 def is_whole(line: dict[str, Any]) -> bool:
-    """Whether an event has what LOG-03 asks for."""
+    """Whether an event has every field of LOG-03."""
     assert line["time"].endswith("Z")
     assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
     return bool(line["request_id"] and line["client_ip"] == "127.0.0.1" and "httpx2" in line["user_agent"])
@@ -111,8 +111,8 @@ async def test_log_03_a_password_change_and_a_failed_one_are_logged(api: Api, lo
     log.texts.clear()
     change = """mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }"""
     for current in ("wrong", PASSWORD):
-        given = {"currentPassword": current, "newPassword": "cobalt 17 fiddles under rain"}
-        await api.data(change, {"input": given}, pair.access)
+        values = {"currentPassword": current, "newPassword": "cobalt 17 fiddles under rain"}
+        await api.data(change, {"input": values}, pair.access)
     assert events(log) == ["authn_password_change_fail", "authn_password_change"]
     assert all(is_whole(line) and line["session_id"] == pair.session_id for line in log.requests)
 
@@ -131,9 +131,9 @@ NASTY = 'evil"\r\nFAKE level=info \x1b[31m\x9b31m <script> {"event":"request"}'
 async def test_log_05_sess_11_client_input_cannot_start_a_line_or_control_a_terminal(
     api: Api, http: AsyncClient, as_json: bool
 ) -> None:
-    # As raw bytes, past what a client library would refuse to send; a server hands on what is between two CRLF.
-    odd = NASTY.replace("\r\n", "\x0b\x0c").encode("latin-1")
-    headers = [(b"user-agent", odd * 200), (b"x-forwarded-for", odd), (b"x-request-id", odd), (b"x-forwarded-for", odd)]
+    # Raw bytes, because a client library would refuse the text. A server passes on every byte between two CRLF.
+    raw = NASTY.replace("\r\n", "\x0b\x0c").encode("latin-1")
+    headers = [(b"user-agent", raw * 200), (b"x-forwarded-for", raw), (b"x-request-id", raw), (b"x-forwarded-for", raw)]
     with logging_to(Lines(as_json=as_json)) as log:
         for name in (NASTY, "alice"):
             body = json.dumps({"query": LOGIN, "variables": {"input": {"username": name, "password": "wrong"}}})
@@ -154,9 +154,14 @@ async def test_log_05_sess_11_client_input_cannot_start_a_line_or_control_a_term
 
 
 async def test_a_proxy_may_choose_a_well_formed_request_id(http: AsyncClient, log: Lines) -> None:
-    for given, taken in (("proxy-1.2_3", True), ("short", False), ("x" * 65, False), ("no spaces please", False)):
-        answer = await http.get("/healthz", headers={"x-request-id": given})
-        assert (answer.headers["x-request-id"] == given) == taken
+    for request_id, is_accepted in (
+        ("proxy-1.2_3", True),
+        ("short", False),
+        ("x" * 65, False),
+        ("no spaces please", False),
+    ):
+        answer = await http.get("/healthz", headers={"x-request-id": request_id})
+        assert (answer.headers["x-request-id"] == request_id) == is_accepted
         assert log.last()["request_id"] == answer.headers["x-request-id"]
     assert len(log.requests) == 4
 

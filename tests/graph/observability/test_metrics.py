@@ -77,18 +77,18 @@ async def test_production_has_metrics_only_if_the_setting_says_so(http: AsyncCli
 
 async def test_metrics_are_the_sum_of_two_workers(sqlite_url: str, tmp_path: Path) -> None:
     async with serving(sqlite_url, tmp_path, workers=2, KINDRED_METRICS="on") as server:
-        asked = 0
+        sent = 0
         for _ in range(40):
-            # A connection of its own each, so that both workers get some.
+            # A new connection for each request, so that both workers get some.
             async with AsyncClient(base_url=server.url) as http:
                 await http.post("/auth/token/refresh", json={"refresh_token": "nonsense"})
-                asked += 1
+                sent += 1
         async with AsyncClient(base_url=server.url) as http, asyncio.timeout(60):
             counted = await samples(http)
             # A worker counts a request after its response.
-            while counted["kindred_refreshes_total", "invalid"] < asked:
+            while counted["kindred_refreshes_total", "invalid"] < sent:
                 counted = await samples(http)
-    assert counted["kindred_refreshes_total", "invalid"] == asked
+    assert counted["kindred_refreshes_total", "invalid"] == sent
     assert counted["kindred_database_connections",] >= 2
     assert [name[1:2] for name in counted if name[0] == "kindred_build_info"] == [(installed_version(),)]
 
@@ -137,18 +137,18 @@ async def test_the_alerts_and_the_dashboard_use_existing_metrics(http: AsyncClie
     assert len(rules) >= 7
     for rule in rules:
         assert f"### {rule['alert']}" in text
-        asked = set(re.findall(r"\bkindred_\w+", rule["expr"]))
-        assert asked <= known
-        assert asked or "up{" in rule["expr"]
+        names_in_use = set(re.findall(r"\bkindred_\w+", rule["expr"]))
+        assert names_in_use <= known
+        assert names_in_use or "up{" in rule["expr"]
         for value in re.findall(r'outcome="(\w+)"', rule["expr"]):
             assert value in OUTCOMES
     dashboard = json.loads((DOCS / "grafana.json").read_text(encoding="utf-8"))
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert len(expressions) >= 6
     for expression in expressions:
-        asked = set(re.findall(r"\bkindred_\w+", expression))
-        assert asked
-        assert asked <= known
+        names_in_use = set(re.findall(r"\bkindred_\w+", expression))
+        assert names_in_use
+        assert names_in_use <= known
 
 
 OUTCOMES = {
