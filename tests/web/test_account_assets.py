@@ -99,7 +99,7 @@ def test_the_sheet_loads_nothing() -> None:
 
 
 def test_every_reason_and_every_kind_of_event_has_plain_words() -> None:
-    words = (SOURCES / "words.ts").read_text()
+    words = (SOURCES / "texts.ts").read_text()
     assert [code for code in (*RevocationReason, *SecurityEventKind) if f"  {code.value}:" not in words] == []
 
 

@@ -86,7 +86,7 @@ async def test_signing_out_needs_no_network(site: FrontEnd) -> None:
     site.pass_on()
     await ended(tab, "signed-out")
     await ended(other, "signed-out")
-    assert (await stored(tab)).keys() == {"id", "mark", "ended"}
+    assert (await stored(tab)).keys() == {"id", "version", "ended"}
     await site.load(tab)
     assert await tab.evaluate("kindred.getAccessToken()") is None
 

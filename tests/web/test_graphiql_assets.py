@@ -88,7 +88,7 @@ async def test_no_other_file_is_served(name: str) -> None:
 def test_nothing_of_the_page_is_kept_in_the_browser_or_put_into_the_url() -> None:
     """Variables hold passwords. GraphiQL's own storage is bundled with it, and used unless it is given another."""
     own = {path.name: path.read_text() for path in SOURCES.glob("*.js*") if path.suffix in {".js", ".jsx"}}
-    assert "storage={inMemory(" in own["main.jsx"]
+    assert "storage={memoryStorage(" in own["main.jsx"]
     assert "shouldPersistHeaders={false}" in own["main.jsx"]
     kept = r"localStorage|sessionStorage|indexedDB|document\.cookie|\blocation\b|\bhistory\."
     assert [name for name, text in own.items() if re.search(kept, text)] == []

@@ -91,7 +91,7 @@ async def test_web_05_who_signed_in_on_the_account_page_asks_in_graphiql_without
         await page.get_by_role("button", name="Sign in", exact=True).click()
         await expect(page.get_by_role("heading", name="Your account")).to_be_visible(timeout=15_000)
         await page.goto(f"{server.url}/graphql")
-        await expect(page.get_by_text("Access token: of the account page")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("Access token: from the account page")).to_be_visible(timeout=15_000)
         await page.get_by_role("tab").nth(1).click()
         await executed(page, '"isCurrent": true')
         kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])")

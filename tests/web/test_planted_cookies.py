@@ -107,7 +107,7 @@ async def test_web_01_cookies_that_a_sibling_domain_plants_change_nothing(scene:
                 await scene.plant(visit.context, names)
             scene.refreshes.clear()
             await visit.page.reload()
-            await expect(visit.page.locator("#who .username")).to_have_text(scene.victim)
+            await expect(visit.page.locator("#user .username")).to_have_text(scene.victim)
             ((asked, answered),) = scene.refreshes
 
             sent = asked.headers["cookie"].encode("latin-1").split(b"; ")
