@@ -57,7 +57,7 @@ class Expiry:
         self.asked: list[int] = []
 
     def before(self, asked: Asked) -> Answer | None:
-        """Accept all tokens in round 1. Refuse those of earlier rounds in rounds 2 and 3, and every token in round 4."""
+        """Accept all tokens in round 1. Refuse earlier tokens in rounds 2 and 3, and every token in round 4."""
         if asked.calls("refreshToken"):
             self.refreshes.append((self.round, asked.posted["variables"]["input"]["idempotencyKey"]))
         if not (found := re.search(r"query Round(\d)", asked.posted.get("query", ""))):
