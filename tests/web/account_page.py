@@ -27,8 +27,8 @@ class Visit:
     url: str
     username: str
     # Errors and warnings of the browser, policy violations among them, and the URLs of requests.
-    complaints: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    browser_errors: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
     @property
     def cards(self) -> Locator:
@@ -40,7 +40,7 @@ class Visit:
         return self.cards.filter(has=self.page.get_by_role("heading", name=name, exact=True))
 
     @property
-    def said(self) -> Locator:
+    def announcement(self) -> Locator:
         """The announcement of the last action."""
         return self.page.locator("#live")
 
@@ -52,7 +52,7 @@ class Visit:
         """Open the page."""
         await self.page.goto(f"{self.url}/account{fragment}")
 
-    async def give(self, password: str) -> None:
+    async def submit_sign_in(self, password: str) -> None:
         """Submit the sign-in form with this password."""
         await self.page.get_by_label("Username").fill(self.username)
         await self.page.get_by_label("Password", exact=True).fill(password)
@@ -61,7 +61,7 @@ class Visit:
     async def sign_in(self) -> None:
         """Open the page, sign in, and wait for the sessions."""
         await self.open()
-        await self.give(PASSWORD)
+        await self.submit_sign_in(PASSWORD)
         await expect(self.page.get_by_role("heading", name="Signed in now")).to_be_visible()
         await expect(self.cards.first).to_be_visible()
 
@@ -73,14 +73,17 @@ async def visiting(browser: Browser, url: str, username: str, **options: Any) ->
     page = await context.new_page()
     page.set_default_timeout(20_000)
     visit = Visit(context, page, url, username)
-    page.on("request", lambda request: visit.asked.append(request.url))
-    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    page.on("console", lambda told: visit.complaints.append(told.text) if told.type in ("error", "warning") else None)
+    page.on("request", lambda request: visit.requested.append(request.url))
+    page.on("pageerror", lambda error: visit.browser_errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: visit.browser_errors.append(message.text) if message.type in ("error", "warning") else None,
+    )
     try:
         yield visit
     finally:
         await context.close()
-    assert [address for address in visit.asked if not address.startswith(f"{url}/")] == []
+    assert [address for address in visit.requested if not address.startswith(f"{url}/")] == []
 
 
 def axe_installed(folder: Path) -> str:

@@ -34,7 +34,7 @@ async def visit(browser: Browser, servers: Servers, past: Past) -> AsyncIterator
     """A visit by the account's owner. The browser must report no error."""
     async with visiting(browser, servers.lasting.url, past.username) as visit:
         yield visit
-    assert visit.complaints == []
+    assert visit.browser_errors == []
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +45,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 async def test_a_user_sees_every_session_and_which_one_is_current(visit: Visit, past: Past) -> None:
     await past.several_devices()
     await visit.open()
-    await visit.give("not my password")
+    await visit.submit_sign_in("not my password")
     await expect(visit.page.get_by_role("alert")).to_have_text("The username or the password is wrong.")
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.cards).to_have_count(5)
     await expect(visit.cards.first).to_contain_text("This device")
     await expect(visit.page.get_by_text("This device", exact=True)).to_have_count(1)
@@ -78,7 +78,7 @@ async def test_a_session_is_renamed_in_place(visit: Visit, past: Past) -> None:
     await visit.page.get_by_role("button", name="Rename Mobile Safari on iOS").click()
     await name.fill("Pocket <b>phone</b>")
     await name.press("Enter")
-    await expect(visit.said).to_have_text("The name is now Pocket <b>phone</b>.")
+    await expect(visit.announcement).to_have_text("The name is now Pocket <b>phone</b>.")
     await expect(visit.button("Rename Pocket <b>phone</b>")).to_be_focused()
     await visit.page.reload()
     await expect(visit.card("Pocket <b>phone</b>")).to_be_visible()
@@ -96,7 +96,7 @@ async def test_a_session_is_ended_after_a_confirmation(visit: Visit, past: Past)
     await end.click()
     await expect(visit.page.get_by_role("dialog")).to_contain_text("Lost phone will be signed out at once")
     await visit.button("End session").click()
-    await expect(visit.said).to_have_text("The session of Lost phone has ended.")
+    await expect(visit.announcement).to_have_text("The session of Lost phone has ended.")
     await expect(visit.cards).to_have_count(2)
     await expect(visit.page.get_by_role("heading", name="Desk", exact=True)).to_be_focused()
     await expect(visit.page.get_by_role("region", name="Recently ended")).to_contain_text("Lost phone")
@@ -110,7 +110,7 @@ async def test_all_other_sessions_are_ended(visit: Visit, past: Past) -> None:
     await visit.sign_in()
     await visit.button("End all others").click()
     await visit.page.get_by_role("dialog").get_by_role("button", name="End all others").click()
-    await expect(visit.said).to_have_text("4 other sessions have ended.")
+    await expect(visit.announcement).to_have_text("4 other sessions have ended.")
     await expect(visit.cards).to_have_count(1)
     await expect(visit.page.get_by_text("You are not signed in anywhere else.")).to_be_visible()
     await visit.page.reload()
@@ -154,11 +154,11 @@ async def test_the_meter_and_the_service_agree_on_a_new_password(visit: Visit, p
     await expect(form).to_contain_text("The current password is wrong.")
     await current.fill(PASSWORD)
     await form.get_by_role("button", name="Change password").click()
-    await expect(visit.said).to_have_text("The password is changed. One other session has ended.")
+    await expect(visit.announcement).to_have_text("The password is changed. One other session has ended.")
     await expect(visit.cards).to_have_count(1)
     await expect(current).to_have_value("")
     await visit.button("Sign out").click()
-    await visit.give(NEW_PASSWORD)
+    await visit.submit_sign_in(NEW_PASSWORD)
     await expect(visit.cards).to_have_count(1)
 
 
@@ -202,7 +202,7 @@ async def test_everything_can_be_done_by_keyboard_alone(visit: Visit, past: Past
     await keyboard.press("Tab")
     await keyboard.type(NEW_PASSWORD)
     await keyboard.press("Enter")
-    await expect(visit.said).to_contain_text("The password is changed.")
+    await expect(visit.announcement).to_contain_text("The password is changed.")
     await expect(visit.page.get_by_role("heading", name="Change password")).to_be_focused()
     await visit.button("Sign out").focus()
     await keyboard.press("Enter")
@@ -262,7 +262,7 @@ async def test_a_session_that_an_attacker_has_copied_ends_and_the_page_says_why(
         await past.renew(stolen, THIEF, ELSEWHERE, timedelta(0))
         await visit.page.reload()
         await expect(visit.page.get_by_role("region", name="This session was ended for your safety")).to_be_visible()
-        await visit.give(PASSWORD)
+        await visit.submit_sign_in(PASSWORD)
         await visit.page.get_by_role("link", name="See what happened").click()
         meaning = visit.page.get_by_role("region", name="Two parties held token 1")
         await expect(meaning.locator("dd").nth(0)).to_contain_text(f"curl{ELSEWHERE}")
@@ -286,10 +286,10 @@ async def test_a_signed_out_user_sees_the_reason(visit: Visit) -> None:
 
     await visit.sign_in()
     await visit.page.route("**/graphql", refuse)
-    for refusal, said in reasons.items():  # noqa: B007 - `refuse` reads it
+    for refusal, title in reasons.items():  # noqa: B007 - `refuse` reads it
         await visit.page.reload()
-        await expect(visit.page.get_by_role("region", name=said, exact=True)).to_be_visible()
-        await visit.give(PASSWORD)
+        await expect(visit.page.get_by_role("region", name=title, exact=True)).to_be_visible()
+        await visit.submit_sign_in(PASSWORD)
         await expect(visit.cards.first).to_be_visible()
 
 
@@ -330,13 +330,13 @@ async def test_a_user_with_too_many_attempts_sees_how_long_to_wait(visit: Visit)
         await route.fulfill(content_type="application/json", body=json.dumps(answer))
 
     await visit.page.route("**/graphql", throttle)
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.button("Wait 2 seconds")).to_be_disabled()
     await expect(visit.page.get_by_role("alert")).to_contain_text("Try again in 2 seconds")
     await expect(visit.button("Wait 1 second")).to_be_visible()
     await visit.page.unroute("**/graphql")
     await expect(visit.button("Sign in")).to_be_enabled()
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.cards).to_have_count(1)
 
 
@@ -353,10 +353,10 @@ async def test_axe_finds_no_accessibility_problem(visit: Visit, past: Past, axe:
     await past.several_devices()
     await past.theft()
     await visit.open()
-    await visit.give("not my password")
+    await visit.submit_sign_in("not my password")
     await expect(visit.page.get_by_role("alert")).not_to_be_empty()
     assert await found() == []
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.cards).to_have_count(5)
     await visit.button("Rename My phone").click()
     await visit.page.get_by_label("New password").fill("correcthorse")
@@ -379,7 +379,7 @@ async def test_the_page_fits_the_width_of_a_phone(browser: Browser, servers: Ser
         too_wide = "document.documentElement.scrollWidth > innerWidth"
         await visit.open()
         assert not await visit.page.evaluate(too_wide)
-        await visit.give(PASSWORD)
+        await visit.submit_sign_in(PASSWORD)
         await expect(visit.cards).to_have_count(6)
         assert not await visit.page.evaluate(too_wide)
         await visit.button(f"Rename {'W' * 100}").click()

@@ -29,16 +29,16 @@ async def test_the_owner_learns_that_an_attacker_refreshed_first(site: FrontEnd)
     """The attacker's next refresh then says that the session was revoked."""
     profile, tab = await site.signed_in()
     other = await site.tab(profile)
-    theirs = await site.tab(await site.copy(profile))
-    assert await site.is_signed_in(theirs)
+    attackers_tab = await site.tab(await site.copy(profile))
+    assert await site.is_signed_in(attackers_tab)
     assert await site.is_signed_in(tab), "the owner's access token is still valid"
 
     Refusing(site, await tab.evaluate("kindred.getAccessToken()"))
     assert await site.ask(tab) == [401]
     for page in (tab, other):
         await ended(page, "replayed")
-    assert await site.ask(theirs) == [401]
-    await ended(theirs, "revoked")
+    assert await site.ask(attackers_tab) == [401]
+    await ended(attackers_tab, "revoked")
 
 
 async def test_an_attacker_who_refreshes_second_ends_the_session(site: FrontEnd) -> None:
@@ -48,9 +48,9 @@ async def test_an_attacker_who_refreshes_second_ends_the_session(site: FrontEnd)
     await site.load(tab)
     assert await site.is_signed_in(tab)
 
-    theirs = await site.tab(copied)
-    assert await theirs.evaluate("kindred.getAccessToken()") is None
-    await ended(theirs, "replayed")
+    attackers_tab = await site.tab(copied)
+    assert await attackers_tab.evaluate("kindred.getAccessToken()") is None
+    await ended(attackers_tab, "replayed")
     assert await site.ask(tab) == [401]
     await ended(tab, "revoked")
 

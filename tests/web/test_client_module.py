@@ -129,15 +129,15 @@ async def test_the_package_works_in_node(site: FrontEnd, tmp_path: Path) -> None
         node, [str(script)], return_completed_process=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
     )
     assert run.returncode == 0, run.stdout
-    said = json.loads(run.stdout)
-    assert said["refused"] == {
+    output = json.loads(run.stdout)
+    assert output["refused"] == {
         "ok": False,
         "code": "InvalidCredentialsError",
         "message": "The username or the password is wrong.",
     }
-    assert (said["signedIn"]["ok"], said["signedIn"]["session"]["deviceName"]) == (True, "Node.js")
-    assert said["signedIn"]["viewer"]["username"] == site.username
-    assert said["names"] == [site.username]
+    assert (output["signedIn"]["ok"], output["signedIn"]["session"]["deviceName"]) == (True, "Node.js")
+    assert output["signedIn"]["viewer"]["username"] == site.username
+    assert output["names"] == [site.username]
     assert site.relay.count("refreshToken") == 1
-    assert said["failure"] == ["GraphQLFailure", 200, 1]
-    assert (said["ended"], said["after"]) == (["signed-out"], None)
+    assert output["failure"] == ["GraphQLFailure", 200, 1]
+    assert (output["ended"], output["after"]) == (["signed-out"], None)

@@ -114,15 +114,15 @@ async def test_twenty_requests_take_one_refresh_and_a_lost_answer_ends_nothing(
         timeout=60,
     )
     assert run.returncode == 0, run.stdout
-    said = json.loads(run.stdout)
+    output = json.loads(run.stdout)
     # Before the sign-in, requests are refused and nothing is refreshed.
-    assert (said["before"], said["ok"]) == (["refused"], True)
-    assert said["rounds"] == [[site.username] * 20] * 3
+    assert (output["before"], output["ok"]) == (["refused"], True)
+    assert output["rounds"] == [[site.username] * 20] * 3
     # One refresh each time that tokens expired; in round 3 the same refresh is repeated.
     assert [at for at, _ in expiry.refreshes] == [2, 3, 3, 4]
     keys = [key for _, key in expiry.refreshes]
     assert keys[1] == keys[2]
     assert len(set(keys)) == 3
     # A request that stays refused is sent twice and no more, and the session does not end.
-    assert (said["last"], said["ended"]) == (["refused"], ["signed-out"])
+    assert (output["last"], output["ended"]) == (["refused"], ["signed-out"])
     assert [expiry.asked.count(number) for number in range(5)] == [1, 20, 40, 40, 2]

@@ -16,16 +16,16 @@ from tests.support.servers import backstage, serving
 async def graphiql(browser: Browser, url: str) -> AsyncIterator[Page]:
     """Open GraphiQL in a tab. Until the block ends it may send requests to the service only, and report no error."""
     page = await browser.new_page()
-    asked: list[str] = []
-    wrong: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    requested: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     await page.goto(f"{url}/graphql")
     yield page
-    assert [address for address in asked if not address.startswith((url, "data:"))] == []
+    assert [address for address in requested if not address.startswith((url, "data:"))] == []
     # From the previous operation, which the tab does not contain: see `executed`.
-    assert [text for text in wrong if "400 (Bad Request)" not in text] == []
+    assert [text for text in errors if "400 (Bad Request)" not in text] == []
 
 
 async def executed(page: Page, sign: str) -> None:

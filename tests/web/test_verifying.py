@@ -77,8 +77,8 @@ def tokens(kindred: Kindred, now: datetime) -> dict[str, str]:
     public = base64.urlsafe_b64decode(kindred.keys.ring.jwks(now)["keys"][0]["x"] + "=")
     header, _, signature = good.split(".")
 
-    def signed(said: dict[str, Any], by: Any, algorithm: str, **others: str) -> str:
-        return jwt.encode(said, by, algorithm, {"typ": "at+jwt", "kid": key.kid} | others)
+    def signed(payload: dict[str, Any], by: Any, algorithm: str, **others: str) -> str:
+        return jwt.encode(payload, by, algorithm, {"typ": "at+jwt", "kid": key.kid} | others)
 
     return {
         "good": good,
