@@ -39,6 +39,8 @@ check: .venv/installed-dev $(NODE_MODULES) ## Check format, lint and types, and 
 format: .venv/installed-dev ## Format the code, and mend what can be mended
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(NPM) web run --silent format
+format: $(NODE_MODULES)
 
 bench: .venv/installed-dev ## Measure each operation, and the limits to hold it against (docs/performance.md)
 	@$(BIN)/python -m tests.bench.limits
