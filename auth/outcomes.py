@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from db.families import TokenFamily
-from db.users import User
+from db.tables.families import TokenFamily
+from db.tables.users import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class WrongCredentials:
     What the throttle makes of it is for the log, and for no client.
     """
 
-    begins_waits: bool = False
-    locks: bool = False
+    starts_throttling: bool = False
+    locks_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class StoreBehind:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RevokedSession:
     """A session is at its end, now or since before."""
 
     family: TokenFamily
@@ -130,5 +130,5 @@ class WeakPassword:
 
 LoginOutcome = SignedIn | WrongCredentials | TooManyAttempts
 RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed | StoreBehind | TooManyAttempts
-RevokeOutcome = Ended | NotFound | Invalid
+RevokeOutcome = RevokedSession | NotFound | Invalid
 ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword | TooManyAttempts

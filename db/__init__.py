@@ -5,28 +5,28 @@ SQLModel tables, declared once; a row that comes back reads like the model (`row
 immutable `Row`, so there is no unit of work that could write something nobody asked for.
 """
 
-from db import (
+from db.tables import (
     familiar_networks,
     families,
     leases,
-    lineage,
     login_failures,
     outbox,
+    refresh_tokens,
     security_events,
     signing_keys,
     usernames,
     users,
 )
-from db.base import metadata
+from db.tables.base import metadata
 
 __all__ = [
     "familiar_networks",
     "families",
     "leases",
-    "lineage",
     "login_failures",
     "metadata",
     "outbox",
+    "refresh_tokens",
     "security_events",
     "signing_keys",
     "usernames",

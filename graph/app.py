@@ -15,20 +15,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock, SystemClock
-from auth.entropy import Entropy
-from auth.passwords import HashingBusy
-from auth.secret import load_secret
-from auth.service import Kindred
-from auth.settings import Settings
-from db.faults import DatabaseUnavailable
-from graph import logs, pages, rest
-from graph.delivery import delivering
-from graph.edge import guarded
-from graph.faults import Forbidden
-from graph.metrics import Metrics
+from auth.config.secret import load_secret
+from auth.config.settings import Settings
+from auth.credentials.password_hashing import HashingQueueFull
+from auth.crypto.entropy import Entropy
+from auth.services import Services
+from db.drivers.errors import DatabaseUnavailable
+from graph.execution.error_masking import Forbidden
+from graph.http import pages, rest
+from graph.http.graphql import NO_STORE, PATH, GraphQLEndpoint
+from graph.http.middleware import with_middleware
+from graph.notifications.channels import deliver_in_background
+from graph.observability import log_format
+from graph.observability.access_log import AccessLogMiddleware
+from graph.observability.metrics import Metrics
 from graph.startup import Gate, NotMigrated, Startup, require_migrations
-from graph.view import NO_STORE, PATH, GraphQLView
-from graph.watch import Watch
 
 logger = logging.getLogger("kindred")
 
@@ -53,20 +54,20 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
     """
     clock, entropy = clock or SystemClock(), entropy or Entropy()
     secret = load_secret(settings, entropy)
-    metrics = Metrics() if settings.shows_metrics else None
+    metrics = Metrics() if settings.metrics_enabled else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        kindred = Kindred.build(settings, secret, entropy)
-        startup = Startup(kindred, clock, gate)
-        app.state.kindred = kindred
-        tasks = [asyncio.create_task(startup.then(kindred.keys.follow))]
+        services = Services.create(settings, secret, entropy)
+        startup = Startup(services, clock, gate)
+        app.state.services = services
+        tasks = [asyncio.create_task(startup.when_started(services.keys.watch))]
         if metrics:
-            tasks.append(asyncio.create_task(metrics.follow(kindred)))
+            tasks.append(asyncio.create_task(metrics.sample_forever(services)))
         if settings.prune_interval:
-            tasks.append(asyncio.create_task(startup.then(partial(kindred.upkeep.run, clock))))
+            tasks.append(asyncio.create_task(startup.when_started(partial(services.prune_schedule.run, clock))))
         try:
-            if not await startup.succeeds():
+            if not await startup.try_once():
                 tasks.append(asyncio.create_task(startup.keep_trying()))
             # What start-up made lives as long as the process: later collections need not look at it again.
             gc.collect()
@@ -74,14 +75,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
             # What requests make is in no cycles, and needs no collector. By default that looks at all that is under way
             # whenever it is some hundred objects more: a twentieth of a refresh where many wait.
             gc.set_threshold(20_000)
-            async with delivering(kindred, clock, metrics, startup):
+            async with deliver_in_background(services, clock, metrics, startup):
                 yield
         finally:
             gate.is_open = False
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await kindred.stop()
+            await services.stop()
 
     app = _Application(
         title="Kindred",
@@ -92,7 +93,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         openapi_url=None if settings.in_production else "/openapi.json",
         exception_handlers={
             DatabaseUnavailable: rest.unavailable,
-            HashingBusy: rest.unavailable,
+            HashingQueueFull: rest.unavailable,
             Forbidden: rest.forbidden,
             Exception: rest.broken,
             RequestValidationError: rest.unprocessable,
@@ -100,18 +101,18 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
         },
     )
     if metrics:
-        app.router.routes.append(Route("/metrics", metrics.answer, include_in_schema=False))
+        app.router.routes.append(Route("/metrics", metrics.respond, include_in_schema=False))
     if settings.account_page:
         app.router.routes.append(pages.account(settings.password_min_length))
-    shown = {"graphiql": settings.shows_graphiql, "account": settings.account_page}
+    shown = {"graphiql": settings.graphiql_enabled, "account": settings.account_page}
     app.router.routes.extend(pages.assets(without=tuple(page for page, is_shown in shown.items() if not is_shown)))
     app.include_router(rest.router(clock))
 
     @app.get("/.well-known/jwks.json", summary="The public keys of access tokens (RFC 7517)")
     async def jwks(request: Request) -> JSONResponse:
-        kindred: Kindred = request.app.state.kindred
+        services: Services = request.app.state.services
         # Public, and less than a new key is published ahead: whoever keeps it has a key before it signs.
-        return JSONResponse(kindred.keys.ring.jwks(clock.now()), headers={"cache-control": "public, max-age=300"})
+        return JSONResponse(services.keys.ring.jwks(clock.now()), headers={"cache-control": "public, max-age=300"})
 
     @app.get("/healthz", summary="Whether the process is alive")
     async def healthz() -> JSONResponse:
@@ -120,18 +121,18 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
     @app.get("/readyz", summary="Whether this worker has started, and the database is reachable and migrated")
     async def readyz(request: Request) -> JSONResponse:
         try:
-            await require_migrations(request.app.state.kindred)
+            await require_migrations(request.app.state.services)
         except NotMigrated:
             return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
         if not gate.is_open:
             return JSONResponse({"status": "starting"}, 503, NO_STORE)
         return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
-    graphiql, timeout = pages.graphiql if settings.shows_graphiql else None, 4 * settings.database_timeout
-    view = GraphQLView(app.innermost, lambda: app.state.kindred, clock, graphiql, timeout=timeout)
+    graphiql, timeout = pages.graphiql if settings.graphiql_enabled else None, 4 * settings.database_timeout
+    view = GraphQLEndpoint(app.innermost, lambda: app.state.services, clock, graphiql, timeout=timeout)
     gate = Gate(view)
-    app.outermost = Watch(
-        guarded(gate, settings),
+    app.outermost = AccessLogMiddleware(
+        with_middleware(gate, settings),
         # FastAPI tells which of its routes it took; of others we know that they have no parameters.
         paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
         clock=clock,
@@ -144,5 +145,5 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
 def from_environment() -> FastAPI:
     """What uvicorn calls in each worker."""
     settings = Settings()
-    logs.configure(settings)
+    log_format.configure(settings)
     return create_app(settings)

@@ -12,17 +12,17 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock
-from auth.sealing import WrongSecret
-from auth.service import Kindred
-from db.faults import DatabaseUnavailable
-from db.migrate import current, head
-from graph import rest
-from graph.faults import RETRY_AFTER, UNAVAILABLE, Code
-from graph.view import PATH, refusal
+from auth.crypto.secret_keys import WrongSecret
+from auth.services import Services
+from db.drivers.errors import DatabaseUnavailable
+from db.migration import current, head
+from graph.execution.error_masking import RETRY_AFTER, UNAVAILABLE, Code
+from graph.http import rest
+from graph.http.graphql import PATH, refusal
 
 logger = logging.getLogger("kindred")
 
-# Seconds between two tries. A worker that has started reads the signing keys every two seconds (`auth/keys.py`), so
+# Seconds between two tries. A worker that has started reads the signing keys every two seconds, so
 # one that waits is no greater load.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
@@ -34,27 +34,27 @@ class NotMigrated(Exception):
     """The database lacks migrations. The message says what to do."""
 
 
-async def require_migrations(kindred: Kindred) -> None:
+async def require_migrations(services: Services) -> None:
     """Raise `NotMigrated` unless the database has had every migration; `DatabaseUnavailable` after its timeout."""
     try:
-        async with asyncio.timeout(kindred.settings.database_timeout):
-            found = await current(kindred.db)
+        async with asyncio.timeout(services.settings.database_timeout):
+            found = await current(services.db)
     except TimeoutError as error:
         raise DatabaseUnavailable from error
     if found != head():
         raise NotMigrated("The database is not up to date. Run `alembic upgrade head`, then start again.")
 
 
-async def first_look(kindred: Kindred) -> None:
+async def check_before_serving(services: Services) -> None:
     """Raise `NotMigrated` or `WrongSecret`, which an operator has to fix. Workers wait for an unavailable database."""
     try:
-        await require_migrations(kindred)
-        await kindred.keys.load()
+        await require_migrations(services)
+        await services.keys.reload()
     except DatabaseUnavailable:
         return
 
 
-def why_unavailable(error: DatabaseUnavailable) -> str:
+def describe_outage(error: DatabaseUnavailable) -> str:
     """What to tell an operator: the cause's name and no more, as its text may have the database's password in it."""
     cause = type(error.__cause__).__name__ if error.__cause__ else "no answer in time"
     return f"The database did not answer ({cause}). Is KINDRED_DATABASE_URL right, and is the database running?"
@@ -63,20 +63,20 @@ def why_unavailable(error: DatabaseUnavailable) -> str:
 class Startup:
     """The start of one worker."""
 
-    def __init__(self, kindred: Kindred, clock: Clock, gate: "Gate") -> None:
-        self._kindred = kindred
+    def __init__(self, services: Services, clock: Clock, gate: "Gate") -> None:
+        self._services = services
         self._clock = clock
         self._gate = gate
         self._complete = asyncio.Event()
         self._logged: type[Exception] | None = None
 
-    async def succeeds(self) -> bool:
+    async def try_once(self) -> bool:
         """Try once. False if the worker has to wait; the log says for what. Raises any other error."""
         try:
-            await require_migrations(self._kindred)
-            await self._kindred.start(self._clock.now())
+            await require_migrations(self._services)
+            await self._services.start(self._clock.now())
         except DatabaseUnavailable as error:
-            self._log(logging.WARNING, DatabaseUnavailable, why_unavailable(error))
+            self._log(logging.WARNING, DatabaseUnavailable, describe_outage(error))
             return False
         except NotMigrated:
             self._log(logging.ERROR, NotMigrated, "The database is not up to date. Run `alembic upgrade head`.")
@@ -95,15 +95,15 @@ class Startup:
         pause = FIRST_PAUSE
         while True:
             # Workers that lost the database together do not ask for it together.
-            await asyncio.sleep(pause * (0.5 + 0.5 * self._kindred.entropy.fraction()))
+            await asyncio.sleep(pause * (0.5 + 0.5 * self._services.entropy.fraction()))
             pause = min(2 * pause, LONGEST_PAUSE)
             try:
-                if await self.succeeds():
+                if await self.try_once():
                     return
             except Exception as error:
                 self._log(logging.ERROR, type(error), "The worker cannot start.", error)
 
-    async def then(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def when_started(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the start, then do this."""
         await self._complete.wait()
         await work()

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import db
-from auth.settings import Settings
-from db.engine import create_engine, url_of
+from auth.config.settings import Settings
+from db.engine.database import create_engine, url_of
 
 
 def migrate(connection: Connection) -> None:

@@ -12,16 +12,16 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
-from auth.names import username_key
-from auth.passwords import hash_password
-from auth.service import Kindred
-from auth.settings import Settings
-from db import clock as database_clock
-from db.engine import Connection, url_of
-from db.migrate import upgrade
-from db.users import User
+from auth.config.settings import Settings
+from auth.credentials.identifiers import username_key
+from auth.credentials.password_hashing import hash_password
+from auth.services import Services
+from db.engine import server_clock as database_clock
+from db.engine.database import Connection, url_of
+from db.migration import upgrade
+from db.tables.users import User
 from graph.app import create_app
-from tests.checklist import IDS, argued, tested
+from tests.repository.checklist import IDS, argued, tested
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, PASSWORD, Api, Door
@@ -138,9 +138,9 @@ async def app(
 
 
 @pytest.fixture
-def kindred(app: FastAPI) -> Kindred:
+def services(app: FastAPI) -> Services:
     """The use cases of the application, for what an operator does."""
-    service: Kindred = app.state.kindred
+    service: Services = app.state.services
     return service
 
 
@@ -170,12 +170,12 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def add_user(kindred: Kindred, clock: FakeClock, password_hash: str) -> Callable[[str], Any]:
+def add_user(services: Services, clock: FakeClock, password_hash: str) -> Callable[[str], Any]:
     """Make a user whose password is `PASSWORD`."""
 
     async def add(name: str) -> User:
         # What `kindred.accounts.add` stores, without hashing the same password once for each test.
-        return await kindred.accounts._add(
+        return await services.accounts._add(
             name, username_key(name) or "", f"{name}@example.org", password_hash, clock.now()
         )
 

@@ -21,12 +21,12 @@ import uvloop
 from sqlalchemy import text
 
 from auth.clock import SystemClock
-from auth.entropy import Entropy
-from auth.passwords import hash_password
-from auth.service import Kindred
-from auth.settings import Settings
-from db.engine import url_of
-from db.migrate import upgrade
+from auth.config.settings import Settings
+from auth.credentials.password_hashing import hash_password
+from auth.crypto.entropy import Entropy
+from auth.services import Services
+from db.engine.database import url_of
+from db.migration import upgrade
 from tests.bench.measuring import HEADING, Watched, line, measure
 from tests.bench.seeding import Seeded
 from tests.bench.service import CLIENTS, listings, rotations, sign_ins
@@ -81,10 +81,10 @@ async def fill(url: str, begin: int, end: int, hashed: str) -> None:
     await connection.close()
 
 
-async def sample(kindred: Kindred, count: int, dice: random.Random, now: datetime) -> list[Seeded]:
+async def sample(services: Services, count: int, dice: random.Random, now: datetime) -> list[Seeded]:
     """Sessions from all over the table, with their tokens."""
     numbers = [str(number) for number in dice.sample(range(1, count + 1), min(SAMPLE, count))]
-    async with kindred.db.read() as conn:
+    async with services.db.read() as conn:
         rows: Any = await conn.execute(
             text(
                 "SELECT token_families.*, users.username FROM token_families JOIN users ON users.id = user_id "
@@ -95,7 +95,7 @@ async def sample(kindred: Kindred, count: int, dice: random.Random, now: datetim
         found = rows.mappings().all()
     sessions = []
     for row in found:
-        pair = kindred.rotation.minting.pair(SimpleNamespace(**row), f"bench-{row['device_name']}", now)  # type: ignore[arg-type]
+        pair = services.rotation.token_pairs.create(SimpleNamespace(**row), f"bench-{row['device_name']}", now)  # type: ignore[arg-type]
         sessions.append(Seeded(row["user_id"], row["id"], row["username"], pair.access_token, pair.refresh_token))
     dice.shuffle(sessions)
     return sessions
@@ -113,7 +113,7 @@ async def sizes(url: str, count: int) -> str:
     return "; ".join(found)
 
 
-async def prune_beside(kindred: Kindred, url: str, port: int, watched: Watched, sessions: list[Seeded]) -> None:
+async def prune_beside(services: Services, url: str, port: int, watched: Watched, sessions: list[Seeded]) -> None:
     """Refreshes alone, and while families that ended a year ago are pruned."""
     connection = await databases.connect(url)
     ended = await connection.execute(
@@ -125,7 +125,7 @@ async def prune_beside(kindred: Kindred, url: str, port: int, watched: Watched, 
     await connection.close()
     half = len(sessions) // 2
     alone = await measure(port, watched, rotations(sessions[:half]), clients=4, seconds=10)
-    pruning = asyncio.create_task(kindred.pruning.prune(SystemClock().now()))
+    pruning = asyncio.create_task(services.pruning.prune(SystemClock().now()))
     begun = time.perf_counter()
     beside = await measure(port, watched, rotations(sessions[half:]), clients=4, seconds=10)
     pruned = await pruning
@@ -143,8 +143,8 @@ async def main(options: argparse.Namespace) -> None:
     try:
         url = await databases.create_database(server.url)
         await asyncio.to_thread(upgrade, url_of(url))
-        kindred = Kindred.build(Settings(database_url=url, secret=SECRET), SECRET.encode(), Entropy())
-        await kindred.start(SystemClock().now())
+        services = Services.create(Settings(database_url=url, secret=SECRET), SECRET.encode(), Entropy())
+        await services.start(SystemClock().now())
         print(HEADING)
         filled = 0
         for count in options.sizes:
@@ -156,7 +156,7 @@ async def main(options: argparse.Namespace) -> None:
             with tempfile.TemporaryDirectory(prefix="kindred-bench-") as folder:
                 async with serving(url, Path(folder), KINDRED_METRICS="on", KINDRED_PRUNE_INTERVAL="0") as running:
                     watched = Watched(psutil.Process(running.process.pid), server.process())
-                    sessions = await sample(kindred, count, dice, SystemClock().now())
+                    sessions = await sample(services, count, dice, SystemClock().now())
                     third = len(sessions) // 3
                     parts = [sessions[:third], sessions[third : 2 * third], sessions[2 * third :]]
                     works = {
@@ -170,8 +170,8 @@ async def main(options: argparse.Namespace) -> None:
                         measured = await measure(running.port, watched, work, clients=clients, seconds=options.seconds)
                         print(line(f"{name}, {count:,} sessions", measured), flush=True)
                     if count == options.sizes[-1]:
-                        await prune_beside(kindred, url, running.port, watched, parts[2])
-        await kindred.stop()
+                        await prune_beside(services, url, running.port, watched, parts[2])
+        await services.stop()
     finally:
         server.stop()
 

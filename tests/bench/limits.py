@@ -23,15 +23,15 @@ from sqlalchemy import select
 from starlette.types import Receive
 
 from auth.clock import SystemClock
-from auth.settings import Settings
-from auth.throttle import REFRESHES
-from db import lineage
-from db.claims import Claim
-from db.engine import url_of
-from db.families import TokenFamily, families
-from db.migrate import upgrade
-from graph import logs
+from auth.config.settings import Settings
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
+from db.engine.database import url_of
+from db.hot_path import rotation
+from db.hot_path.rotation import RotationClaim
+from db.migration import upgrade
+from db.tables.families import TokenFamily, families
 from graph.app import create_app
+from graph.observability import log_format
 from tests.bench.measuring import argon2
 from tests.bench.seeding import Seeded, seed
 from tests.bench.service import REFRESH
@@ -68,9 +68,9 @@ async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
         "now_in_seconds": str(now),
         "too_busy_from": str(now + 10**6),
         "too_busy_to": str(now + 2 * 10**6),
-        "busy_for": str(REFRESHES.interval),
+        "busy_for": str(REFRESH_RATE_LIMIT.interval),
     }
-    compiled = lineage._ROTATE_WITH_LINEAGE._on_postgresql
+    compiled = rotation._ROTATE_WITH_LINEAGE._on_postgresql
     names = [values.get(name, str(compiled._constants.get(name))) for name in compiled._positions]
     statement = re.sub(r"\$(\d+)", lambda found: f"({names[int(found[1]) - 1]})", compiled._text)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
@@ -113,7 +113,7 @@ class InPlace:
     def __init__(self, family: TokenFamily) -> None:
         self._family: Any = family
 
-    async def rotate(self, claim: Claim) -> Any:
+    async def rotate(self, claim: RotationClaim) -> Any:
         """The family as it would be."""
         return self._family._replace(token_digest=claim.successor, generation=2, last_used_at=claim.now)
 
@@ -121,7 +121,7 @@ class InPlace:
 async def application(url: str, session: Seeded) -> None:
     """A refresh and a state check without sockets; the refresh without the database as well."""
     settings = Settings(database_url=url, secret=SECRET, environment="production", metrics=True)
-    logs.configure(settings)
+    log_format.configure(settings)
     logging.getLogger().handlers[0].setStream(NOWHERE)  # type: ignore[attr-defined]
     app = create_app(settings)
     given = {"refreshToken": session.refresh_token, "idempotencyKey": "bench-attempt-0001"}
@@ -133,13 +133,13 @@ async def application(url: str, session: Seeded) -> None:
         answer = message
 
     async with app.router.lifespan_context(app):
-        kindred, now = app.state.kindred, SystemClock().now()
-        check = await cpu_of(lambda: kindred.sessions.authenticate(session.access_token, now))
+        services, now = app.state.services, SystemClock().now()
+        check = await cpu_of(lambda: services.sessions.authenticate(session.access_token, now))
         print(f"{'state check of an access token':<44}{'':>22}{check:>10.3f} ms of CPU, with the statement's")
-        async with kindred.db.read() as conn:
+        async with services.db.read() as conn:
             row = (await conn.execute(select(families).where(families.c.id == session.id))).one()
         family: Any = namedtuple("Row", row._fields)(*row)
-        object.__setattr__(kindred.rotation, "rotations", InPlace(family))
+        object.__setattr__(services.rotation, "batcher", InPlace(family))
         each = await cpu_of(lambda: app(dict(scope), receive, send))
         if b"RefreshTokenSuccess" not in answer["body"]:
             raise RuntimeError(f"a refresh was refused: {answer}")

@@ -22,8 +22,8 @@ from typing import Any
 
 import psutil
 
-from db.engine import url_of
-from db.migrate import upgrade
+from db.engine.database import url_of
+from db.migration import upgrade
 from tests.bench.client import Connection
 from tests.bench.seeding import seed
 from tests.bench.service import REFRESH

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from auth.passwords import hash_password, verify_password
+from auth.credentials.password_hashing import hash_password, verify_password
 from tests.bench.client import Connection
 from tests.support.doors import PASSWORD
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from db.engine import url_of
-from db.migrate import upgrade
+from db.engine.database import url_of
+from db.migration import upgrade
 from tests.bench.measuring import HEADING, Watched, line, measure
 from tests.bench.seeding import seed
 from tests.bench.service import rotations

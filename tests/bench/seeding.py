@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlalchemy import insert, text
 
 from auth.clock import SystemClock
-from auth.entropy import Entropy
-from auth.service import Kindred
-from auth.settings import Settings
-from auth.tokens import digest
-from db.families import families
-from db.lineage import refresh_tokens
-from db.usernames import usernames
-from db.users import users
+from auth.config.settings import Settings
+from auth.crypto.entropy import Entropy
+from auth.crypto.tokens import digest
+from auth.services import Services
+from db.tables.families import families
+from db.tables.refresh_tokens import refresh_tokens
+from db.tables.usernames import usernames
+from db.tables.users import users
 from tests.support.servers import SECRET
 
 AT_ONCE = 5_000
@@ -35,8 +35,8 @@ class Seeded:
 async def seed(url: str, *, people: int, sessions_each: int, password_hash: str = "nobody's") -> list[Seeded]:
     """So many users with so many live sessions each; those of one user are as far apart in the list as can be."""
     settings = Settings(database_url=url, secret=SECRET)
-    kindred = Kindred.build(settings, SECRET.encode(), Entropy())
-    now, entropy = SystemClock().now(), kindred.entropy
+    services = Services.create(settings, SECRET.encode(), Entropy())
+    now, entropy = SystemClock().now(), services.entropy
     owners: list[dict[str, Any]] = []
     for number in range(people):
         name = f"user-{number}-{entropy.token()[:8].lower()}"
@@ -52,7 +52,7 @@ async def seed(url: str, *, people: int, sessions_each: int, password_hash: str 
     lineage: list[dict[str, Any]] = []
     seeded: list[Seeded] = []
     try:
-        await kindred.start(now)
+        await services.start(now)
         for owner in owners * sessions_each:
             jti = entropy.token()
             row: dict[str, Any] = {
@@ -71,15 +71,15 @@ async def seed(url: str, *, people: int, sessions_each: int, password_hash: str 
             slot = {"family_id": row["id"], "slot": 1, "generation": 1, "issued_at": now}
             lineage.append({name: row[name] for name in ("user_id", "expires_at", "ip", "user_agent")} | slot)
             family: Any = SimpleNamespace(**row)
-            pair = kindred.rotation.minting.pair(family, jti, now)
+            pair = services.rotation.token_pairs.create(family, jti, now)
             seeded.append(Seeded(owner["id"], row["id"], owner["username"], pair.access_token, pair.refresh_token))
         for table, filled in ((users, owners), (usernames, names), (families, rows), (refresh_tokens, lineage)):
             for start in range(0, len(filled), AT_ONCE):
-                async with kindred.db.transaction() as conn:
+                async with services.db.transaction() as conn:
                     await conn.execute(insert(table), filled[start : start + AT_ONCE])
-        if kindred.db.writer is None:
-            async with kindred.db.transaction() as conn:
+        if services.db.writer is None:
+            async with services.db.transaction() as conn:
                 await conn.execute(text("ANALYZE"))  # as PostgreSQL does by itself within the next minutes
     finally:
-        await kindred.stop()
+        await services.stop()
     return seeded

@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from auth.passwords import hash_password
-from db.engine import url_of
-from db.migrate import upgrade
+from auth.credentials.password_hashing import hash_password
+from db.engine.database import url_of
+from db.migration import upgrade
 from tests.bench.client import Connection
 from tests.bench.measuring import HEADING, Measured, Watched, Work, argon2, line, measure
 from tests.bench.seeding import Seeded, seed

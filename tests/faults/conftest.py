@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from db.engine import url_of
-from db.migrate import upgrade
+from db.engine.database import url_of
+from db.migration import upgrade
 from tests.faults.load import SESSIONS
 from tests.support import databases
 from tests.support.doors import Pair

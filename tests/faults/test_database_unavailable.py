@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from httpx2 import AsyncClient, Response
 
-from db.engine import url_of
-from db.migrate import upgrade
+from db.engine.database import url_of
+from db.migration import upgrade
 from tests.faults.conftest import SignIn
 from tests.support import databases
 from tests.support.databases import Server

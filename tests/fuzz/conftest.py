@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from auth.settings import Settings
+from auth.config.settings import Settings
 from graph.app import create_app
 from tests.fuzz.inputs import Asker
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.schema import sdl
+from graph.api.schema import sdl
 from tests.fuzz.inputs import Asker, fuzzed
 
 JSON = {"content-type": "application/json"}

@@ -12,8 +12,8 @@ import asyncpg
 import psutil
 from sqlalchemy.engine import URL, make_url
 
-from db.engine import url_of
-from db.migrate import upgrade
+from db.engine.database import url_of
+from db.migration import upgrade
 
 TABLES = (
     "outbox, familiar_networks, refresh_tokens, token_families, security_events, login_failures, usernames, users, "

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from httpx2 import AsyncClient, Response
 
-from auth.throttle import Guess
+from auth.credentials.login_throttle import LoginAttempt
 
 LOGIN = """
 mutation Login($input: LoginInput!) {
@@ -184,4 +184,4 @@ class RestDoor:
 DOORS: dict[str, type[GraphQLDoor] | type[RestDoor]] = {"graphql": GraphQLDoor, "rest": RestDoor}
 PASSWORD = "violet kettle orbits 42 lanterns"
 # The guess behind a sign-in whose password was never looked at.
-UNCOUNTED = Guess(name=bytes(32), addresses=(), network=bytes(32), number=0)
+UNCOUNTED = LoginAttempt(name=bytes(32), addresses=(), network=bytes(32), attempt_number=0)

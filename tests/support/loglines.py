@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from graph.logs import formatter
+from graph.observability.log_format import formatter
 
 
 class Lines(logging.Handler):

@@ -20,15 +20,15 @@ import psutil
 from httpx2 import AsyncClient, HTTPError, Limits, Request
 
 from auth.clock import SystemClock
-from auth.entropy import Entropy
-from auth.names import username_key
+from auth.config.secret import load_secret
+from auth.config.settings import Settings
+from auth.credentials.identifiers import username_key
+from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin, SignedIn
-from auth.secret import load_secret
-from auth.service import Kindred
-from auth.settings import Settings
-from db.engine import url_of
-from db.migrate import upgrade
-from db.users import User
+from auth.services import Services
+from db.engine.database import url_of
+from db.migration import upgrade
+from db.tables.users import User
 from tests.support import databases
 from tests.support.doors import DOORS, UNCOUNTED, Door, Pair
 
@@ -214,19 +214,19 @@ def fleet_on(kind: str, postgres: str, folder: Path) -> Iterator[Fleet]:
 class Backstage:
     """The use cases over a database that servers are on, in a process that is not theirs: an operator's, say."""
 
-    kindred: Kindred
+    services: Services
     password_hash: str
 
     async def user(self) -> User:
         """A new user, without hashing the same password once for each."""
         name = f"user-{uuid4().hex}"
-        return await self.kindred.accounts._add(
+        return await self.services.accounts._add(
             name, username_key(name) or "", None, self.password_hash, SystemClock().now()
         )
 
     async def sign_in(self, user: User) -> Pair | None:
         """What comes of a sign-in once the password was found right; None where it came to nothing."""
-        signed_in: SignedIn | None = await self.kindred.sign_in._open(
+        signed_in: SignedIn | None = await self.services.sign_in._open(
             user, UNCOUNTED, None, None, Origin(), SystemClock().now()
         )
         if signed_in is None:
@@ -244,9 +244,9 @@ class Backstage:
 async def backstage(database_url: str, password_hash: str) -> AsyncIterator[Backstage]:
     """Backstage of the servers on a database."""
     settings = Settings(database_url=database_url, secret=SECRET)
-    kindred = Kindred.build(settings, load_secret(settings, Entropy()), Entropy())
+    services = Services.create(settings, load_secret(settings, Entropy()), Entropy())
     try:
-        await kindred.start(SystemClock().now())
-        yield Backstage(kindred, password_hash)
+        await services.start(SystemClock().now())
+        yield Backstage(services, password_hash)
     finally:
-        await kindred.stop()
+        await services.stop()

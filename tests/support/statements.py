@@ -10,15 +10,15 @@ from asyncpg import Connection
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 
-from auth.service import Kindred
-from db.sqlite_reader import SQLiteReader
+from auth.services import Services
+from db.drivers.sqlite_reader import SQLiteReader
 
 _FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
 _BESIDE = ("FROM signing_keys", "typeinfo_tree", "set_config('jit'")
 
 
 @contextmanager
-def statements(kindred: Kindred, *, of_writer: bool = False) -> Iterator[list[str]]:
+def statements(services: Services, *, of_writer: bool = False) -> Iterator[list[str]]:
     """The statements that the block sends, without those that begin and end transactions.
 
     Nor those by which a worker takes up new signing keys, every other second, nor those by which the driver learns of a
@@ -56,18 +56,18 @@ def statements(kindred: Kindred, *, of_writer: bool = False) -> Iterator[list[st
         record(text)
         return of_connection(connection, text, values)
 
-    writer = kindred.db.writer
+    writer = services.db.writer
 
     def trace(callback: Callable[[str], None] | None) -> None:
         # In its own thread, or SQLite's driver refuses.
         if of_writer and writer and writer._thread and writer._connection:
             writer._thread.submit(writer._connection.set_trace_callback, callback).result()
 
-    engine = kindred.db.engine.sync_engine
+    engine = services.db.engine.sync_engine
     listeners: dict[str, Any] = {"before_cursor_execute": of_sqlalchemy}
     if engine.dialect.name == "postgresql":
         listeners["checkout"] = listen
-        for kept in kindred.db._kept:
+        for kept in services.db._idle:
             assert kept.sync_connection is not None
             listen(kept.sync_connection.connection)
     for name, listener in listeners.items():

@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from auth import passwords
-from auth.passwords import Verified
-from auth.service import Kindred
-from db import users
-from db.users import User
+from auth.credentials import password_hashing
+from auth.credentials.password_hashing import Verified
+from auth.services import Services
+from db.tables import users
+from db.tables.users import User
 
 
 class Watch:
@@ -45,17 +45,17 @@ class Watch:
 @contextmanager
 def watching() -> Iterator[Watch]:
     """Look on at every verification of the block."""
-    verify = passwords._verify
+    verify = password_hashing._verify
     watch = Watch(verify)
-    passwords._verify = watch
+    password_hashing._verify = watch
     try:
         yield watch
     finally:
         watch.going.set()
-        passwords._verify = verify
+        password_hashing._verify = verify
 
 
-async def store_hash(kindred: Kindred, user: User, hashed: str) -> None:
+async def store_hash(services: Services, user: User, hashed: str) -> None:
     """Store a hash that the service did not make."""
-    async with kindred.db.transaction() as conn:
+    async with services.db.transaction() as conn:
         await users.set_password(conn, user.id, hashed, changed_at=None)

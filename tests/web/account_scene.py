@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from auth.outcomes import Origin, Replayed, Rotated, SignedIn
-from auth.service import Kindred
+from auth.services import Services
 from tests.support.doors import PASSWORD
 
 _MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
@@ -24,8 +24,8 @@ HOME, TRAIN, OFFICE, ELSEWHERE = "203.0.113.24", "198.51.100.61", "2001:db8:40::
 class Past:
     """Creates an account's history. The use cases take the time as an argument."""
 
-    def __init__(self, kindred: Kindred, username: str, now: datetime) -> None:
-        self.kindred = kindred
+    def __init__(self, services: Services, username: str, now: datetime) -> None:
+        self.services = services
         self.username = username
         self.now = now
         self._attempts = 0
@@ -33,25 +33,27 @@ class Past:
     async def sign_in(self, user_agent: str | None, ip: str, ago: timedelta, name: str | None = None) -> SignedIn:
         """Sign in this long ago."""
         origin = Origin(ip, user_agent)
-        signed_in = await self.kindred.sign_in.login(self.username, PASSWORD, name, origin, self.now - ago)
+        signed_in = await self.services.sign_in.login(self.username, PASSWORD, name, origin, self.now - ago)
         assert isinstance(signed_in, SignedIn)
         return signed_in
 
     async def fail(self, user_agent: str, ip: str, ago: timedelta) -> None:
         """Try a wrong password this long ago."""
-        await self.kindred.sign_in.login(self.username, "not my password", None, Origin(ip, user_agent), self.now - ago)
+        await self.services.sign_in.login(
+            self.username, "not my password", None, Origin(ip, user_agent), self.now - ago
+        )
 
     async def renew(self, token: str, user_agent: str, ip: str, ago: timedelta) -> str:
         """Refresh this long ago. Returns the next token."""
         self._attempts += 1
         key = f"attempt-number-{self._attempts:04}"
-        rotated = await self.kindred.rotation.refresh(token, key, Origin(ip, user_agent), self.now - ago)
+        rotated = await self.services.rotation.refresh(token, key, Origin(ip, user_agent), self.now - ago)
         assert isinstance(rotated, Rotated)
         return rotated.tokens.refresh_token
 
     async def replay(self, token: str, user_agent: str, ip: str, ago: timedelta) -> None:
         """Use a token a second time."""
-        replayed = await self.kindred.rotation.refresh(token, None, Origin(ip, user_agent), self.now - ago)
+        replayed = await self.services.rotation.refresh(token, None, Origin(ip, user_agent), self.now - ago)
         assert isinstance(replayed, Replayed)
 
     async def several_devices(self) -> None:

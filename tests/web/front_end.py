@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
-from graph.pages import POLICY
+from graph.http.pages import POLICY
 from tests.support import databases
 from tests.support.doors import PASSWORD
 from tests.support.relay import Answer, Asked, Relay, answer
@@ -80,7 +80,7 @@ def servers_in(folder: Path) -> Iterator[Servers]:
             async with backstage(database_url, "no hash") as behind:
                 await behind.user()
             # Some tests refresh a session more often than the rate limit allows.
-            settings: dict[str, Any] = {"KINDRED_ENVIRONMENT": "development", "KINDRED_THROTTLE": "off"}
+            settings: dict[str, Any] = {"KINDRED_ENVIRONMENT": "development", "KINDRED_RATE_LIMITS": "off"}
             fleeting = settings | {"KINDRED_ACCESS_TOKEN_TTL": "1"}
             starting = [serving(database_url, folder, **each) for each in (fleeting, settings)]
             return list(await asyncio.gather(*map(both.enter_async_context, starting)))

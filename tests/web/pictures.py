@@ -9,7 +9,7 @@ from typing import Any
 from playwright.async_api import Browser, expect
 
 from auth.clock import SystemClock
-from auth.passwords import hash_password
+from auth.credentials.password_hashing import hash_password
 from tests.support import databases
 from tests.support.doors import PASSWORD
 from tests.support.servers import backstage, serving
@@ -32,8 +32,8 @@ async def main() -> None:
         password_hash = hash_password(PASSWORD)
         async with backstage(database_url, password_hash) as behind:
             now = SystemClock().now()
-            await behind.kindred.accounts._add("alice", "alice", None, password_hash, now)
-            past = Past(behind.kindred, "alice", now)
+            await behind.services.accounts._add("alice", "alice", None, password_hash, now)
+            past = Past(behind.services, "alice", now)
             await past.several_devices()
             await past.theft()
         async with (

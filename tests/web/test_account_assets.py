@@ -8,10 +8,10 @@ import pytest
 from graphql import build_schema, parse, validate
 from httpx2 import ASGITransport, AsyncClient
 
-from auth.settings import Settings
-from db.base import RevocationReason, SecurityEventKind
-from graph import pages
+from auth.config.settings import Settings
+from db.tables.base import RevocationReason, SecurityEventKind
 from graph.app import create_app
+from graph.http import pages
 from tests.support.servers import SECRET
 
 ROOT = Path(__file__).parents[2]

@@ -25,8 +25,8 @@ async def past(servers: Servers, password_hash: str) -> AsyncIterator[Past]:
     name = f"alice-{uuid4().hex[:12]}"
     now = SystemClock().now()
     async with backstage(servers.database_url, password_hash) as behind:
-        await behind.kindred.accounts._add(name, name, None, password_hash, now)
-        yield Past(behind.kindred, name, now)
+        await behind.services.accounts._add(name, name, None, password_hash, now)
+        yield Past(behind.services, name, now)
 
 
 @pytest.fixture
@@ -296,9 +296,9 @@ async def test_a_signed_out_user_sees_the_reason(visit: Visit) -> None:
 async def test_a_session_that_ends_during_an_action_is_reported(browser: Browser, servers: Servers, past: Past) -> None:
     async with visiting(browser, servers.lasting.url, past.username) as visit:
         await visit.sign_in()
-        user = await past.kindred.accounts.named(past.username)
+        user = await past.services.accounts.find_by_username(past.username)
         assert user
-        await past.kindred.sessions.revoke_all(user.id, Origin(), SystemClock().now())
+        await past.services.sessions.revoke_all(user.id, Origin(), SystemClock().now())
         await (
             visit.button("Sign out of this device").locator("xpath=../..").get_by_role("button", name="Rename").click()
         )

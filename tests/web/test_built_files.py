@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graph import pages
+from graph.http import pages
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"

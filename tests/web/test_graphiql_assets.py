@@ -10,8 +10,8 @@ from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from graph import pages
-from graph.edge import AnswerHeaders
+from graph.http import pages
+from graph.http.middleware import SecurityHeaders
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "web" / "graphiql"
@@ -21,7 +21,7 @@ DOCUMENTS = sorted((SOURCES / "documents").glob("*.graphql"))
 async def get(address: str) -> Any:
     """Request one of the page's files."""
     page = Route("/graphql", lambda _: pages.graphiql())
-    transport = ASGITransport(AnswerHeaders(Starlette(routes=[page, *pages.assets()])))
+    transport = ASGITransport(SecurityHeaders(Starlette(routes=[page, *pages.assets()])))
     async with AsyncClient(transport=transport, base_url="http://kindred.test") as client:
         return await client.get(address)
 

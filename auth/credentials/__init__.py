@@ -1,0 +1,1 @@
+"""Usernames, passwords, and the limits on login attempts."""

@@ -1,0 +1,53 @@
+"""Names: what may be one, and when two are the same."""
+
+import unicodedata
+
+from db.tables.families import DEVICE_NAME_LENGTH
+from db.tables.usernames import USERNAME_KEY_LENGTH
+from db.tables.users import EMAIL_LENGTH, USERNAME_LENGTH
+
+_JOINERS = "\u200c\u200d"
+
+
+def username_key(username: str) -> str | None:
+    """The form in which usernames are compared: NFKC and case-folded, so look-alikes share one account.
+
+    None for what can be nobody's name: empty, too long, or with characters that do not show.
+    """
+    if len(username) > USERNAME_LENGTH:
+        return None
+    key = _fold(_fold(username)).strip()  # twice: folding may make something that NFKC would compose
+    return key if key and len(key) <= USERNAME_KEY_LENGTH and _shows(key) else None
+
+
+def clean_username(username: str) -> str | None:
+    """A username as it is stored and shown, without outer spaces; None for what cannot be one."""
+    return None if username_key(username) is None else unicodedata.normalize("NFC", username).strip()
+
+
+def clean_device_name(name: str) -> str | None:
+    """A device's name as it is stored, without outer spaces; None for what cannot be one."""
+    cleaned = unicodedata.normalize("NFC", name[: 4 * DEVICE_NAME_LENGTH]).strip()
+    return cleaned if 0 < len(cleaned) <= DEVICE_NAME_LENGTH and _shows(cleaned) else None
+
+
+def clean_email(address: str) -> str | None:
+    """An e-mail address as it is stored, without outer spaces; None for what cannot be one.
+
+    Whether it is one is for a message to find out: here it only has to fit, to show, and to have two sides.
+    """
+    cleaned = unicodedata.normalize("NFC", address[: 4 * EMAIL_LENGTH]).strip()
+    name, _, host = cleaned.rpartition("@")
+    fits = len(cleaned) <= EMAIL_LENGTH and _shows(cleaned) and not any(map(str.isspace, cleaned))
+    return cleaned if name and host and fits else None
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _shows(text: str) -> bool:
+    # Cc control, Cf format (except the joiners that names and emoji need), Cs surrogates, Co and Cn without meaning,
+    # Zl and Zp line breaks: they hide in a list, or break a log line (LOG-05). PostgreSQL cannot store NUL.
+    hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return all(character in _JOINERS or unicodedata.category(character) not in hidden for character in text)

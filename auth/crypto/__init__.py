@@ -1,0 +1,1 @@
+"""Tokens, signatures, signing keys and random values."""

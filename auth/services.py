@@ -1,0 +1,108 @@
+"""Kindred, put together: every use case, built over one database, one secret and one source of randomness."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from auth.background.notifications import NotificationDelivery
+from auth.background.prune_schedule import PruneSchedule
+from auth.background.pruning import Pruning
+from auth.config.settings import Settings
+from auth.credentials.login_throttle import NO_RATE_LIMIT, REFRESH_RATE_LIMIT, LoginThrottle
+from auth.credentials.password_hashing import Hasher
+from auth.crypto.entropy import Entropy
+from auth.crypto.secret_keys import SecretKeys
+from auth.crypto.signing_keys import SigningKeyStore
+from auth.crypto.tokens import Issuer
+from auth.use_cases.accounts import Accounts
+from auth.use_cases.rotation import Rotation
+from auth.use_cases.security_events import AuditLog
+from auth.use_cases.sessions import Sessions
+from auth.use_cases.sign_in import SignIn
+from auth.use_cases.token_pairs import TokenPairFactory
+from db.engine.database import Database, create_engine, url_of
+from db.hot_path.rotation_batches import RotationBatcher
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the doors call."""
+
+    db: Database
+    keys: SigningKeyStore
+    hasher: Hasher
+    sign_in: SignIn
+    rotation: Rotation
+    sessions: Sessions
+    accounts: Accounts
+    pruning: Pruning
+    prune_schedule: PruneSchedule
+    notifications: NotificationDelivery
+    settings: Settings
+    entropy: Entropy
+
+    @classmethod
+    def create(cls, settings: Settings, secret: bytes, entropy: Entropy) -> "Services":
+        """Everything but the signing keys, which `start` reads from the database.
+
+        `secret` is one server secret, or several with white space between them, newest first.
+        """
+        engine = create_engine(
+            url_of(settings.database_url.get_secret_value()),
+            timeout=settings.database_timeout,
+            pool_size=settings.database_pool_size,
+        )
+        db = Database(engine, timeout=settings.database_timeout, fraction=entropy.fraction)
+        keys = SigningKeyStore(db, SecretKeys.derive_all(secret), entropy)
+        hasher = Hasher(settings.hashing_threads)
+        throttle = LoginThrottle(db, enabled=settings.rate_limits, network_retention=settings.event_retention)
+        recorder = AuditLog({channel: asyncio.Event() for channel in settings.channels})
+        issuer = Issuer(keys, settings.issuer, settings.audience)
+        minting = TokenPairFactory(issuer, entropy, settings.access_token_ttl)
+        depth = settings.lineage_depth
+        pace = REFRESH_RATE_LIMIT if settings.rate_limits else NO_RATE_LIMIT
+        idle, absolute = settings.refresh_token_ttl, settings.session_ttl
+        pruning = Pruning(db, settings.session_retention, settings.event_retention)
+        return cls(
+            db=db,
+            keys=keys,
+            hasher=hasher,
+            sign_in=SignIn(
+                db,
+                minting,
+                entropy,
+                recorder,
+                hasher,
+                throttle,
+                idle,
+                absolute,
+                depth,
+                settings.max_sessions_per_user,
+            ),
+            rotation=Rotation(
+                db,
+                minting,
+                entropy,
+                recorder,
+                idle,
+                settings.replay_leeway,
+                pace,
+                RotationBatcher(db, slots=depth, pace=pace, batching=settings.batch_rotations),
+            ),
+            sessions=Sessions(db, issuer, entropy, depth),
+            accounts=Accounts(db, entropy, recorder, hasher, throttle, settings.password_min_length),
+            pruning=pruning,
+            prune_schedule=PruneSchedule(db, pruning, entropy, settings.prune_interval, absolute),
+            notifications=NotificationDelivery(db, entropy, recorder.channels),
+            settings=settings,
+            entropy=entropy,
+        )
+
+    async def start(self, now: datetime) -> None:
+        """Read the signing keys, and make the first one on a new database."""
+        await self.keys.ensure_first_key(self.settings.signing_algorithm, now)
+
+    async def stop(self) -> None:
+        """Give back threads and connections."""
+        self.hasher.close()
+        await self.db.close()

@@ -1,0 +1,1 @@
+"""What callers ask for: sign in, refresh, revoke, change a password."""

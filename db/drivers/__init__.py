@@ -1,0 +1,1 @@
+"""What talks to asyncpg and to sqlite3."""

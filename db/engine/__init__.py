@@ -1,0 +1,1 @@
+"""Transactions, retries, timeouts and compiled statements."""

@@ -1,0 +1,1 @@
+"""Statements over several tables: rotation, sign-in and login attempts."""

@@ -1,0 +1,109 @@
+"""What every table shares: the metadata with named constraints, and the words that CHECKs hold to."""
+
+from enum import StrEnum
+from typing import cast
+
+from sqlalchemy import CheckConstraint, ColumnElement, Delete, Table, delete, func, select, tuple_
+from sqlmodel import SQLModel
+
+# Set before the first table class: a constraint without a name cannot be dropped by a migration on both databases.
+SQLModel.metadata.naming_convention = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(referred_table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+}
+metadata = SQLModel.metadata
+
+# Rotations rewrite these rows in place; the free tenth of each page keeps such updates HOT (PostgreSQL writes
+# the new version into the same page and touches no index).
+HOT_FILLFACTOR = {"postgresql_with": {"fillfactor": 90}}
+# On SQLite the rows themselves lie in primary-key order, so all that belongs to a user lies together.
+WITHOUT_ROWID = {"sqlite_with_rowid": False}
+
+# PostgreSQL, as a part of a statement: its commit does not wait for the disk. What it wrote in the last second before
+# the server crashes, or a standby takes over, can be lost; nothing else can.
+ASYNC_COMMIT = func.set_config("synchronous_commit", "off", True)
+
+USER_AGENT_LENGTH = 512
+IP_LENGTH = 45
+
+
+class SessionState(StrEnum):
+    """Where a family is in its life."""
+
+    ACTIVE = "ACTIVE"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
+class RevocationReason(StrEnum):
+    """Why a family was ended before it expired."""
+
+    REVOKED_BY_USER = "REVOKED_BY_USER"
+    REFRESH_TOKEN_REPLAYED = "REFRESH_TOKEN_REPLAYED"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"
+    USER_DISABLED = "USER_DISABLED"
+    SESSION_LIMIT = "SESSION_LIMIT"
+    REVOKED_BY_OPERATOR = "REVOKED_BY_OPERATOR"
+
+
+class SecurityEventKind(StrEnum):
+    """What happened to an account."""
+
+    LOGIN_SUCCEEDED = "LOGIN_SUCCEEDED"
+    LOGIN_FAILED = "LOGIN_FAILED"
+    LOGIN_THROTTLED = "LOGIN_THROTTLED"
+    REFRESH_TOKEN_REPLAYED = "REFRESH_TOKEN_REPLAYED"
+    SESSION_REVOKED = "SESSION_REVOKED"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"
+    USER_DISABLED = "USER_DISABLED"
+
+
+class NotificationKind(StrEnum):
+    """What an owner is told of, by the name that receivers of webhooks know it by."""
+
+    SESSION_REPLAYED = "session.replayed"
+    SESSION_FROM_NEW_DEVICE = "session.created_from_new_device"
+    PASSWORD_CHANGED = "user.password_changed"
+    USER_DISABLED = "user.disabled"
+    TEST = "notice.test"
+
+
+class NotificationChannel(StrEnum):
+    """How an owner is told."""
+
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
+class SigningAlgorithm(StrEnum):
+    """How access tokens are signed."""
+
+    EDDSA = "EdDSA"
+    ES256 = "ES256"
+
+
+def check_in(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """A CHECK that holds `column` to the values of an enum."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def delete_some(table: Table, *conditions: ColumnElement[bool], limit: int) -> Delete:
+    """A DELETE of up to `limit` rows on which the conditions hold, without those that another transaction holds.
+
+    It waits for no row, so pruning is part of no deadlock. A row that is held now is deleted by a later pruning.
+
+    The rows are chosen in a WITH, because PostgreSQL may execute a plain subquery twice and delete more than the limit.
+    The WITH is inside the subquery, because SQLite's driver reports no row count for a statement that begins with WITH.
+    """
+    key = table.primary_key.columns
+    free = select(*key).where(*conditions).limit(limit).with_for_update(skip_locked=True).cte("free", nesting=True)
+    return delete(table).where(tuple_(*key).in_(select(*free.c)))
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table behind a SQLModel class."""
+    return cast(Table, model.__table__)  # type: ignore[attr-defined]

@@ -1,0 +1,228 @@
+"""What can be done. Each mutation: its result, then one `match` from outcome to answer."""
+
+from typing import Annotated, assert_never
+
+import strawberry
+
+from auth import outcomes
+from auth.outcomes import (
+    Expired,
+    Invalid,
+    NotFound,
+    PasswordSet,
+    Replayed,
+    Revoked,
+    RevokedSession,
+    Rotated,
+    SignedIn,
+    StoreBehind,
+    TooManyAttempts,
+    WrongCredentials,
+)
+from db.drivers.errors import DatabaseUnavailable
+from graph.api.context import Info
+from graph.api.inputs import (
+    ChangePasswordInput,
+    CheckPasswordInput,
+    LoginInput,
+    RefreshTokenInput,
+    RenameSessionInput,
+    RevokeSessionInput,
+    TokenDelivery,
+    check_device_name,
+    check_idempotency_key,
+    parse_id,
+)
+from graph.api.results import (
+    ChangePasswordResult,
+    ChangePasswordSuccess,
+    LoginResult,
+    LoginSuccess,
+    RefreshTokenResult,
+    RefreshTokenSuccess,
+    RenameSessionResult,
+    RenameSessionSuccess,
+    RevokeSessionResult,
+    RevokeSessionsPayload,
+    RevokeSessionSuccess,
+)
+from graph.api.types import PasswordCheck, Session, TokenPair, User
+from graph.api.user_errors import (
+    InvalidCredentialsError,
+    InvalidRefreshTokenError,
+    RefreshTokenExpiredError,
+    RefreshTokenReplayedError,
+    SessionNotFoundError,
+    SessionRevokedError,
+    TooManyAttemptsError,
+    WeakPasswordError,
+)
+
+
+# The results are nullable: an error in a field of a result must not take the tokens beside it along.
+@strawberry.type(description="What can be done. At most one of these fields in a document.")
+class Mutation:
+    @strawberry.mutation(description="Exchange a username and a password for a new session.")
+    async def login(
+        self, info: Info, input: Annotated[LoginInput, strawberry.argument(description="Who signs in.")]
+    ) -> LoginResult | None:
+        context = info.context
+        device_name = check_device_name(input.device_name) if input.device_name is not None else None
+        in_cookie = input.delivery is TokenDelivery.COOKIE
+        if in_cookie:
+            context.cookie.require()  # or another site could sign its visitors in as somebody of its own (WEB-02)
+        outcome = await context.services.sign_in.login(
+            input.username, input.password, device_name, context.origin, context.now
+        )
+        context.record_outcome(outcome)
+        match outcome:
+            case SignedIn(tokens, family, user):
+                context.issued_tokens = True
+                tokens = context.cookie.set(context.response, tokens, context.now) if in_cookie else tokens
+                return LoginSuccess(
+                    tokens=TokenPair.of(tokens), session=Session.of(family, context.now), viewer=User.of(user)
+                )
+            case WrongCredentials():
+                return InvalidCredentialsError()
+            case TooManyAttempts(retry_after):
+                return TooManyAttemptsError.after(retry_after)
+            case _:
+                assert_never(outcome)
+
+    @strawberry.mutation(
+        description="Exchange a refresh token for its successor. Each works once: presenting it again ends the whole "
+        "session."
+    )
+    async def refresh_token(
+        self, info: Info, input: Annotated[RefreshTokenInput, strawberry.argument(description="What to exchange.")]
+    ) -> RefreshTokenResult | None:
+        context = info.context
+        token = context.cookie.token() if input.refresh_token is None else input.refresh_token
+        outcome = await context.services.rotation.refresh(
+            token, check_idempotency_key(input.idempotency_key), context.origin, context.now
+        )
+        context.record_outcome(outcome)
+        if input.refresh_token is None:
+            outcome = context.cookie.apply_outcome(context.response, outcome, context.now)
+        match outcome:
+            case Rotated(tokens, family):
+                context.issued_tokens = True
+                return RefreshTokenSuccess(tokens=TokenPair.of(tokens), session=Session.of(family, context.now))
+            case Invalid():
+                return InvalidRefreshTokenError()
+            case Expired():
+                return RefreshTokenExpiredError()
+            case Revoked():
+                return SessionRevokedError()
+            case Replayed():
+                return RefreshTokenReplayedError()
+            case StoreBehind():
+                raise DatabaseUnavailable
+            case TooManyAttempts(retry_after):
+                return TooManyAttemptsError.after(retry_after)
+            case _:
+                assert_never(outcome)
+
+    @strawberry.mutation(description="End one session. Ending an ended session succeeds and changes nothing.")
+    async def revoke_session(
+        self,
+        info: Info,
+        input: Annotated[
+            RevokeSessionInput | None,
+            strawberry.argument(
+                description="Which one. Null: that of the refresh token in the cookie, which is cleared."
+            ),
+        ] = None,
+    ) -> RevokeSessionResult | None:
+        context, sessions = info.context, info.context.services.sessions
+        outcome: outcomes.RevokeOutcome
+        if input is None:
+            outcome = await sessions.revoke_by_token(context.cookie.token(), context.origin, context.now)
+            context.cookie.clear_if_sent(context.response)
+        elif isinstance(input.refresh_token, str):  # an empty one too
+            outcome = await sessions.revoke_by_token(input.refresh_token, context.origin, context.now)
+        else:
+            caller = await context.caller()
+            session_id = parse_id(input.id or "")
+            outcome = (
+                await sessions.revoke(caller.user_id, session_id, context.origin, context.now)
+                if session_id
+                else NotFound()
+            )
+            if session_id == caller.id:
+                context.cookie.clear_if_requested(context.response)
+        context.record_outcome(outcome)
+        match outcome:
+            case RevokedSession(family):
+                return RevokeSessionSuccess(session=Session.of(family, context.now))
+            case NotFound():
+                return SessionNotFoundError()
+            case Invalid():
+                return InvalidRefreshTokenError()
+            case _:
+                assert_never(outcome)
+
+    @strawberry.mutation(description="End every session of the viewer but the current one.")
+    async def revoke_other_sessions(self, info: Info) -> RevokeSessionsPayload | None:
+        context = info.context
+        caller = await context.caller()
+        revoked = await context.services.sessions.revoke_all(
+            caller.user_id, context.origin, context.now, except_=caller.id
+        )
+        context.request_record.revoked(revoked)
+        return RevokeSessionsPayload(revoked_count=revoked)
+
+    @strawberry.mutation(description="End every session of the viewer, the current one too.")
+    async def revoke_all_sessions(self, info: Info) -> RevokeSessionsPayload | None:
+        context = info.context
+        caller = await context.caller()
+        revoked = await context.services.sessions.revoke_all(caller.user_id, context.origin, context.now)
+        context.cookie.clear_if_requested(context.response)
+        context.request_record.revoked(revoked)
+        return RevokeSessionsPayload(revoked_count=revoked)
+
+    @strawberry.mutation(description="Set a new password, and end every other session.")
+    async def change_password(
+        self, info: Info, input: Annotated[ChangePasswordInput, strawberry.argument(description="Old and new.")]
+    ) -> ChangePasswordResult | None:
+        context = info.context
+        outcome = await context.services.accounts.change_password(
+            await context.caller(), input.current_password, input.new_password, context.origin, context.now
+        )
+        context.record_outcome(outcome)
+        match outcome:
+            case PasswordSet(revoked_count):
+                return ChangePasswordSuccess(revoked_count=revoked_count)
+            case WrongCredentials():
+                return InvalidCredentialsError(text="The current password is wrong.")
+            case outcomes.WeakPassword(reason):
+                return WeakPasswordError(text=reason)
+            case TooManyAttempts(retry_after):
+                return TooManyAttemptsError.after(retry_after)
+            case _:
+                assert_never(outcome)
+
+    # It changes nothing, and stands here because of a document's mutations there is one: each takes time to judge.
+    @strawberry.mutation(
+        description="Tell what a password would be worth as the viewer's next one, by the rule of `changePassword`."
+    )
+    async def check_password(
+        self, info: Info, input: Annotated[CheckPasswordInput, strawberry.argument(description="Which one.")]
+    ) -> PasswordCheck | None:
+        context = info.context
+        judged = await context.services.accounts.check_password(await context.caller(), input.new_password)
+        return PasswordCheck(strength=judged.strength, weakness=judged.weakness)
+
+    @strawberry.mutation(description="Give a session a name its owner will recognise.")
+    async def rename_session(
+        self, info: Info, input: Annotated[RenameSessionInput, strawberry.argument(description="Which, and what.")]
+    ) -> RenameSessionResult | None:
+        context = info.context
+        caller = await context.caller()
+        name = check_device_name(input.device_name)
+        session_id = parse_id(input.id)
+        family = await context.services.sessions.rename(caller.user_id, session_id, name) if session_id else None
+        if family is None:
+            context.record_outcome(NotFound())
+            return SessionNotFoundError()
+        return RenameSessionSuccess(session=Session.of(family, context.now))

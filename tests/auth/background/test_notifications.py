@@ -1,0 +1,680 @@
+"""Owners are told: of what, once for each, with the change or not at all, and whatever the receiver does."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from httpx2 import AsyncClient
+from sqlalchemy import insert, select, update
+
+from auth.background import notifications
+from auth.config.settings import Settings
+from auth.services import Services
+from db.drivers.errors import RolledBack
+from db.hot_path import session_inserts
+from db.tables import outbox as statements_of_outbox
+from db.tables.base import NotificationChannel
+from db.tables.outbox import outbox
+from db.tables.users import User, users
+from graph.app import create_app
+from graph.notifications.channels import channels
+from tests.support.clocks import FakeClock
+from tests.support.doors import PASSWORD, REPLAYED, REVOKED, Api, Door
+from tests.support.receivers import WEBHOOK_SECRET, Mailbox, WebReceiver, answer, mailbox, silent, web_receiver
+from tests.support.servers import SECRET
+
+NEW_PASSWORD = "three grey owls read 7 maps"
+HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+CHANGE_PASSWORD = """
+mutation Change($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }
+"""
+BY_WEBHOOK, BY_MAIL = NotificationChannel.WEBHOOK, NotificationChannel.MAIL
+
+
+@pytest.fixture(autouse=True)
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test moves the clock, the service notices at once."""
+    monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.02)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[WebReceiver]:
+    """The web server that notices are posted to."""
+    async with web_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Mailbox]:
+    """The mail server."""
+    async with mailbox() as box:
+        yield box
+
+
+@pytest.fixture
+def more_settings(receiver: WebReceiver, box: Mailbox) -> dict[str, Any]:
+    """Owners are told both ways, and a proxy says where people are."""
+    return {
+        "webhook_url": receiver.url,
+        "webhook_secret": WEBHOOK_SECRET,
+        "smtp_url": f"smtp://127.0.0.1:{box.port}",
+        "mail_from": "kindred@example.org",
+        "trusted_proxies": ("127.0.0.1",),
+    }
+
+
+async def stored(services: Services) -> list[Any]:
+    """What is in the outbox."""
+    async with services.db.read() as conn:
+        return list((await conn.execute(select(outbox).order_by(outbox.c.occurred_at, outbox.c.channel))).all())
+
+
+async def settled(services: Services) -> list[Any]:
+    """What is in the outbox, once nothing is under way."""
+    async with asyncio.timeout(10):
+        while any(row.delivered_at is None and row.failed_at is None for row in await stored(services)):
+            await asyncio.sleep(0.01)
+    return await stored(services)
+
+
+async def put_in(services: Services, user: User, clock: FakeClock, number: int = 1, **values: Any) -> None:
+    """Notices, as if something had happened."""
+    row = {"user_id": user.id, "channel": "webhook", "kind": "user.disabled", "attempts": 0}
+    row |= {"occurred_at": clock.now(), "next_attempt_at": clock.now()} | values
+    async with services.db.transaction() as conn:
+        await conn.execute(insert(outbox), [row | {"id": uuid4()} for _ in range(number)])
+
+
+async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
+    api: Api, door: Door, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+) -> None:
+    first = await api.login(device_name="My phone")
+    second = (await door.refresh(first.refresh)).tokens
+    assert await stored(services) == []
+    api.http.headers |= {"x-forwarded-for": ELSEWHERE, "user-agent": "thief/1.0"}
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    for token in (first.refresh, second.refresh):
+        assert (await door.refresh(token)).outcome == REVOKED
+    await receiver.until(1)
+    await box.until(1)
+    (row_by_mail, row) = await settled(services)
+    assert (row_by_mail.id, row_by_mail.channel) == (row.id, "mail")
+    assert receiver.posts[0].told == {
+        "type": "session.replayed",
+        "timestamp": clock.now().isoformat().replace("+00:00", "Z"),
+        "data": {
+            "event_id": str(row.id),
+            "user_id": str(alice.id),
+            "username": "alice",
+            "session_id": first.session_id,
+            "device_name": "My phone",
+            "ip": ELSEWHERE,
+            "user_agent": "thief/1.0",
+        },
+    }
+    events = await services.accounts.events(alice.id, after=None, limit=10)
+    assert [event.kind for event in events if event.id == row.id] == ["REFRESH_TOKEN_REPLAYED"]
+    assert box.mails[0]["To"] == "alice@example.org"
+    assert (len(receiver.posts), len(box.mails)) == (1, 1)
+    assert (row.attempts, row.delivered_at, row.next_attempt_at) == (1, clock.now(), None)
+
+
+async def test_log_06_an_owner_is_told_of_a_sign_in_from_somewhere_new_but_for_the_first_of_all(
+    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+) -> None:
+    await api.login()
+    await api.login()
+    api.http.headers["x-forwarded-for"] = ELSEWHERE
+    assert (await api.try_login("alice", "not her password"))["__typename"] == "InvalidCredentialsError"
+    assert await stored(services) == []
+    told = await api.login()
+    await api.login()
+    await receiver.until(1)
+    assert len(await settled(services)) == 2
+    assert receiver.kinds == ["session.created_from_new_device"]
+    data = receiver.posts[0].told["data"]
+    assert (data["session_id"], data["ip"], data["username"]) == (told.session_id, ELSEWHERE, "alice")
+
+
+async def test_log_06_another_address_of_a_network_is_nothing_new(api: Api, services: Services, alice: User) -> None:
+    for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::1"):
+        api.http.headers["x-forwarded-for"] = address
+        await api.login()
+    assert await stored(services) == []
+
+
+async def test_log_06_an_owner_whose_networks_were_forgotten_is_told_of_whoever_comes(
+    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+) -> None:
+    await api.login()
+    clock.advance(timedelta(days=181))
+    assert (await services.pruning.prune(clock.now())).familiar_networks == 1
+    await api.login()
+    await receiver.until(1)
+    assert receiver.kinds == ["session.created_from_new_device"]
+
+
+@pytest.fixture(params=["in one statement where possible", "always in a transaction"])
+def as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both paths of db/hot_path/session_inserts.py."""
+
+    async def never(*_: Any) -> None:
+        return None
+
+    if request.param != "in one statement where possible":
+        monkeypatch.setattr(session_inserts, "insert_if_unchanged", never)
+
+
+@pytest.mark.usefixtures("as_written")
+@pytest.mark.parametrize("signed_in_before", [True, False])
+async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified_as_new_once(
+    api: Api, services: Services, clock: FakeClock, alice: User, signed_in_before: bool
+) -> None:
+    """The attacker who knew the old password may know the new one too, and come first."""
+    for address in (HOME, ELSEWHERE) if signed_in_before else ():
+        api.http.headers["x-forwarded-for"] = address
+        await api.login()
+    clock.advance(timedelta(seconds=1))
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    before = len(await new_devices(services))
+    for address in (ELSEWHERE, HOME):
+        api.http.headers["x-forwarded-for"] = address
+        for _ in range(3):
+            clock.advance(timedelta(seconds=1))
+            await api.login(password=NEW_PASSWORD)
+    assert (await new_devices(services))[before:] == [ELSEWHERE, HOME]
+
+
+@pytest.mark.usefixtures("as_written")
+async def test_log_06_after_the_owner_changes_the_password_every_other_network_is_notified_as_new(
+    api: Api, services: Services, clock: FakeClock, alice: User
+) -> None:
+    for address in (ELSEWHERE, HOME):
+        api.http.headers["x-forwarded-for"] = address
+        pair = await api.login()
+    clock.advance(timedelta(seconds=1))
+    given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
+    assert await new_devices(services) == [HOME]
+    for address in (HOME, ELSEWHERE, HOME, ELSEWHERE):
+        api.http.headers["x-forwarded-for"] = address
+        clock.advance(timedelta(seconds=1))
+        await api.login(password=NEW_PASSWORD)
+    assert await new_devices(services) == [HOME, ELSEWHERE]
+
+
+async def new_devices(services: Services) -> list[str]:
+    """The address of each sign-in that was notified as one from a new network."""
+    rows = await stored(services)
+    return [row.ip for row in rows if (row.channel, row.kind) == ("webhook", "session.created_from_new_device")]
+
+
+async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
+    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+) -> None:
+    pair = await api.login()
+    given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    api.http.headers["x-forwarded-for"] = ELSEWHERE
+    assert (await api.data(CHANGE_PASSWORD, {"input": given | {"currentPassword": "wrong"}}, pair.access)) == {
+        "changePassword": {"__typename": "InvalidCredentialsError"}
+    }
+    assert await stored(services) == []
+    await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
+    await receiver.until(1)
+    clock.advance(timedelta(seconds=1))
+    await services.accounts.set_password(alice, PASSWORD + " more", clock.now())
+    await receiver.until(2)
+    assert receiver.kinds == ["user.password_changed"] * 2
+    by_owner, by_operator = (post.told["data"] for post in receiver.posts)
+    assert (by_owner["session_id"], by_owner["ip"]) == (pair.session_id, ELSEWHERE)
+    assert (by_operator["session_id"], by_operator["device_name"], by_operator["ip"]) == (None, None, None)
+
+
+async def test_log_06_an_owner_is_told_once_that_the_account_was_disabled(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+) -> None:
+    for _ in range(2):
+        await services.accounts.disable(alice.id, clock.now())
+    await receiver.until(1)
+    await box.until(1)
+    assert len(await settled(services)) == 2
+    assert receiver.kinds == ["user.disabled"]
+
+
+async def test_mail_is_for_users_who_have_an_address(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+) -> None:
+    async with services.db.transaction() as conn:
+        await conn.execute(update(users).values(email=None))
+    await services.accounts.disable(alice.id, clock.now())
+    await receiver.until(1)
+    assert [row.channel for row in await settled(services)] == ["webhook"]
+
+
+@pytest.mark.parametrize("more_settings", [{"trusted_proxies": ("127.0.0.1",)}], ids=[""])
+async def test_nothing_is_written_for_owners_where_there_is_no_way_to_tell_them(
+    api: Api, door: Door, services: Services, clock: FakeClock, alice: User
+) -> None:
+    first = await api.login()
+    api.http.headers["x-forwarded-for"] = ELSEWHERE
+    await door.refresh(first.refresh)
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    await api.login()
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    await services.accounts.disable(alice.id, clock.now())
+    assert await stored(services) == []
+
+
+async def test_log_04_where_a_notice_cannot_be_stored_nothing_is_revoked_and_the_next_replay_is_told(
+    api: Api,
+    door: Door,
+    services: Services,
+    alice: User,
+    receiver: WebReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+
+    async def full(*_: Any) -> None:
+        raise RolledBack
+
+    with monkeypatch.context() as patch:
+        patch.setattr(statements_of_outbox, "add", full)
+        patch.setattr(services.db, "timeout", 0.3)
+        assert (await door.refresh(first.refresh)).status == 503
+    assert await api.is_live(second.access)
+    kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=10)]
+    assert kinds == ["LOGIN_SUCCEEDED"]
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    await receiver.until(1)
+    assert len(await settled(services)) == 2
+
+
+async def test_log_04_nobody_is_told_of_what_was_rolled_back(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> int:
+        raise KeyError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "auth.use_cases.accounts.revoke_sessions", broken
+        )  # the last that disabling does, when the notice is in
+        with pytest.raises(KeyError):
+            await services.accounts.disable(alice.id, clock.now())
+    await asyncio.sleep(0.2)
+    assert (await stored(services), receiver.posts) == ([], [])
+    await services.accounts.disable(alice.id, clock.now())
+    await receiver.until(1)
+    assert receiver.kinds == ["user.disabled"]
+
+
+async def test_what_this_process_writes_is_delivered_at_once(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "POLL_INTERVAL", 60)
+    await asyncio.sleep(0.1)  # the task sleeps by now, and would for a minute
+    await services.accounts.disable(alice.id, clock.now())
+    await receiver.until(1, seconds=2)
+
+
+async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_given_up(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answers = [answer(500, body=b"hunter3")] * 12
+    start = clock.now()
+    await services.accounts.disable(alice.id, start)
+    waits = []
+    for number in range(1, 11):
+        await receiver.until(number)
+        row = await attempted(services, clock, number)
+        assert row.last_error == "HTTP 500"
+        if number < 10:
+            assert row.failed_at is None
+            assert await services.notifications.backlog(BY_WEBHOOK) == (1, 0)
+            waits.append(row.next_attempt_at - clock.now())
+            clock.instant = row.next_attempt_at - timedelta(microseconds=1)
+            await asyncio.sleep(0.05)
+            assert len(receiver.posts) == number
+            clock.instant = row.next_attempt_at
+    assert row.failed_at == clock.now()
+    assert row.next_attempt_at is None
+    assert waits == sorted(waits)
+    assert timedelta(seconds=5) <= waits[0] <= timedelta(seconds=6.25)
+    assert timedelta(hours=22) < clock.now() - start < timedelta(hours=29)
+    assert await services.notifications.backlog(BY_WEBHOOK) == (0, 1)
+    (listed,) = await services.notifications.undelivered(BY_WEBHOOK, limit=10)
+    assert (listed.id, listed.username, listed.attempts) == (row.id, "alice", 10)
+    clock.advance(timedelta(days=2))
+    await asyncio.sleep(0.1)
+    assert len(receiver.posts) == 10
+    # The id stays the same, so that a receiver can tell; the time of the attempt, and with it the signature, does not.
+    assert {post.headers["webhook-id"] for post in receiver.posts} == {str(row.id)}
+    assert len({post.headers["webhook-timestamp"] for post in receiver.posts}) == 10
+    assert len({post.body for post in receiver.posts}) == 1
+    # Where the test moved the clock between two readings, the service found that the clocks differ, and waited.
+    records = [record for record in caplog.records if record.getMessage().startswith(("notice ", "gave up"))]
+    assert [record.levelno for record in records] == [logging.WARNING] * 9 + [logging.ERROR]
+    assert "hunter" not in caplog.text
+    assert WEBHOOK_SECRET not in caplog.text
+    # And an operator who has mended the receiver lets it have what it missed.
+    receiver.answers = []
+    assert await services.notifications.requeue(BY_WEBHOOK, clock.now()) == 1
+    await receiver.until(11)
+    assert [row.delivered_at for row in await settled(services) if row.channel == "webhook"] == [clock.now()]
+
+
+async def attempted(services: Services, clock: FakeClock, number: int) -> Any:
+    """The one webhook of the outbox, when the attempt of that number is over and its claim has been replaced."""
+    async with asyncio.timeout(10):
+        while True:
+            (row,) = [row for row in await stored(services) if row.channel == "webhook"]
+            if row.attempts == number and row.next_attempt_at != clock.now() + notifications.CLAIM:
+                return row
+            await asyncio.sleep(0.01)
+
+
+async def test_a_receiver_that_asks_for_more_time_gets_it_and_one_that_is_gone_is_left_alone(
+    services: Services, clock: FakeClock, alice: User, bob: User, receiver: WebReceiver
+) -> None:
+    receiver.answers = [answer(429, "retry-after: 7200"), answer(410)]
+    await put_in(services, alice, clock)
+    await receiver.until(1)
+    row = await attempted(services, clock, 1)
+    assert timedelta(hours=2) <= row.next_attempt_at - clock.now() <= timedelta(hours=2.5)
+    clock.instant = row.next_attempt_at
+    (gone,) = await settled(services)
+    assert (gone.attempts, gone.last_error, gone.failed_at) == (2, "HTTP 410", clock.now())
+
+
+async def test_several_workers_deliver_each_notice_once(
+    services: Services,
+    clock: FakeClock,
+    alice: User,
+    receiver: WebReceiver,
+    database_url: str,
+    settings_for: Callable[..., Settings],
+    more_settings: dict[str, Any],
+) -> None:
+    async def think() -> None:
+        await asyncio.sleep(0.05)
+
+    receiver.before_answer = think
+    another = create_app(settings_for(database_url, **more_settings), clock=clock)
+    async with another.router.lifespan_context(another):
+        await put_in(services, alice, clock, 40)
+        rows = await settled(services)
+    assert sorted(post.headers["webhook-id"] for post in receiver.posts) == sorted(str(row.id) for row in rows)
+    assert {row.attempts for row in rows} == {1}
+    assert 1 < receiver.most_at_once <= 2 * notifications.MAX_CONCURRENCY
+
+
+async def test_an_attempt_whose_process_died_is_made_again_when_its_claim_has_passed(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+) -> None:
+    # As the process left it: claimed, and nothing more.
+    await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
+    await asyncio.sleep(0.1)
+    assert receiver.posts == []
+    clock.advance(notifications.CLAIM)
+    await receiver.until(1)
+    (row,) = await settled(services)
+    assert (row.attempts, row.delivered_at) == (2, clock.now())
+
+
+async def test_an_attempt_that_outlived_its_claim_does_not_undo_the_next_one(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+) -> None:
+    await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
+    (late,) = await stored(services)
+    clock.advance(notifications.CLAIM)
+    (done,) = await settled(services)
+    await services.notifications._finish(late, 1, notifications.Failed("too late", permanent=True), clock.now())
+    assert await stored(services) == [done]
+
+
+@pytest.fixture
+async def silent_port() -> AsyncIterator[int]:
+    async with silent() as port:
+        yield port
+
+
+async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_stop_of_the_service(
+    database_url: str,
+    clock: FakeClock,
+    settings_for: Callable[..., Settings],
+    more_settings: dict[str, Any],
+    silent_port: int,
+    box: Mailbox,
+    password_hash: str,
+) -> None:
+    hanging = more_settings | {"webhook_url": f"http://127.0.0.1:{silent_port}/"}
+    app = create_app(settings_for(database_url, **hanging), clock=clock)
+    loop = asyncio.get_running_loop()
+    async with app.router.lifespan_context(app):
+        services: Services = app.state.services
+        alice = await services.accounts._add("alice", "alice", "alice@example.org", password_hash, clock.now())
+        await put_in(services, alice, clock, 100)
+        await services.accounts.disable(alice.id, clock.now())
+        await box.until(1)
+        async with asyncio.timeout(5):
+            while sum(row.attempts for row in await stored(services)) < notifications.MAX_CONCURRENCY + 1:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        # No more than so many are in memory, however many wait.
+        assert sum(row.attempts for row in await stored(services)) == notifications.MAX_CONCURRENCY + 1
+        before = loop.time()
+        await services.accounts.find_by_username("alice")
+        assert loop.time() - before < 0.5
+        before = loop.time()
+    assert loop.time() - before < 1
+
+
+async def test_an_attempt_ends_whatever_the_receiver_does(
+    services: Services,
+    clock: FakeClock,
+    alice: User,
+    receiver: WebReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One byte at a time keeps every timeout of a single read from ending it."""
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.3)
+
+    async def drip() -> None:
+        for _ in range(1000):
+            await asyncio.sleep(0.01)
+
+    receiver.before_answer = drip
+    await put_in(services, alice, clock)
+    row = await attempted(services, clock, 1)
+    assert row.last_error == "no answer within 0.3 seconds"
+
+
+async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s(
+    services: Services,
+    clock: FakeClock,
+    alice: User,
+    receiver: WebReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: Any) -> bytes:
+        raise KeyError("hunter2")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("graph.notifications.webhook.body_of", broken)
+        await put_in(services, alice, clock)
+        row = await attempted(services, clock, 1)
+    assert row.last_error == "an error of ours, which the log has"
+    assert "KeyError" in caplog.text
+    assert "hunter2" not in caplog.text
+    clock.instant = row.next_attempt_at
+    await receiver.until(1)
+
+
+async def test_delivery_goes_on_when_the_database_was_away_or_a_bug_was_met(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        for fault in (RolledBack(), KeyError("hunter2")):
+
+            async def broken(*_: Any, fault: Exception = fault, **__: Any) -> None:
+                raise fault
+
+            patch.setattr(statements_of_outbox, "due", broken)
+            await put_in(services, alice, clock)
+            await asyncio.sleep(0.1)
+    await receiver.until(2)
+    assert len(await settled(services)) == 2
+
+
+async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    due = statements_of_outbox.due
+
+    async def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return await due(*arguments, **named)
+
+    async def full(*_: Any, **__: Any) -> None:
+        raise KeyError
+
+    await put_in(services, alice, clock, next_attempt_at=clock.now() + timedelta(seconds=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "POLL_INTERVAL", 0.2)
+        patch.setattr(statements_of_outbox, "due", counted)
+        patch.setattr(statements_of_outbox, "claim", full)
+        clock.advance(timedelta(seconds=1))
+        await asyncio.sleep(1)
+    assert 4 <= looks <= 2 * 7  # by each channel
+    await receiver.until(1)
+
+
+async def test_data_03_notices_go_when_they_are_at_their_end_and_old_and_no_sooner(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+) -> None:
+    start = clock.now()
+    later = start + timedelta(days=365)
+    await put_in(services, alice, clock, next_attempt_at=None, delivered_at=start)
+    await put_in(services, alice, clock, next_attempt_at=None, failed_at=start, last_error="HTTP 500")
+    await put_in(services, alice, clock, next_attempt_at=later)  # nobody will, as if its channel had been turned off
+    clock.instant = start + timedelta(days=30)
+    assert (await services.pruning.prune(clock.now())).notifications == 0
+    clock.advance(timedelta(seconds=1))
+    assert (await services.pruning.prune(clock.now())).notifications == 3
+    assert await stored(services) == []
+
+
+@pytest.mark.parametrize("retention", [timedelta(minutes=1)])
+async def test_data_03_a_notice_that_waits_is_not_pruned_however_short_the_retention(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, retention: timedelta
+) -> None:
+    receiver.answers = [answer(500)] * 7
+    object.__setattr__(services.pruning, "retention", retention)
+    await put_in(services, alice, clock)
+    for number in range(1, 8):
+        row = await attempted(services, clock, number)
+        clock.instant = row.next_attempt_at - timedelta(microseconds=1)
+        assert (await services.pruning.prune(clock.now())).notifications == 0
+        clock.instant = row.next_attempt_at
+    await receiver.until(8)
+    await settled(services)
+    clock.advance(timedelta(seconds=1))
+    assert (await services.pruning.prune(clock.now())).notifications == 1
+
+
+async def test_data_04_a_users_notices_go_with_the_user(
+    services: Services, clock: FakeClock, alice: User, bob: User
+) -> None:
+    await put_in(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
+    await put_in(services, bob, clock, next_attempt_at=None, delivered_at=clock.now())
+    async with services.db.transaction() as conn:
+        await conn.exec_driver_sql("DELETE FROM usernames WHERE username_key = 'alice'")
+        await conn.exec_driver_sql("DELETE FROM users WHERE username = 'alice'")
+    assert [row.user_id for row in await stored(services)] == [bob.id]
+
+
+async def test_without_settings_there_is_no_channel(settings_for: Callable[..., Settings], sqlite_url: str) -> None:
+    async with channels(settings_for(sqlite_url)) as found:
+        assert found == {}
+
+
+async def test_data_01_no_secret_is_in_the_outbox(
+    api: Api, http: AsyncClient, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+) -> None:
+    pair = await api.login()
+    http.headers["x-forwarded-for"] = ELSEWHERE
+    await api.login()
+    await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
+    await receiver.until(2)
+    told = repr(await settled(services)) + repr([post.body for post in receiver.posts])
+    for secret in (PASSWORD, NEW_PASSWORD, SECRET, WEBHOOK_SECRET, pair.refresh, pair.access, alice.hashed_password):
+        assert secret not in told
+
+
+@pytest.mark.usefixtures("box")
+async def test_attempts_to_tell_owners_are_counted(
+    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, http: AsyncClient
+) -> None:
+    receiver.answers = [answer(500)]
+    await services.accounts.disable(alice.id, clock.now())
+    clock.instant = (await attempted(services, clock, 1)).next_attempt_at
+    await settled(services)
+    counted = (await http.get("/metrics")).text
+    for line in (
+        'channel="webhook",outcome="failed"',
+        'channel="webhook",outcome="delivered"',
+        'channel="mail",outcome="delivered"',
+    ):
+        assert f"kindred_notification_attempts_total{{{line}}} 1.0" in counted
+
+
+async def test_log_06_a_notice_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
+    services: Services, alice: User, clock: FakeClock, receiver: WebReceiver
+) -> None:
+    longest = notifications.RETRY_DELAYS[-1] * 1.25
+    await put_in(services, alice, clock, attempts=9, next_attempt_at=clock.now() + longest)
+    year = timedelta(days=365)
+    await put_in(services, alice, clock, next_attempt_at=clock.now() + year, occurred_at=clock.now() + year)
+    await receiver.until(1)
+    async with asyncio.timeout(10):
+        while not any(row.delivered_at for row in await stored(services)):
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    waits, delivered = await stored(services)
+    assert (waits.attempts, waits.next_attempt_at) == (9, clock.now() + longest)
+    assert (delivered.attempts, delivered.delivered_at) == (1, clock.now())
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=365), timedelta(days=-365)], ids=str)
+async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
+    services: Services,
+    alice: User,
+    clock: FakeClock,
+    receiver: WebReceiver,
+    caplog: pytest.LogCaptureFixture,
+    ahead: timedelta,
+) -> None:
+    """A clock a year behind would make ten attempts at once, and give up for good."""
+    with caplog.at_level(logging.WARNING, "kindred"):
+        clock.database_ahead = ahead
+        await put_in(services, alice, clock)
+        await asyncio.sleep(0.5)
+        (row,) = await stored(services)
+        assert (row.attempts, len(receiver.posts)) == (0, 0)
+        clock.database_ahead = timedelta(0)
+        await receiver.until(1)
+        await settled(services)
+        await asyncio.sleep(0.2)
+    about_webhook = [record.getMessage() for record in caplog.records if "by webhook" in record.getMessage()]
+    assert len(about_webhook) == 2
+    assert about_webhook[0].startswith("notices by webhook wait: The database's clock is 31536000 s ")
+    assert about_webhook[1] == "notices by webhook are delivered again: the clocks agree"

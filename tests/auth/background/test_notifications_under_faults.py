@@ -1,0 +1,174 @@
+"""Notices when things break: a database that is cut off at the commit, a service that is killed before it delivers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from httpx2 import AsyncClient
+from sqlalchemy import select, update
+
+from auth.background import notifications
+from auth.clock import SystemClock
+from auth.services import Services
+from db.tables.base import NotificationChannel
+from db.tables.outbox import outbox
+from db.tables.users import User
+from tests.support.clocks import FakeClock
+from tests.support.doors import REPLAYED, REVOKED, Api, Door, RestDoor
+from tests.support.proxy import Proxy, proxied
+from tests.support.receivers import WEBHOOK_SECRET, WebReceiver, web_receiver
+from tests.support.servers import Backstage, backstage, serving
+
+COMMIT = b"COMMIT;"  # as the driver puts it
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[WebReceiver]:
+    async with web_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def more_settings(receiver: WebReceiver) -> dict[str, Any]:
+    return {"webhook_url": receiver.url, "webhook_secret": WEBHOOK_SECRET}
+
+
+async def stored(services: Services) -> list[Any]:
+    async with services.db.read() as conn:
+        return list((await conn.execute(select(outbox))).all())
+
+
+class TestAtTheCommit:
+    """PostgreSQL, through a proxy that cuts the connection."""
+
+    @pytest.fixture
+    async def proxy(self, postgresql_url: str) -> AsyncIterator[Proxy]:
+        async with proxied(postgresql_url) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def database_url(self, proxy: Proxy) -> str:
+        return proxy.url
+
+    @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
+    async def test_log_04_a_replay_whose_commit_is_cut_off_is_told_once(
+        self,
+        api: Api,
+        door: Door,
+        proxy: Proxy,
+        services: Services,
+        alice: User,
+        receiver: WebReceiver,
+        committed: bool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
+        first = await api.login()
+        second = (await door.refresh(first.refresh)).tokens
+        (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
+        # It is tried again as a whole; what was committed unseen is found as a session that has ended.
+        assert (await door.refresh(first.refresh)).outcome == (REVOKED if committed else REPLAYED)
+        assert proxy.cuts >= 1
+        assert (await door.refresh(second.refresh)).outcome == REVOKED
+        await receiver.until(1)
+        await asyncio.sleep(0.3)
+        assert (receiver.kinds, len(await stored(services))) == (["session.replayed"], 1)
+
+    async def test_log_04_nobody_is_told_of_a_replay_while_the_database_stays_away_at_the_commit(
+        self,
+        api: Api,
+        door: Door,
+        proxy: Proxy,
+        services: Services,
+        alice: User,
+        receiver: WebReceiver,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
+        first = await api.login()
+        second = (await door.refresh(first.refresh)).tokens
+        monkeypatch.setattr(services.db, "timeout", 0.5)
+        proxy.refuse_after_the_next_cut()
+        proxy.cut_before(COMMIT)
+        assert (await door.refresh(first.refresh)).status == 503
+        await proxy.listen()
+        assert await api.is_live(second.access)
+        await asyncio.sleep(0.3)
+        assert (receiver.posts, await stored(services)) == ([], [])
+        assert (await door.refresh(first.refresh)).outcome == REPLAYED
+        await receiver.until(1)
+
+    async def test_a_notice_that_was_delivered_unseen_is_delivered_again_with_the_same_id(
+        self, proxy: Proxy, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    ) -> None:
+        async def cut() -> None:
+            proxy.refuse()
+
+        receiver.before_answer = cut
+        await services.accounts.disable(alice.id, clock.now())
+        await receiver.until(1)
+        receiver.before_answer = None
+        await asyncio.sleep(services.db.timeout + 0.5)
+        await proxy.listen()
+        clock.advance(notifications.CLAIM)
+        await receiver.until(2)
+        first, again = receiver.posts
+        assert (first.headers["webhook-id"], first.body) == (again.headers["webhook-id"], again.body)
+
+
+@pytest.fixture
+async def behind(database_url: str, password_hash: str) -> AsyncIterator[Backstage]:
+    async with backstage(database_url, password_hash) as behind:
+        yield behind
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delivery(
+    database_url: str, tmp_path: Path, behind: Backstage, receiver: WebReceiver, workers: int
+) -> None:
+    user = await behind.user()
+    pair = await behind.session(user)
+    settings = {"KINDRED_WEBHOOK_URL": receiver.url, "KINDRED_WEBHOOK_SECRET": WEBHOOK_SECRET}
+    never = asyncio.Event()
+    receiver.before_answer = never.wait
+    async with serving(database_url, tmp_path, workers=workers, **settings) as server:
+        async with AsyncClient(base_url=server.url) as http:
+            door = RestDoor(http)
+            assert (await door.refresh(pair.refresh)).status == 200
+            assert (await door.refresh(pair.refresh)).outcome == REPLAYED
+        await receiver.until(1)
+        master = psutil.Process(server.process.pid)
+        for process in [master, *master.children(recursive=True)]:  # `kill -9`
+            process.kill()
+        server.process.wait()
+    (row,) = await stored(behind.services)
+    assert (row.attempts, row.delivered_at) == (1, None)
+    # The claim of the dead passes. (The test does not wait for it.)
+    async with behind.services.db.transaction() as conn:
+        await conn.execute(update(outbox).values(next_attempt_at=SystemClock().now() - timedelta(seconds=1)))
+    receiver.before_answer = None
+    async with serving(database_url, tmp_path, workers=workers, **settings):
+        await receiver.until(2)
+        async with asyncio.timeout(5):
+            while (await stored(behind.services))[0].delivered_at is None:
+                await asyncio.sleep(0.05)
+    assert [post.headers["webhook-id"] for post in receiver.posts] == [str(row.id)] * 2
+    assert {post.told["data"]["session_id"] for post in receiver.posts} == {pair.session_id}
+
+
+async def test_two_workers_in_processes_of_their_own_deliver_what_a_command_wrote_once_each(
+    database_url: str, tmp_path: Path, behind: Backstage, receiver: WebReceiver
+) -> None:
+    settings = {"KINDRED_WEBHOOK_URL": receiver.url, "KINDRED_WEBHOOK_SECRET": WEBHOOK_SECRET}
+    behind.services.accounts.audit_log.channels[NotificationChannel.WEBHOOK] = asyncio.Event()  # type: ignore[index]
+    async with serving(database_url, tmp_path, workers=2, **settings):
+        for _ in range(12):
+            user = await behind.user()
+            await behind.services.accounts.disable(user.id, SystemClock().now())
+        await receiver.until(12, seconds=15)
+        await asyncio.sleep(notifications.POLL_INTERVAL + 0.5)
+    assert len({post.headers["webhook-id"] for post in receiver.posts}) == len(receiver.posts) == 12

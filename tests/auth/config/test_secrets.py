@@ -1,0 +1,291 @@
+"""The server secret is replaced while people are signed in: what the old one made still counts, until it is dropped."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from pydantic import ValidationError
+from typer.testing import CliRunner, Result
+
+from auth.config.secret import InvalidSecret, load_secret
+from auth.config.settings import Settings
+from auth.crypto import signing_keys
+from auth.crypto.entropy import Entropy
+from auth.crypto.secret_keys import SecretKeys
+from auth.crypto.signing_keys import ROTATION_DUE
+from auth.services import Services
+from db.tables.users import User
+from graph.app import create_app
+from graph.cli import commands, common, main
+from tests.support.clocks import FakeClock
+from tests.support.doors import DOORS, INVALID, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door
+from tests.support.servers import SECRET as OLD
+
+NEW = "Qe7Ty2Ui9Op4As6Df1Gh8Jk3Lz5Xc0Vb"
+OTHER = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
+KEY = "the-attempt-that-lost-its-answer"
+
+
+@dataclass
+class Worker:
+    """A worker of the service, and its doors."""
+
+    services: Services
+    api: Api
+    doors: dict[str, Door]
+
+
+Start = Callable[[str], AbstractAsyncContextManager[Worker]]
+
+
+@pytest.fixture
+def start(database_url: str, clock: FakeClock) -> Start:
+    """Start a worker with a list of secrets."""
+
+    @asynccontextmanager
+    async def start(secrets: str) -> AsyncIterator[Worker]:
+        app = create_app(Settings(database_url=database_url, secret=secrets), clock=clock)
+        async with (
+            app.router.lifespan_context(app),
+            AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http,
+        ):
+            yield Worker(app.state.services, Api(http), {name: door(http) for name, door in DOORS.items()})
+
+    return start
+
+
+@pytest.fixture(params=list(DOORS))
+def by(request: pytest.FixtureRequest) -> str:
+    """The name of a door."""
+    return str(request.param)
+
+
+def is_signed_with(token: str, secret: str) -> bool:
+    try:
+        options: Any = {"verify_exp": False, "verify_iat": False, "verify_aud": False}
+        jwt.decode(token, SecretKeys.derive(secret.encode()).refresh_tokens, algorithms=["HS256"], options=options)
+    except jwt.InvalidSignatureError:
+        return False
+    return True
+
+
+def jti(token: str) -> str:
+    return str(jwt.decode(token, options={"verify_signature": False})["jti"])
+
+
+async def test_tok_12_what_the_old_secret_signed_works_and_what_follows_is_signed_with_the_new(
+    start: Start, alice: User, by: str
+) -> None:
+    async with start(OLD) as before:
+        pair = await before.api.login()
+        assert is_signed_with(pair.refresh, OLD)
+    async with start(f"{NEW} {OLD}") as during:
+        assert await during.api.is_live(pair.access)
+        second = (await during.doors[by].refresh(pair.refresh)).tokens
+        assert is_signed_with(second.refresh, NEW)
+        assert not is_signed_with(second.refresh, OLD)
+        # A replay is one whichever secret signed it.
+        another = await during.api.login()
+        assert (await during.doors[by].refresh(another.refresh)).outcome == ROTATED
+        assert (await during.doors[by].refresh(another.refresh)).outcome == REPLAYED
+        assert (await during.doors[by].refresh(second.refresh)).outcome == ROTATED
+        assert (await during.doors[by].refresh(pair.refresh)).outcome == REPLAYED
+
+
+async def test_tok_12_an_attempt_that_comes_again_across_the_change_gets_the_same_successor(
+    start: Start, alice: User, by: str
+) -> None:
+    """The answer was lost, the service restarted with another secret, and the client sends the same again."""
+    async with start(OLD) as before:
+        pair = await before.api.login()
+        lost = (await before.doors[by].refresh(pair.refresh, KEY)).tokens
+    async with start(f"{NEW}\n{OLD}") as during:
+        for name in DOORS:
+            again = (await during.doors[name].refresh(pair.refresh, KEY)).tokens
+            assert jti(again.refresh) == jti(lost.refresh)
+            assert is_signed_with(again.refresh, NEW)
+        third = (await during.doors[by].refresh(again.refresh, KEY)).tokens
+        assert await during.api.is_live(third.access)
+        # And an attempt that nobody made is a replay, across the change too.
+        assert (await during.doors[by].refresh(pair.refresh, "another-attempt-altogether")).outcome == REPLAYED
+
+
+async def test_tok_12_workers_that_are_restarted_one_by_one_read_and_answer_what_the_others_signed(
+    start: Start, alice: User, by: str
+) -> None:
+    async with start(f"{OLD} {NEW}") as one, start(f"{NEW} {OLD}") as other:
+        pair = await one.api.login()
+        for _ in range(3):
+            for worker, another in ((other, one), (one, other)):
+                successor = (await worker.doors[by].refresh(pair.refresh, KEY)).tokens
+                repeated = (await another.doors[by].refresh(pair.refresh, KEY)).tokens
+                assert jti(repeated.refresh) == jti(successor.refresh)
+                pair = repeated
+        assert await one.api.is_live(pair.access)
+        assert await other.api.is_live(pair.access)
+
+
+async def test_tok_12_when_the_keys_are_sealed_anew_the_old_secret_can_go(start: Start, alice: User, by: str) -> None:
+    async with start(OLD) as before:
+        late, pair = await before.api.login(), await before.api.login()
+    async with start(f"{NEW} {OLD}") as during:
+        pair = (await during.doors[by].refresh(pair.refresh, KEY)).tokens
+        async with start(NEW) as too_early:  # it cannot open the key, and answers nothing
+            assert (await too_early.doors[by].refresh(pair.refresh, KEY)).outcome == UNAVAILABLE
+        assert await during.services.keys.reseal() == 1
+        assert await during.services.keys.reseal() == 0
+        # Workers of the same list go on, and so do those that have not been restarted since.
+        await during.services.keys.reload()
+        assert await during.api.is_live(pair.access)
+    async with start(NEW) as after:
+        assert await after.api.is_live(pair.access)
+        assert (await after.doors[by].refresh(pair.refresh)).outcome == ROTATED
+        # Who did not refresh in time signs in again; that is no theft, and ends nothing.
+        assert (await after.doors[by].refresh(late.refresh)).outcome == INVALID
+        assert await after.api.is_live(late.access)
+    async with start(f"{NEW} {OLD}") as back:
+        assert (await back.doors[by].refresh(late.refresh)).outcome == ROTATED
+
+
+async def test_tok_12_a_secret_that_is_not_in_the_list_signs_nothing(start: Start, alice: User, by: str) -> None:
+    async with start(f"{NEW} {OLD}") as worker:
+        pair = await worker.api.login()
+        claims = jwt.decode(pair.refresh, options={"verify_signature": False})
+        for purpose in ("refresh_tokens", "successors", "sealing"):
+            for secret in (NEW, OLD, OTHER):
+                key = getattr(SecretKeys.derive(secret.encode()), purpose)
+                forged = jwt.encode(claims, key, "HS256", {"typ": "rt+jwt"})
+                genuine = purpose == "refresh_tokens" and secret != OTHER
+                if not genuine:
+                    assert (await worker.doors[by].refresh(forged)).outcome == INVALID
+        assert (await worker.doors[by].refresh(pair.refresh)).outcome == ROTATED
+
+
+async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
+    start: Start, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: FakeClock
+) -> None:
+    """Somebody rotated with a secret that the running workers were not given. They say so, once, and carry on."""
+    monkeypatch.setattr(signing_keys, "POLL_SECONDS", 0.02)
+    async with start(OLD) as worker:
+        pair = await worker.api.login()
+        async with start(f"{NEW} {OLD}") as other:
+            algorithm = other.services.settings.signing_algorithm
+            await other.services.keys.rotate(algorithm, clock.now(), access_token_ttl=timedelta(minutes=15))
+            with caplog.at_level(logging.ERROR, "kindred"):
+                await asyncio.sleep(0.3)
+            assert (await worker.doors["rest"].refresh(pair.refresh)).outcome == ROTATED
+            assert await worker.api.is_live(pair.access)
+            # Once, and not at each of the dozen times (by this worker, and by the one of the fixtures).
+            assert 1 <= len([record for record in caplog.records if record.name == "kindred"]) <= 2
+            assert "sealed with another server secret" in caplog.text
+            assert not any(secret in caplog.text for secret in (OLD, NEW))
+            # When the key can be opened the worker takes it up, though it could not before.
+            worker.services.keys.secrets = other.services.keys.secrets
+            await asyncio.sleep(0.3)
+            assert len(worker.services.keys.ring.jwks(clock.now())["keys"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("secrets", "reason"),
+    [
+        (f"{NEW} short", "number 2 of 2) must have at least 32"),
+        (f"short {OLD}", "number 1 of 2) must have at least 32"),
+        (f"{NEW} {OLD} {'changeme' * 8}", "number 3 of 3) looks like a placeholder"),
+        (f"{NEW}\n{'x' * 40}\n", "number 2 of 2) repeats itself"),
+        (" ", "must have at least 32"),
+        ("\n\n", "must have at least 32"),
+    ],
+)
+def test_tok_02_each_secret_of_a_list_must_be_fit_by_itself(secrets: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(secret=secrets)
+    assert reason in str(refused.value)
+    file = tmp_path / "some.secret"
+    file.write_text(secrets)
+    file.chmod(0o600)
+    with pytest.raises(InvalidSecret) as unfit:
+        load_secret(Settings(secret_file=file), Entropy())
+    assert reason in str(unfit.value)
+    for message in (str(refused.value), str(unfit.value)):
+        assert not any(secret in message for secret in (NEW, OLD, "changeme", "x" * 40))
+
+
+def test_a_secret_file_has_a_secret_on_each_line(tmp_path: Path) -> None:
+    file = tmp_path / "some.secret"
+    file.write_text(f"{NEW}\n\n{OLD}\r\n{NEW}\n")
+    file.chmod(0o600)
+    expected = tuple(SecretKeys.derive(secret.encode()) for secret in (NEW, OLD))
+    assert SecretKeys.derive_all(load_secret(Settings(secret_file=file), Entropy())) == expected
+    assert SecretKeys.derive_all(load_secret(Settings(secret=f"{NEW} {OLD}"), Entropy())) == expected
+    assert "bytes" not in repr(expected)
+    assert expected[0].successors.hex() not in repr(expected)
+    assert repr(expected[0].successors) not in repr(expected)
+
+
+@pytest.fixture
+def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`kindred ...` with a list of secrets."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(secrets: str, *arguments: str) -> Result:
+        env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": secrets}
+        result = CliRunner().invoke(main, arguments, env=env)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert not any(secret in result.output for secret in secrets.split())
+        return result
+
+    return run
+
+
+def test_check_tells_what_an_older_secret_sealed_and_resealing_mends_it(kin: Callable[..., Result]) -> None:
+    assert kin(OLD, "key", "rotate").exit_code == 0
+    checked = kin(f"{NEW} {OLD}", "check")
+    assert checked.exit_code == 0
+    assert "ok  secret (and 1 older, still read)" in checked.stdout
+    warning = "warn  1 of the signing keys are sealed with an older server secret. Run `kindred key reseal`."
+    assert checked.stdout.splitlines()[-1] == warning
+    refused = kin(OTHER, "key", "reseal")
+    assert (refused.exit_code, "sealed with another server secret" in refused.stderr) == (1, True)
+    assert kin(f"{NEW} {OLD}", "key", "reseal").stdout == "Sealed 1 keys with the newest server secret.\n"
+    assert "warn" not in kin(f"{NEW} {OLD}", "check").stdout
+    assert kin(NEW, "check").exit_code == 0
+    assert kin(OLD, "check").exit_code == 1
+    # A key sealed with a secret that no worker has would stop them all at their next start.
+    refused = kin(OLD, "key", "rotate")
+    assert (refused.exit_code, "sealed with another server secret" in refused.stderr) == (1, True)
+    assert len(kin(NEW, "key", "list").stdout.splitlines()) == 2
+
+
+def test_tok_12_check_tells_when_the_signing_key_is_due(
+    kin: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    assert kin(OLD, "key", "rotate").exit_code == 0
+    for module in (commands, common):
+        monkeypatch.setattr(module, "SystemClock", lambda: clock)
+    clock.advance(ROTATION_DUE)
+    assert "warn" not in kin(OLD, "check").stdout
+    clock.advance(timedelta(hours=1))
+    checked = kin(OLD, "check")
+    assert checked.exit_code == 0
+    assert checked.stdout.splitlines()[-1] == (
+        "warn  The newest signing key has signed for 90 days. Run `kindred key rotate`."
+    )
+    assert kin(OLD, "key", "rotate").exit_code == 0
+    assert "warn" not in kin(OLD, "check").stdout
+
+
+async def test_ended_sessions_stay_ended_under_the_new_secret(start: Start, alice: User, by: str) -> None:
+    async with start(OLD) as before:
+        pair = await before.api.login()
+        await before.api.data("mutation { revokeAllSessions { revokedCount } }", bearer=pair.access)
+    async with start(f"{NEW} {OLD}") as during:
+        assert (await during.doors[by].refresh(pair.refresh)).outcome == REVOKED
+        assert not await during.api.is_live(pair.access)

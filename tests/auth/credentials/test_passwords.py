@@ -1,0 +1,166 @@
+"""Passwords by themselves: which will do, in which form they are hashed, and what a hash may cost."""
+
+import os
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from hashlib import sha512
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from passlib.hash import argon2, bcrypt, sha512_crypt
+from zxcvbn.matching import L33T_TABLE, enumerate_l33t_subs, relevant_l33t_subtable
+
+from auth.credentials import password_hashing
+from auth.credentials.password_hashing import (
+    Hasher,
+    HashingQueueFull,
+    Verified,
+    check_strength,
+    hash_password,
+    normalize_password,
+    verify_password,
+)
+
+
+def reason(password: str, *, at_least: int = 8, known: tuple[str, ...] = ("alice",)) -> str | None:
+    return check_strength(password, at_least=at_least, known=known).weakness
+
+
+@pytest.mark.parametrize("at_least", [8, 15, 64])
+def test_cred_04_a_password_has_as_many_characters_as_the_setting_asks_for(at_least: int) -> None:
+    long_enough = "7Q!x k2Vp;wZ r9" * 5
+    assert reason(long_enough[: at_least - 1], at_least=at_least) == (
+        f"The password must have at least {at_least} characters."
+    )
+    assert reason(long_enough[:at_least], at_least=at_least) is None
+
+
+@pytest.mark.parametrize(
+    "guessable",
+    [
+        "password",
+        "Passw0rd!",
+        "passwordpassword",
+        "12345678",
+        "qwertyuiop",
+        "iloveyou2",
+        "letmein123",
+        "aaaaaaaaaaaa",
+        "kindred1",
+        "kindredkindred",
+        "Kindred2026",
+        "alicealice",
+        "alice1234",
+        "ecilaecila",
+        "abcdefgh",
+        "11-11-1999",
+    ],
+)
+def test_cred_07_what_everybody_tries_first_will_not_do(guessable: str) -> None:
+    said = reason(guessable)
+    assert said is not None
+    assert said.startswith("The password is too easy to guess. ")
+
+
+@pytest.mark.parametrize(
+    "fine",
+    ["k7#Vq2!m", "correct horse battery staple", "violet kettle orbits 42 lanterns", "🔑 clé de voûte 🔑", " 7Qx!k2Vp ",
+     sha512(b"long").hexdigest() * 8, "пароль из четырёх слов", "MARMALADE TROMBONE ISLAND"],
+)  # fmt: skip
+def test_cred_05_any_composition_will_do_that_is_hard_to_guess(fine: str) -> None:
+    assert reason(fine) is None
+
+
+@given(st.text(st.sampled_from("4@8({[<3691!|70$5+%2ab "), min_size=8, max_size=90))
+@settings(max_examples=30, deadline=None)
+def test_signs_that_look_like_letters_are_not_judged_in_all_their_combinations(password: str) -> None:
+    """zxcvbn's time grows with their product; twenty of them took it seconds."""
+    judged = password_hashing.scored_prefix(password)
+    assert password.startswith(judged)
+    assert len(enumerate_l33t_subs(relevant_l33t_subtable(judged, L33T_TABLE))) <= 128
+
+
+def test_a_long_password_is_judged_in_no_time() -> None:
+    for password in ("a" * 1024, "password" * 128, "1a" * 512, "()" * 512):
+        before = time.process_time()
+        reason(password)
+        assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "hashed"),
+    [
+        ("Zoe\u0308", "Zoë"),
+        ("Zoë", "Zoë"),
+        ("ﬀ", "ﬀ"),  # NFC and not NFKC: what looks different stays different
+        ("a\x00b", "a\x00b"),
+        (" a ", " a "),
+        ("x" * 1024, "x" * 1024),
+        ("é" * 512, "é" * 512),
+        ("", None),
+        ("x" * 1025, None),
+        ("é" * 513, None),
+        ("\ud800", None),
+        ("a\udfffb", None),
+    ],
+)
+def test_cred_06_a_password_is_hashed_in_one_form_or_not_at_all(typed: str, hashed: str | None) -> None:
+    assert normalize_password(typed) == hashed
+
+
+def test_what_is_no_hash_of_ours_is_nobody_s_password() -> None:
+    argon2d = "$argon2d$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
+    truncated = ("$", "$argon2id$", argon2d[:31], argon2d[:31] + "c29tZQ$AAAA", "$2b$12$", "$2b$04$" + "." * 53)
+    elsewhere = sha512_crypt.using(rounds=1000).hash("password")  # type: ignore[no-untyped-call]
+    for stored in ("", "x", "password", "\x00", "é" * 60, elsewhere, argon2d, *truncated):
+        assert verify_password("password", stored) is False, stored
+
+
+def test_two_schemes_are_read_and_one_is_written() -> None:
+    lighter = argon2.using(memory_cost=8192, time_cost=1).hash("right")  # type: ignore[no-untyped-call]
+    assert verify_password("right", lighter)
+    assert verify_password("right", bcrypt.using(rounds=4).hash("right"))
+    assert not verify_password("Right", bcrypt.using(rounds=4).hash("right"))
+    assert hash_password("right").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert hash_password("right") != hash_password("right")
+
+
+def test_cred_15_no_more_passwords_wait_than_five_for_each_thread() -> None:
+    hasher = Hasher(threads=2)
+    try:
+        with ExitStack() as places:
+            for _ in range(10):
+                places.enter_context(hasher.slot())
+            with pytest.raises(HashingQueueFull), hasher.slot():
+                pass
+        with hasher.slot():
+            pass
+    finally:
+        hasher.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a niceness of its own")
+async def test_cred_15_hashing_yields_the_processor_to_everything_else() -> None:
+    hasher = Hasher(threads=1)
+    try:
+        niceness = await hasher._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+    finally:
+        hasher.close()
+
+
+async def test_nobody_s_password_is_never_right_and_costs_as_much() -> None:
+    hasher = Hasher(threads=1)
+    try:
+        assert await hasher.verify("nobody has this password", None) == Verified(False)
+    finally:
+        hasher.close()
+
+
+def test_cred_02_a_machine_that_cannot_verify_what_it_hashed_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(password_hashing, "_verify", lambda *_: Verified(False))
+    with pytest.raises(RuntimeError, match="libpass"):
+        Hasher(threads=1)

@@ -1,0 +1,230 @@
+"""The drill: keys and secrets are replaced under load, on two servers, and nobody is signed out or gets an error."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+from httpx2 import AsyncClient, Response, TransportError
+
+from auth.clock import SystemClock
+from auth.crypto.secret_keys import SecretKeys
+from tests.support.doors import Pair
+from tests.support.servers import SECRET as OLD
+from tests.support.servers import Backstage, backstage, serving
+
+NEW = "Qe7Ty2Ui9Op4As6Df1Gh8Jk3Lz5Xc0Vb"
+CLIENTS = 20
+VIEWER = {"query": "{ viewer { id } }"}
+
+
+@dataclass
+class Load:
+    """Clients that read twenty times a second each, refresh when they are told 401, and refresh now and then."""
+
+    servers: list[AsyncClient] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    signed_out: list[str] = field(default_factory=list)
+    held: dict[int, Pair] = field(default_factory=dict)
+    over: bool = False
+    turn: int = 0
+    at_work: int = 0
+    under_way: Counter[AsyncClient] = field(default_factory=Counter)
+
+    async def post(self, path: str, **request: Any) -> Response:
+        self.turn += 1
+        server = self.servers[self.turn % len(self.servers)]
+        self.under_way[server] += 1
+        try:
+            return await server.post(path, **request)
+        finally:
+            self.under_way[server] -= 1
+
+    async def drained(self, server: AsyncClient) -> None:
+        """Take one out of the balancer's list, and wait for what is under way: a client that is closed meanwhile would
+        leave its connection open."""
+        self.servers.remove(server)
+        while self.under_way[server]:
+            await asyncio.sleep(0.01)
+
+    async def ended(self) -> None:
+        """Let every client come to its end."""
+        self.over = True
+        while self.at_work:
+            await asyncio.sleep(0.01)
+
+    async def client(self, number: int, pair: Pair) -> None:
+        self.at_work += 1
+        try:
+            await self.work(number, pair)
+        finally:
+            self.at_work -= 1
+
+    async def work(self, number: int, pair: Pair) -> None:
+        self.held[number] = pair
+        turns = 0
+        while not self.over:
+            turns += 1
+            if turns % (40 + number) == 0 or not await self.reads(self.held[number]):
+                refreshed = await self.refreshes(self.held[number])
+                if refreshed is None:
+                    return
+                self.held[number] = refreshed
+            await asyncio.sleep(0.05)
+
+    async def reads(self, pair: Pair) -> bool:
+        headers = {"authorization": f"Bearer {pair.access}"}
+        try:
+            response = await self.post("/graphql", json=VIEWER, headers=headers)
+        except TransportError:
+            self.answers["no answer"] += 1
+            return True
+        self.answers[f"read {response.status_code}"] += 1
+        return response.status_code == 200
+
+    async def refreshes(self, pair: Pair) -> Pair | None:
+        """As a client is told to: the same token with the same key, until there is an answer."""
+        headers = {"idempotency-key": uuid4().hex}
+        while True:
+            try:
+                response = await self.post("/auth/token/refresh", json={"refresh_token": pair.refresh}, headers=headers)
+            except TransportError:
+                self.answers["no answer"] += 1
+                await asyncio.sleep(0.05)
+                continue
+            self.answers[f"refresh {response.status_code}"] += 1
+            if response.status_code == 200:
+                return Pair(response.json()["access_token"], response.json()["refresh_token"])
+            if response.status_code not in (429, 503):
+                self.signed_out.append(response.text)
+                return None
+            await asyncio.sleep(0.5)
+
+    def went_well(self) -> None:
+        """No answer was an error, and nobody was signed out."""
+        print(dict(self.answers))
+        assert self.signed_out == []
+        assert {answer for answer in self.answers if answer[-3:-2] == "5"} == set()
+        assert self.answers["read 200"] > 200
+        assert self.answers["refresh 200"] >= CLIENTS
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """A migrated database of either kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@asynccontextmanager
+async def loaded(behind: Backstage) -> AsyncIterator[Load]:
+    """Clients at work until the block ends. The block says which servers there are."""
+    load = Load()
+    user = await behind.user()
+    pairs = [await behind.session(user) for _ in range(CLIENTS)]
+    async with asyncio.TaskGroup() as clients:
+
+        async def begin() -> None:
+            while not load.servers:
+                await asyncio.sleep(0.01)
+            for number, pair in enumerate(pairs):
+                clients.create_task(load.client(number, pair))
+
+        clients.create_task(begin())
+        try:
+            yield load
+        finally:
+            load.over = True
+
+
+def kids(load: Load) -> set[str]:
+    return {jwt.get_unverified_header(pair.access)["kid"] for pair in load.held.values()}
+
+
+async def test_ops_02_tok_12_signing_keys_are_rotated_and_retired_under_load_and_nobody_is_signed_out(
+    database: str, tmp_path: Path, password_hash: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        behind = await stack.enter_async_context(backstage(database, password_hash))
+        servers = await asyncio.gather(*(stack.enter_async_context(serving(database, tmp_path)) for _ in range(2)))
+        http = [await stack.enter_async_context(AsyncClient(base_url=server.url, timeout=30)) for server in servers]
+        async with loaded(behind) as load:
+            load.servers += http
+            algorithm, ttl = behind.services.settings.signing_algorithm, behind.services.settings.access_token_ttl
+            await asyncio.sleep(1)
+            kept = load.held[0]
+            for at_once in (False, True, True):
+                made = await behind.services.keys.rotate(
+                    algorithm, SystemClock().now(), access_token_ttl=ttl, immediately=at_once
+                )
+                for server in http:  # within seconds, at each of them
+                    async with asyncio.timeout(5):
+                        while made.kid not in str((await server.get("/.well-known/jwks.json")).json()):
+                            await asyncio.sleep(0.1)
+                if at_once:
+                    for server in http:
+                        keys = (await server.get("/.well-known/jwks.json")).json()["keys"]
+                        assert [key["kid"] for key in keys] == [made.kid]
+                        # What the old key signed is refused, by each of them.
+                        bearer = {"authorization": f"Bearer {kept.access}"}
+                        assert (await server.post("/graphql", json=VIEWER, headers=bearer)).status_code == 401
+                    async with asyncio.timeout(10):
+                        while kids(load) != {made.kid}:
+                            await asyncio.sleep(0.1)
+                    kept = load.held[0]
+                else:
+                    assert made.kid not in kids(load)
+                await asyncio.sleep(0.5)
+        load.went_well()
+
+
+async def test_ops_02_tok_12_the_server_secret_is_replaced_under_load_and_nobody_is_signed_out(
+    postgresql_url: str, tmp_path: Path, password_hash: str
+) -> None:
+    """As docs/keys.md says it: server by server, each first taken out of the balancer's list."""
+    async with AsyncExitStack() as stack:
+        behind = await stack.enter_async_context(backstage(postgresql_url, password_hash))
+        async with loaded(behind) as load:
+            running: list[tuple[AsyncClient, AsyncExitStack]] = []
+
+            async def deploy(secrets: str) -> None:
+                """Two servers with these secrets in the place of those that are there, one after the other."""
+                for _ in range(2):
+                    own = AsyncExitStack()
+                    server = await own.enter_async_context(serving(postgresql_url, tmp_path, KINDRED_SECRET=secrets))
+                    http = await own.enter_async_context(AsyncClient(base_url=server.url, timeout=30))
+                    load.servers.append(http)
+                    running.append((http, own))
+                    if len(running) > 2:
+                        old, its = running.pop(0)
+                        await load.drained(old)
+                        await its.aclose()
+
+            async def refresh_all() -> None:
+                before = dict(load.held)
+                async with asyncio.timeout(20):
+                    while any(load.held[number] is pair for number, pair in before.items()):
+                        await asyncio.sleep(0.1)
+
+            try:
+                await deploy(OLD)
+                await deploy(f"{OLD} {NEW}")
+                await deploy(f"{NEW} {OLD}")
+                behind.services.keys.secrets = SecretKeys.derive_all(f"{NEW} {OLD}".encode())
+                assert await behind.services.keys.reseal() == 1
+                await refresh_all()  # stands for the thirty days
+                await deploy(NEW)
+                await refresh_all()
+            finally:
+                await load.ended()
+                for _, its in running:
+                    await its.aclose()
+        load.went_well()
+        refresh_key = SecretKeys.derive(NEW.encode()).refresh_tokens
+        for pair in load.held.values():
+            jwt.decode(pair.refresh, refresh_key, algorithms=["HS256"], audience="kindred#refresh")

@@ -1,0 +1,722 @@
+"""Tokens that are not ours, or not whole, or not for this: refused at every door, and nobody's session is touched."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from httpx2 import AsyncClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from auth.crypto.base64url import base64url
+from auth.crypto.key_ring import KEPT_CLAIMS
+from auth.crypto.secret_keys import SecretKeys
+from auth.services import Services
+from db.tables.base import SigningAlgorithm
+from db.tables.families import families
+from db.tables.refresh_tokens import refresh_tokens
+from db.tables.security_events import security_events
+from db.tables.users import User
+from tests.support.clocks import FakeClock
+from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, Pair
+from tests.support.servers import SECRET
+
+REFRESH_KEY = SecretKeys.derive(SECRET.encode()).refresh_tokens
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+Document = dict[str, Any]
+Signer = Callable[[bytes], bytes]
+
+
+# JWS by hand (RFC 7515), because no library makes what an attacker makes.
+
+
+def encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode(segment: str) -> bytes:
+    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+
+
+def jws(header: Document | bytes, claims: Document | bytes, signer: Signer) -> str:
+    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)]
+    text = ".".join(map(encode, parts))
+    return f"{text}.{encode(signer(text.encode()))}"
+
+
+def header_of(token: str) -> Document:
+    header: Document = json.loads(decode(token.split(".")[0]))
+    return header
+
+
+def claims_of(token: str) -> Document:
+    claims: Document = json.loads(decode(token.split(".")[1]))
+    return claims
+
+
+def with_hmac(key: bytes, hashed: str = "sha256") -> Signer:
+    return lambda text: hmac.digest(key, text, hashed)
+
+
+def unsigned(_text: bytes) -> bytes:
+    return b""
+
+
+def without(document: Document, name: str) -> Document:
+    return {key: value for key, value in document.items() if key != name}
+
+
+@dataclass
+class Attack:
+    """Somebody else's tokens against the doors, with what their makers may know: a live session of alice's."""
+
+    http: AsyncClient
+    services: Services
+    pair: Pair
+
+    @property
+    def sign_access(self) -> Signer:
+        """The real signature of access tokens, for tokens in which only one thing is wrong."""
+        (key,) = self.services.keys.ring._keys.values()
+        assert isinstance(key.private, Ed25519PrivateKey)
+        return key.private.sign
+
+    @asynccontextmanager
+    async def in_vain(self) -> AsyncIterator[None]:
+        """Whatever is tried in the block changes no row, and the session goes on."""
+        before = await self.rows()
+        yield
+        assert await self.rows() == before
+
+    async def rows(self) -> list[Any]:
+        found: list[Any] = []
+        async with self.services.db.read() as conn:
+            for table in (families, refresh_tokens, security_events):
+                found += sorted((await conn.execute(select(table))).all(), key=repr)
+        return found
+
+    async def refused_as_refresh_token(self, token: str, why: str) -> None:
+        for name, door in DOORS.items():
+            refreshed = await door(self.http).refresh(token)
+            assert refreshed.outcome == INVALID, f"{name}: {why}"
+            assert refreshed.status == {"graphql": 200, "rest": 401}[name], why
+
+    async def refused_as_bearer(self, token: str, why: str) -> None:
+        response = await self.http.post(
+            "/graphql",
+            json={"query": "{ viewer { id } }"},
+            headers=[(b"authorization", b"Bearer " + token.encode("utf-8", "surrogatepass"))],
+        )
+        assert response.status_code == 401, why
+        assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"', why
+        (error,) = response.json()["errors"]
+        assert error["extensions"]["code"] == "UNAUTHENTICATED", why
+        assert response.json()["data"] == {"viewer": None}, why
+
+    async def refused(self, token: str, why: str) -> None:
+        await self.refused_as_refresh_token(token, why)
+        await self.refused_as_bearer(token, why)
+
+
+@pytest.fixture
+async def attack(api: Api, services: Services, alice: User) -> AsyncIterator[Attack]:
+    """An attack, after which alice's session must still go on."""
+    attack = Attack(api.http, services, await api.login())
+    yield attack
+    assert await api.is_live(attack.pair.access)
+    assert (await DOORS["rest"](api.http).refresh(attack.pair.refresh)).outcome == ROTATED
+
+
+def spellings(token: str) -> Iterator[tuple[str, str]]:
+    """The token, spelled in every other way that some decoder would read as the same."""
+    header, claims, signature = token.split(".")
+    for end in ("=", "==", "===", "A", "AA", "AAA=", ".", "..", ".A", "-", "_", "%", "~", "\n", "\r\n", "\t", " x"):
+        yield "with an end", token + end
+    for start in ("=", ".", "A", "-", "\ufeff", "Bearer ", "bearer"):
+        yield "with a start", start + token
+    for cut in (1, 2, 3, 4, 10, len(signature) - 1, len(signature), len(signature) + 1, len(token) // 2, 80):
+        yield "cut at the end", token[:-cut]
+        yield "cut at the start", token[cut:]
+    yield "cut to 80 characters", token[:80]
+    # The last character of 32 or 64 bytes carries two or four bits that no byte uses.
+    for last in ALPHABET:
+        if last != token[-1]:
+            yield "with another last character", token[:-1] + last
+    for segment in (0, 1, 2):
+        parts = token.split(".")
+        yield "in capitals", ".".join(part.upper() if place == segment else part for place, part in enumerate(parts))
+        yield (
+            "in small letters",
+            ".".join(part.lower() if place == segment else part for place, part in enumerate(parts)),
+        )
+        yield "padded", ".".join(part + "=" if place == segment else part for place, part in enumerate(parts))
+        yield "without a part", ".".join("" if place == segment else part for place, part in enumerate(parts))
+        yield (
+            "with a line break",
+            ".".join(part[:9] + "\n" + part[9:] if place == segment else part for place, part in enumerate(parts)),
+        )
+    for separator in ("", " ", ",", "\u2024", "\uff0e", "\u3002"):
+        yield "with other dots", separator.join((header, claims, signature))
+    yield "twice", f"{token}.{token}"
+    yield "twice with a space", f"{token} {token}"
+    yield "as five parts", f"{header}.{claims}.{signature}.{claims}.{signature}"
+    yield "in another order", f"{claims}.{header}.{signature}"
+    yield "in full-width letters", "".join(chr(ord(c) + 0xFEE0) if c.isalpha() else c for c in token)
+    yield "with a Greek letter", token.replace("e", "\u03b5", 1)
+    yield "with a Cyrillic letter", token.replace("a", "\u0430", 1).replace("e", "\u0435", 1)
+    yield "with a Kelvin sign", token.replace("K", "\u212a", 1) if "K" in token else f"\u212a{token}"
+    yield "with an Arabic digit", token.replace("0", "\u0660", 1) if "0" in token else f"{token}\u0660"
+    yield "with a zero-width space", f"{token[:20]}\u200b{token[20:]}"
+    yield "in plain base64", f"{header}.{claims}.{base64.b64encode(decode(signature)).decode()}"
+    yield "in hexadecimal", f"{header}.{claims}.{decode(signature).hex()}"
+    yield "as JSON", json.dumps({"protected": header, "payload": claims, "signature": signature})
+    yield "percent-encoded", token.replace(".", "%2E")
+    yield "quoted", f'"{token}"'
+    yield "empty", ""
+    yield "dots", ".."
+    yield "a word", "token"
+
+
+async def test_tok_15_and_tok_09_no_other_spelling_of_a_refresh_token_is_one(attack: Attack) -> None:
+    async with attack.in_vain():
+        for how, token in spellings(attack.pair.refresh):
+            await attack.refused_as_refresh_token(token, f"{how}: {token!r}")
+
+
+async def test_tok_15_and_tok_09_no_other_spelling_of_an_access_token_is_one(attack: Attack) -> None:
+    async with attack.in_vain():
+        for how, token in spellings(attack.pair.access):
+            # Space around a header's value is no part of it (RFC 9110 section 5.5), and a line break ends it.
+            if token == token.strip(" \t\r\n") and "\n" not in token:
+                await attack.refused_as_bearer(token, f"{how}: {token!r}")
+
+
+async def test_tok_09_what_only_unicode_takes_for_space_is_no_part_of_a_bearer_token(attack: Attack) -> None:
+    for space in "\u00a0\u0085\u000b\u000c\u001c\u001f":
+        for value in (f"Bearer {attack.pair.access}{space}", f"Bearer {space}{attack.pair.access}"):
+            response = await attack.http.post(
+                "/graphql", json={"query": "{ viewer { id } }"}, headers=[(b"authorization", value.encode("latin-1"))]
+            )
+            assert response.status_code == 401, repr(value)
+
+
+async def test_tok_09_a_token_of_a_megabyte_is_refused_unread(attack: Attack) -> None:
+    async with attack.in_vain():
+        header, claims, signature = attack.pair.refresh.split(".")
+        for token in (
+            attack.pair.refresh + "A" * 2**20,
+            f"{header}.{claims}{'A' * 2**20}.{signature}",
+            "A" * 2**20,
+            "." * 2**20,
+        ):
+            rest = await attack.http.post("/auth/token/refresh", json={"refresh_token": token})
+            assert rest.status_code in (401, 413)
+            document = "mutation ($t: String!) { refreshToken(input: {refreshToken: $t}) { __typename } }"
+            graphql = await attack.http.post("/graphql", json={"query": document, "variables": {"t": token}})
+            assert graphql.status_code == 413 or graphql.json()["data"]["refreshToken"]["__typename"] == INVALID
+            # A real server refuses such a header itself; here it goes through to the door.
+            bearer = await attack.http.post(
+                "/graphql", json={"query": "{ viewer { id } }"}, headers={"authorization": f"Bearer {token}"}
+            )
+            assert bearer.status_code in (401, 413, 431)
+
+
+async def test_tok_15_a_mutation_of_a_token_anywhere_is_never_accepted(attack: Attack) -> None:
+    other = await Api(attack.http).login()
+    genuine = {attack.pair.access, attack.pair.refresh, other.access, other.refresh}
+    places = st.integers(0, 10_000)
+    texts = st.text(st.sampled_from(ALPHABET + ".=+/ \x00é\u212a"), max_size=3)
+
+    # One loop for all examples, as the doors have it.
+    loop = asyncio.get_running_loop()
+    tried: list[tuple[str, str]] = []
+
+    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.booleans(), places, places, texts, st.sampled_from(("replace", "splice", "flip", "swap")))
+    def mutate(access: bool, start: int, length: int, text: str, how: str) -> None:
+        mine, foreign = (attack.pair.access, other.access) if access else (attack.pair.refresh, other.refresh)
+        at = start % len(mine)
+        match how:
+            case "replace":
+                mutated = mine[:at] + text + mine[at + length % 3 :]
+            case "splice":  # of two genuine tokens
+                mutated = mine[:at] + foreign[at + length % 3 :]
+            case "flip":  # one bit of one byte
+                mutated = mine[:at] + chr(ord(mine[at]) ^ 1 << length % 7) + mine[at + 1 :]
+            case _:
+                parts = list(zip(mine.split("."), foreign.split("."), strict=True))
+                mutated = ".".join(pair[start >> place & 1] for place, pair in enumerate(parts))
+        if mutated not in genuine:
+            tried.append((mutated, f"{how} at {at}"))
+
+    await loop.run_in_executor(None, mutate)
+    assert len(tried) > 100
+    async with attack.in_vain():
+        for mutated, why in tried:
+            await attack.refused_as_refresh_token(mutated, f"{why}: {mutated!r}")
+            if not set(mutated) & set("\x00\n\r") and mutated.strip() == mutated:
+                await attack.refused_as_bearer(mutated, f"{why}: {mutated!r}")
+
+
+async def test_tok_01_no_algorithm_but_our_own_is_taken_from_a_token(attack: Attack) -> None:
+    refresh, access = claims_of(attack.pair.refresh), claims_of(attack.pair.access)
+    kid = header_of(attack.pair.access)["kid"]
+    async with attack.in_vain():
+        for algorithm in ("none", "None", "nOnE", "NONE", "", None, 0, ["HS256"], {"HS256": 1}):
+            for signer in (unsigned, with_hmac(b""), with_hmac(REFRESH_KEY)):
+                # The compact form needs a signature, so "none" brings one of its own, and one is none.
+                token = jws({"alg": algorithm, "typ": "rt+jwt"}, refresh, signer)
+                await attack.refused_as_refresh_token(token, f"alg {algorithm}")
+                token = jws({"alg": algorithm, "typ": "at+jwt", "kid": kid}, access, signer)
+                await attack.refused_as_bearer(token, f"alg {algorithm}")
+        for algorithm, hashed in (("HS384", "sha384"), ("HS512", "sha512")):
+            token = jws({"alg": algorithm, "typ": "rt+jwt"}, refresh, with_hmac(REFRESH_KEY, hashed))
+            await attack.refused_as_refresh_token(token, algorithm)
+        for algorithm in ("hs256", "HS256 ", "HS-256", "EdDSA", "ES256", "RS256", "PS256", "ES256K"):
+            token = jws({"alg": algorithm, "typ": "rt+jwt"}, refresh, with_hmac(REFRESH_KEY))
+            await attack.refused_as_refresh_token(token, algorithm)
+        for algorithm in ("eddsa", "Ed25519 ", "ES256", "HS256", "RS256", "none"):
+            token = jws({"alg": algorithm, "typ": "at+jwt", "kid": kid}, access, attack.sign_access)
+            await attack.refused_as_bearer(token, algorithm)
+
+
+async def test_tok_01_the_public_key_is_no_secret_to_sign_with(attack: Attack) -> None:
+    kid = header_of(attack.pair.access)["kid"]
+    public = attack.services.keys.ring._keys[kid].public
+    (jwk,) = (await attack.http.get("/.well-known/jwks.json")).json()["keys"]
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    secrets = (
+        pem,
+        pem.strip(),
+        public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        public.public_bytes(Encoding.Raw, PublicFormat.Raw),
+        jwk["x"].encode(),
+        json.dumps(jwk).encode(),
+        kid.encode(),
+    )
+    async with attack.in_vain():
+        for secret in secrets:
+            for algorithm, hashed in (("HS256", "sha256"), ("HS512", "sha512")):
+                signer = with_hmac(secret, hashed)
+                access, refresh = claims_of(attack.pair.access), claims_of(attack.pair.refresh)
+                bearer = jws({"alg": algorithm, "typ": "at+jwt", "kid": kid}, access, signer)
+                await attack.refused_as_bearer(bearer, repr(secret))
+                await attack.refused_as_refresh_token(
+                    jws({"alg": algorithm, "typ": "rt+jwt"}, refresh, signer), repr(secret)
+                )
+
+
+async def test_a_token_that_another_service_signed_is_refused(attack: Attack) -> None:
+    foreign = SecretKeys.derive(b"the secret of some other service altogether")
+    kid = header_of(attack.pair.access)["kid"]
+    theirs = Ed25519PrivateKey.generate()
+    async with attack.in_vain():
+        # The server secret itself signs nothing: each purpose has a key that is derived from it.
+        for key in (foreign.refresh_tokens, foreign.successors, SECRET.encode(), b"", b"\0" * 32):
+            token = jws(header_of(attack.pair.refresh), claims_of(attack.pair.refresh), with_hmac(key))
+            await attack.refused_as_refresh_token(token, repr(key))
+        for purpose in ("successors", "sealing"):
+            key = getattr(SecretKeys.derive(SECRET.encode()), purpose)
+            token = jws(header_of(attack.pair.refresh), claims_of(attack.pair.refresh), with_hmac(key))
+            await attack.refused_as_refresh_token(token, purpose)
+        for named in (kid, "another", None):
+            header = {"alg": "EdDSA", "typ": "at+jwt"} | ({"kid": named} if named else {})
+            await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), theirs.sign), f"kid {named}")
+
+
+async def test_tok_03_a_token_that_lacks_a_claim_is_refused_though_its_signature_is_right(attack: Attack) -> None:
+    async with attack.in_vain():
+        claims, header = claims_of(attack.pair.refresh), header_of(attack.pair.refresh)
+        for name in claims:
+            for changed in (without(claims, name), claims | {name: None}):
+                await attack.refused_as_refresh_token(jws(header, changed, with_hmac(REFRESH_KEY)), f"no {name}")
+        claims, header = claims_of(attack.pair.access), header_of(attack.pair.access)
+        for name in without(claims, "auth_time"):
+            for changed in (without(claims, name), claims | {name: None}):
+                await attack.refused_as_bearer(jws(header, changed, attack.sign_access), f"no {name}")
+
+
+WRONG: dict[str, tuple[Any, ...]] = {
+    "sub": (7, "", "alice", "0" * 31, [], {}, True),
+    "sid": (7, "", "0" * 33, [], {}, "../../etc/passwd", "' or 1=1 --"),
+    "jti": (7, [], {}, True, "\ud800"),
+    "exp": ("soon", [], {}, float("nan"), float("inf"), 1e300, 10**30, -(10**30)),
+    "iat": ("now", [], {}, float("nan"), float("inf"), 1e300, 10**30, -(10**30)),
+    "gen": ("1", 0, -1, 2**70, 1.5, [], {}, True, float("nan")),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_tok_03_a_claim_that_makes_no_sense_is_refused_though_its_signature_is_right(
+    attack: Attack, name: str
+) -> None:
+    """Only who has the keys can make such tokens. Even so: refused, and no 500."""
+    async with attack.in_vain():
+        for value in WRONG[name]:
+            claims = claims_of(attack.pair.refresh) | {name: value}
+            token = jws(header_of(attack.pair.refresh), claims, with_hmac(REFRESH_KEY))
+            await attack.refused_as_refresh_token(token, f"{name} {value!r}")
+            if name != "gen":
+                claims = claims_of(attack.pair.access) | {name: value}
+                token = jws(header_of(attack.pair.access), claims, attack.sign_access)
+                await attack.refused_as_bearer(token, f"{name} {value!r}")
+
+
+async def test_a_signed_text_that_is_no_token_is_refused(attack: Attack) -> None:
+    nested = b"[" * 1100
+    async with attack.in_vain():
+        for text in (b"", b"null", b"7", b'"text"', b"[]", b"{}", b"\xff", nested, b"{", b"9" * 1400, b'{"a":' * 200):
+            refresh, access = header_of(attack.pair.refresh), header_of(attack.pair.access)
+            await attack.refused_as_refresh_token(jws(refresh, text, with_hmac(REFRESH_KEY)), repr(text))
+            await attack.refused_as_bearer(jws(access, text, attack.sign_access), repr(text))
+            await attack.refused(jws(text, claims_of(attack.pair.refresh), with_hmac(REFRESH_KEY)), repr(text))
+            await attack.refused(jws(text, claims_of(attack.pair.access), attack.sign_access), repr(text))
+
+
+async def test_tok_04_a_token_of_another_type_is_refused_though_its_signature_is_right(attack: Attack) -> None:
+    types = ("JWT", "jwt", "refresh+jwt", "application/rt+jwt", "RT+JWT", "rt+jwt ", "", "AT+JWT", 7, None, ["rt+jwt"])
+    async with attack.in_vain():
+        for typ in (*types, "at+jwt"):
+            header = header_of(attack.pair.refresh) | {"typ": typ}
+            token = jws(header, claims_of(attack.pair.refresh), with_hmac(REFRESH_KEY))
+            await attack.refused(token, f"typ {typ}")
+        for typ in (*types, "rt+jwt", "application/at+jwt", ["at+jwt"]):
+            header = header_of(attack.pair.access) | {"typ": typ}
+            await attack.refused(jws(header, claims_of(attack.pair.access), attack.sign_access), f"typ {typ}")
+        token = jws({"alg": "HS256"}, claims_of(attack.pair.refresh), with_hmac(REFRESH_KEY))
+        await attack.refused(token, "no typ")
+        header = without(header_of(attack.pair.access), "typ")
+        await attack.refused(jws(header, claims_of(attack.pair.access), attack.sign_access), "no typ")
+
+
+async def test_tok_05_neither_kind_of_token_stands_in_for_the_other(attack: Attack) -> None:
+    async with attack.in_vain():
+        await attack.refused_as_refresh_token(attack.pair.access, "an access token")
+        await attack.refused_as_bearer(attack.pair.refresh, "a refresh token")
+        # Nor with the other's type, audience and all claims, so long as the signature is its own.
+        access, refresh = claims_of(attack.pair.access), claims_of(attack.pair.refresh)
+        dressed = jws({"alg": "EdDSA", "typ": "rt+jwt"}, refresh, attack.sign_access)
+        await attack.refused_as_refresh_token(dressed, "a refresh token signed as an access token")
+        header = header_of(attack.pair.access) | {"alg": "HS256"}
+        await attack.refused_as_bearer(
+            jws(header, access, with_hmac(REFRESH_KEY)), "an access token signed as a refresh token"
+        )
+
+
+async def test_tok_05_an_access_token_ends_no_session_by_the_door_for_refresh_tokens(attack: Attack) -> None:
+    async with attack.in_vain():
+        for token in (attack.pair.access, attack.pair.refresh[:-1], attack.pair.refresh + "A", "x"):
+            data = await Api(attack.http).data(REVOKE, {"input": {"refreshToken": token}})
+            assert data["revokeSession"]["__typename"] == INVALID
+
+
+async def test_tok_06_audience_and_issuer_must_be_exactly_ours(attack: Attack) -> None:
+    async with attack.in_vain():
+        for genuine, header, sign, refused in (
+            (
+                claims_of(attack.pair.refresh),
+                header_of(attack.pair.refresh),
+                with_hmac(REFRESH_KEY),
+                attack.refused_as_refresh_token,
+            ),
+            (
+                claims_of(attack.pair.access),
+                header_of(attack.pair.access),
+                attack.sign_access,
+                attack.refused_as_bearer,
+            ),
+        ):
+            for name in ("iss", "aud"):
+                ours = genuine[name]
+                others: tuple[Any, ...] = (
+                    *(f"https://{ours}", f"{ours}.example", f"{ours}/", f" {ours}", ours[:-1], ours.upper(), ""),
+                    *([ours], [ours, "other"], ["other", ours], {ours: ours}, 7, [], True),
+                )
+                for other in others:
+                    await refused(jws(header, genuine | {name: other}, sign), f"{name} {other!r}")
+        access = claims_of(attack.pair.access) | {"aud": "kindred#refresh"}
+        await attack.refused_as_bearer(jws(header_of(attack.pair.access), access, attack.sign_access), "audience")
+        refresh = claims_of(attack.pair.refresh) | {"aud": "kindred"}
+        token = jws(header_of(attack.pair.refresh), refresh, with_hmac(REFRESH_KEY))
+        await attack.refused_as_refresh_token(token, "audience")
+
+
+async def test_tok_08_what_a_header_asks_for_is_not_done(attack: Attack) -> None:
+    """Keys come from our own store, whatever the header names, embeds or links to; and nothing is fetched."""
+    asked: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(100))
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
+    theirs = Ed25519PrivateKey.generate()
+    x = encode(theirs.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "mine", "alg": "EdDSA"}
+    real = header_of(attack.pair.access)
+    injected: tuple[Document, ...] = (
+        {"jwk": jwk},
+        {"jwk": jwk, "kid": "mine"},
+        {"jku": address},
+        {"x5u": address},
+        {"x5c": [x]},
+        {"jku": address, "kid": address},
+        *({"kid": kid} for kid in ("../../dev/null", "/dev/null", "' or 1=1 --", "x" * 900, "", "\0", "é")),
+        *({"kid": kid} for kid in (None, 0, [], {}, [real["kid"]], {"kid": real["kid"]})),
+    )
+    async with server, attack.in_vain():
+        for more in injected:
+            header = real | more
+            await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), theirs.sign), repr(more))
+            header = {"alg": "EdDSA", "typ": "rt+jwt"} | more
+            token = jws(header, claims_of(attack.pair.refresh), theirs.sign)
+            await attack.refused_as_refresh_token(token, repr(more))
+            header = {"alg": "HS256", "typ": "rt+jwt"} | more
+            token = jws(header, claims_of(attack.pair.refresh), with_hmac(b""))
+            await attack.refused_as_refresh_token(token, repr(more))
+        # An extension that must be understood is not (RFC 7515 section 4.1.11), even where the signature is right.
+        for crit in (["x"], ["x", "b64"], ["exp"], [], "x", None, 7):
+            more = {"crit": crit, "x": 1, "b64": True, "exp": 1}
+            await attack.refused_as_bearer(
+                jws(real | more, claims_of(attack.pair.access), attack.sign_access), f"crit {crit}"
+            )
+            token = jws(header_of(attack.pair.refresh) | more, claims_of(attack.pair.refresh), with_hmac(REFRESH_KEY))
+            await attack.refused_as_refresh_token(token, f"crit {crit}")
+        # A name of 10 kB makes the token longer than any of ours.
+        long = jws(real | {"kid": "x" * 10_000}, claims_of(attack.pair.access), attack.sign_access)
+        await attack.refused_as_bearer(long, "a kid of 10 kB")
+    assert asked == []
+
+
+async def test_tok_08_a_key_is_found_by_its_own_name_alone(attack: Attack) -> None:
+    """A token that our key signed, but that names another one, or none, is refused."""
+    async with attack.in_vain():
+        for kid in ("another", header_of(attack.pair.access)["kid"] + " ", header_of(attack.pair.access)["kid"][:-1]):
+            header = header_of(attack.pair.access) | {"kid": kid}
+            await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), attack.sign_access), kid)
+        header = without(header_of(attack.pair.access), "kid")
+        await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), attack.sign_access), "no kid")
+
+
+async def test_tok_10_an_access_token_counts_from_thirty_seconds_ahead_until_the_second_it_ends(
+    api: Api, alice: User, clock: FakeClock
+) -> None:
+    pair, start = await api.login(), clock.now()
+    instant = timedelta(microseconds=1)
+    for accepted, waits in (
+        (True, [timedelta(seconds=seconds) for seconds in (-30, -5, 0, 1, 899)] + [timedelta(seconds=900) - instant]),
+        (False, [timedelta(seconds=seconds) for seconds in (-3600, -31, 900, 901, 3600)]),
+        (False, [timedelta(seconds=-30) - instant]),
+    ):
+        for wait in waits:
+            clock.instant = start + wait
+            assert await api.is_live(pair.access) is accepted, wait
+
+
+async def test_tok_11_and_tok_13_an_access_token_says_who_and_until_when_and_nothing_else(
+    api: Api, alice: User, clock: FakeClock
+) -> None:
+    pair = await api.login(device_name="Alice's telephone")
+    header, claims = header_of(pair.access), claims_of(pair.access)
+    now = int(clock.now().timestamp())
+    assert header == {"alg": "EdDSA", "typ": "at+jwt", "kid": header["kid"]}
+    assert claims == {
+        "iss": "kindred",
+        "aud": "kindred",
+        "sub": str(alice.id),
+        "sid": str(UUID(claims["sid"])),
+        "jti": claims["jti"],
+        "iat": now,
+        "exp": now + 900,
+        "auth_time": now,
+    }
+    assert len(decode(claims["jti"])) == 32
+
+
+async def test_tok_13_a_refresh_token_says_who_and_until_when_and_its_secret(
+    api: Api, alice: User, clock: FakeClock
+) -> None:
+    pair = await api.login(device_name="Alice's telephone")
+    claims = claims_of(pair.refresh)
+    now = int(clock.now().timestamp())
+    assert header_of(pair.refresh) == {"alg": "HS256", "typ": "rt+jwt"}
+    assert claims == {
+        "iss": "kindred",
+        "aud": "kindred#refresh",
+        "sub": str(alice.id),
+        "sid": claims_of(pair.access)["sid"],
+        "gen": 1,
+        "jti": claims["jti"],
+        "iat": now,
+        "exp": now + 30 * 86400,
+    }
+    successor = claims_of((await DOORS["rest"](api.http).refresh(pair.refresh)).tokens.refresh)
+    assert successor == claims | {"gen": 2, "jti": successor["jti"]}
+
+
+async def test_tok_05_the_secret_of_a_refresh_token_has_256_bits_and_is_never_the_same(api: Api, alice: User) -> None:
+    door = DOORS["rest"](api.http)
+    secrets = set()
+    for _ in range(3):
+        token = (await api.login()).refresh
+        for _ in range(3):
+            secrets.add(claims_of(token)["jti"])
+            token = (await door.refresh(token)).tokens.refresh
+    assert len(secrets) == 9
+    assert {len(decode(secret)) for secret in secrets} == {32}
+
+
+async def test_tok_11_auth_time_stays_that_of_the_sign_in(api: Api, alice: User, clock: FakeClock) -> None:
+    pair = await api.login()
+    clock.advance(timedelta(days=3))
+    claims = claims_of((await DOORS["rest"](api.http).refresh(pair.refresh)).tokens.access)
+    assert claims["auth_time"] == claims["iat"] - 3 * 86400
+
+
+async def test_tok_11_a_client_cannot_ask_for_a_longer_life(api: Api, alice: User) -> None:
+    pair = await api.login()
+    wishes = {"expires_in": 10**9, "expiresIn": 10**9, "exp": 10**10, "ttl": 10**9, "access_token_ttl": 10**9}
+    answer = await api.http.post("/auth/token/refresh", json={"refresh_token": pair.refresh} | wishes, params=wishes)
+    assert answer.json()["expires_in"] == 900
+    claims = claims_of(answer.json()["access_token"])
+    assert claims["exp"] - claims["iat"] == 900
+    refresh = "mutation ($t: String!) { refreshToken(input: {refreshToken: $t, %s}) { __typename } }"
+    for wish in wishes:
+        document = refresh % f"{wish}: 1000000"
+        body = (await api.post(document, {"t": answer.json()["refresh_token"]})).json()
+        assert body["errors"]
+        assert body.get("data") is None
+    assert (await DOORS["rest"](api.http).refresh(answer.json()["refresh_token"])).outcome == ROTATED
+
+
+async def test_rot_13_the_token_of_a_session_that_was_ended_is_no_theft(
+    api: Api, alice: User, services: Services
+) -> None:
+    ended, other = await api.login(), await api.login()
+    rotated = (await DOORS["rest"](api.http).refresh(ended.refresh)).tokens
+    await api.data(REVOKE, {"input": {"refreshToken": rotated.refresh}})
+    attack = Attack(api.http, services, other)
+    async with attack.in_vain():
+        for door in DOORS.values():
+            for token in (ended.refresh, rotated.refresh):
+                assert (await door(api.http).refresh(token)).outcome == REVOKED
+    assert await api.is_live(other.access)
+    assert await kinds(services) == {"LOGIN_SUCCEEDED", "SESSION_REVOKED"}
+
+
+async def test_rot_13_the_token_of_a_session_that_expired_is_no_theft(
+    api: Api, alice: User, services: Services, clock: FakeClock
+) -> None:
+    old = await api.login()
+    rotated = (await DOORS["rest"](api.http).refresh(old.refresh)).tokens
+    clock.advance(timedelta(days=30))
+    other = await api.login()
+    async with Attack(api.http, services, other).in_vain():
+        for door in DOORS.values():
+            for token in (old.refresh, rotated.refresh):
+                assert (await door(api.http).refresh(token)).outcome == EXPIRED
+    assert await api.is_live(other.access)
+    assert await kinds(services) == {"LOGIN_SUCCEEDED"}
+
+
+async def test_rot_13_a_token_of_nobody_is_no_theft(attack: Attack) -> None:
+    claims, header = claims_of(attack.pair.refresh), header_of(attack.pair.refresh)
+    async with attack.in_vain():
+        for changed in ({"sub": str(uuid4())}, {"sid": str(uuid4())}, {"sub": claims["sid"], "sid": claims["sub"]}):
+            token = jws(header, claims | changed, with_hmac(REFRESH_KEY))
+            await attack.refused_as_refresh_token(token, repr(changed))
+
+
+async def test_attack_9_a_replay_in_one_session_ends_no_other_and_is_the_only_thing_that_ends_any(
+    api: Api, alice: User, bob: User, services: Services
+) -> None:
+    door = DOORS["rest"](api.http)
+    mine, other, bobs = await api.login(), await api.login(), await api.login("bob")
+    rotated = (await door.refresh(mine.refresh)).tokens
+    attack = Attack(api.http, services, rotated)
+    secret = claims_of(mine.refresh)["jti"]
+    async with attack.in_vain():
+        # A digest that is off by one character, in tokens whose signature is the old one.
+        for changed in (secret[:-1] + "A", secret.lower(), hashlib.sha256(secret.encode()).hexdigest()):
+            header, _, signature = mine.refresh.split(".")
+            payload = encode(json.dumps(claims_of(mine.refresh) | {"jti": changed}).encode())
+            await attack.refused_as_refresh_token(f"{header}.{payload}.{signature}", changed)
+        # One session's token under the name of another.
+        for victim in (other, bobs):
+            header, _, signature = mine.refresh.split(".")
+            token = f"{header}.{victim.refresh.split('.')[1]}.{signature}"
+            await attack.refused_as_refresh_token(token, "another session's claims")
+    assert (await door.refresh(mine.refresh)).outcome == REPLAYED
+    assert not await api.is_live(rotated.access)
+    for pair in (other, bobs):
+        assert await api.is_live(pair.access)
+        assert (await door.refresh(pair.refresh)).outcome == ROTATED
+
+
+async def kinds(services: Services) -> set[str]:
+    """The kinds of all security events there are."""
+    async with services.db.read() as conn:
+        return set((await conn.execute(select(security_events.c.kind))).scalars())
+
+
+async def test_tokens_are_what_pyjwt_reads(api: Api, services: Services, clock: FakeClock, alice: User) -> None:
+    """And so whatever else reads JSON Web Tokens."""
+    pair = await api.login()
+    key = services.keys.ring.signing(clock.now())
+    reading: Any = {"issuer": "kindred", "options": {"verify_exp": False, "verify_iat": False}}
+    access = jwt.decode_complete(pair.access, key.public, [key.algorithm], audience="kindred", **reading)
+    refresh = jwt.decode_complete(
+        pair.refresh, services.keys.secret.refresh_tokens, ["HS256"], audience="kindred#refresh", **reading
+    )
+    assert access["header"] == {"alg": "EdDSA", "typ": "at+jwt", "kid": key.kid}
+    assert refresh["header"] == {"alg": "HS256", "typ": "rt+jwt"}
+    assert access["payload"]["sub"] == refresh["payload"]["sub"] == str(alice.id)
+    assert access["payload"]["sid"] == refresh["payload"]["sid"] == pair.session_id
+
+
+async def test_an_access_token_that_was_found_good_is_asked_each_time_whether_it_still_is(
+    api: Api, services: Services, clock: FakeClock, alice: User
+) -> None:
+    """Its signature is not verified again; its time, its key and its session are."""
+    by_time, by_key, by_session = [await api.login() for _ in range(3)]
+    for pair in (by_time, by_key, by_session):
+        assert await api.is_live(pair.access)
+    start = clock.now()
+    clock.advance(services.settings.access_token_ttl)
+    assert not await api.is_live(by_time.access)
+    clock.instant = start
+    await api.data("mutation { revokeAllSessions { revokedCount } }", bearer=by_session.access)
+    assert not await api.is_live(by_session.access)
+    fresh = await api.login()
+    assert await api.is_live(fresh.access)
+    ttl = services.settings.access_token_ttl
+    await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ttl, immediately=True)
+    await services.keys.reload()
+    assert not await api.is_live(fresh.access)
+    ring = services.keys.ring
+    assert ring.read.cache_info().maxsize == KEPT_CLAIMS
+
+
+async def test_what_is_not_found_good_is_not_kept(api: Api, services: Services, alice: User) -> None:
+    """Or a flood of forged tokens would drive out those of everybody else."""
+    pair = await api.login()
+    assert await api.is_live(pair.access)
+    before = services.keys.ring.read.cache_info().currsize
+    head, claims, _ = pair.access.split(".")
+    for number in range(5):
+        assert not await api.is_live(f"{head}.{claims}.{base64url(bytes([number]) * 64)}")
+    assert services.keys.ring.read.cache_info().currsize == before

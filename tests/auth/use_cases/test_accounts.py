@@ -1,0 +1,256 @@
+"""One's own password, changed by oneself or by an operator, and what ends with the old one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from httpx2 import AsyncClient
+
+from auth.credentials.login_throttle import _name
+from auth.credentials.password_hashing import verify_password
+from auth.outcomes import Origin, PasswordSet, WeakPassword
+from auth.services import Services
+from auth.use_cases.accounts import InvalidUsername, UsernameTaken
+from auth.use_cases.sessions import Unauthenticated
+from db.tables import familiar_networks, login_failures
+from db.tables.users import User
+from tests.support.clocks import FakeClock
+from tests.support.doors import PASSWORD, REVOKED, ROTATED, SESSIONS, Api, Door, Pair
+from tests.support.watches import Watch, watching
+
+pytestmark = pytest.mark.usefixtures("alice")
+
+NEW_PASSWORD = "three grey owls read 7 maps"
+CHANGE = """
+mutation Change($input: ChangePasswordInput!) {
+  changePassword(input: $input) {
+    __typename
+    ... on ChangePasswordSuccess { revokedCount }
+    ... on UserError { message }
+  }
+}
+"""
+TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "throttle": False}])
+Ending = Callable[[Services, User, Pair, FakeClock], Awaitable[Any]]
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Looks on at every verification."""
+    with watching() as watch:
+        yield watch
+
+
+CHECK = "mutation ($input: CheckPasswordInput!) { checkPassword(input: $input) { strength weakness } }"
+
+
+def passwords(current: str, new: str) -> dict[str, Any]:
+    return {"input": {"currentPassword": current, "newPassword": new}}
+
+
+async def change(api: Api, bearer: str, current: str, new: str) -> Any:
+    return (await api.data(CHANGE, passwords(current, new), bearer))["changePassword"]
+
+
+async def works(api: Api, password: str) -> bool:
+    return bool((await api.try_login("alice", password))["__typename"] == "LoginSuccess")
+
+
+async def failures(services: Services, user: User) -> int:
+    """Under the name, from the network that the test and the user share."""
+    async with services.db.read() as conn:
+        (network,) = await familiar_networks.list_for_username(conn, user.username)
+        row = await login_failures.get(conn, _name(user.username, network))
+    return row.failures if row else 0
+
+
+async def kinds(services: Services, user: User) -> list[str]:
+    return [event.kind for event in await services.accounts.events(user.id, after=None, limit=100)]
+
+
+async def test_sess_05_a_new_password_ends_every_other_session_and_the_current_one_lives(
+    api: Api, door: Door, services: Services, alice: User, bob: User, clock: FakeClock
+) -> None:
+    theirs, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
+    clock.advance(timedelta(minutes=1))
+    assert await change(api, current.access, PASSWORD, NEW_PASSWORD) == {
+        "__typename": "ChangePasswordSuccess",
+        "revokedCount": 2,
+    }
+    assert [await api.is_live(pair.access) for pair in (theirs, other, another, current)] == [True, False, False, True]
+    assert [(await door.refresh(pair.refresh)).outcome for pair in (other, current)] == [REVOKED, ROTATED]
+    revoked = (await api.data(SESSIONS, {"state": "REVOKED"}, current.access))["sessions"]["edges"]
+    assert {edge["node"]["revocationReason"] for edge in revoked} == {"PASSWORD_CHANGED"}
+    assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
+    user = await services.accounts.get(alice.id)
+    assert user is not None
+    assert user.password_changed_at == clock.now()
+    assert (await kinds(services, alice)).count("PASSWORD_CHANGED") == 1
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "wrong", PASSWORD + " ", PASSWORD.upper(), "x" * 5000, "a\x00b"])
+async def test_cred_12_the_current_password_is_needed_and_a_wrong_one_is_counted(
+    api: Api, services: Services, alice: User, wrong: str
+) -> None:
+    other, current = await api.login(), await api.login()
+    refused = {"__typename": "InvalidCredentialsError", "message": "The current password is wrong."}
+    assert await change(api, current.access, wrong, NEW_PASSWORD) == refused
+    assert await api.is_live(other.access)
+    # What nobody's password can be is no guess at one.
+    guessed = 0 < len(wrong) <= 1024
+    assert await failures(services, alice) == guessed
+    assert (await kinds(services, alice)).count("LOGIN_FAILED") == guessed
+    assert await works(api, PASSWORD)
+
+
+async def test_a_weak_new_password_is_refused_with_a_reason_and_nothing_ends(api: Api) -> None:
+    other, current = await api.login(), await api.login()
+    for weak, reason in (
+        ("", "empty"),
+        ("short1!", "at least 8 characters"),
+        ("password1", "too easy to guess"),
+        ("x" * 1025, "1,024 bytes"),
+        ("alicealice", "too easy to guess"),
+    ):
+        answer = await change(api, current.access, PASSWORD, weak)
+        assert answer["__typename"] == "WeakPasswordError"
+        assert reason in answer["message"]
+        assert not weak or weak not in answer["message"]
+    assert await api.is_live(other.access)
+    assert await works(api, PASSWORD)
+
+
+async def test_whether_a_new_password_is_weak_is_told_only_to_who_knows_the_old_one(api: Api) -> None:
+    current = await api.login()
+    assert (await change(api, current.access, "wrong", "x"))["__typename"] == "InvalidCredentialsError"
+
+
+@pytest.mark.parametrize(
+    "password", ["", "short1!", "password1", "alicealice", "correcthorse", "x" * 1025, "7Q!xk2Vp", NEW_PASSWORD]
+)
+async def test_advice_on_a_password_is_what_changing_it_would_say(api: Api, password: str) -> None:
+    current = await api.login()
+    checked = (await api.data(CHECK, {"input": {"newPassword": password}}, current.access))["checkPassword"]
+    assert await works(api, PASSWORD)
+    answer = await change(api, current.access, PASSWORD, password)
+    assert checked["weakness"] == answer.get("message")
+    assert (checked["strength"] >= 2) == (answer["__typename"] == "ChangePasswordSuccess")
+
+
+async def test_advice_is_for_who_is_signed_in_and_for_one_at_a_time(api: Api, services: Services) -> None:
+    """Of some passwords the judgement takes two seconds: nobody may keep the service busy with many."""
+    question = {"input": {"newPassword": "correcthorse"}}
+    assert await api.codes(CHECK, question) == ["UNAUTHENTICATED"]
+    current = await api.login()
+    with services.accounts.hasher.strength_check_slot():
+        assert await api.codes(CHECK, question, current.access) == ["UNAVAILABLE"]
+    assert (await api.data(CHECK, question, current.access))["checkPassword"]["strength"] == 1
+
+
+async def disable(services: Services, user: User, _pair: Pair, clock: FakeClock) -> None:
+    await services.accounts.disable(user.id, clock.now())
+
+
+async def sign_out(services: Services, user: User, pair: Pair, clock: FakeClock) -> None:
+    await services.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now())
+
+
+@TWO_THREADS
+@pytest.mark.parametrize("meanwhile", [disable, sign_out])
+async def test_a_password_is_not_changed_by_a_session_that_ends_meanwhile(
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, meanwhile: Ending
+) -> None:
+    current = await api.login()
+    watch.threads.clear()
+    watch.going.clear()
+    changing = asyncio.create_task(api.post(CHANGE, passwords(PASSWORD, NEW_PASSWORD), current.access))
+    await watch.until(begun=1)
+    await meanwhile(services, alice, current, clock)
+    watch.going.set()
+    response = await changing
+    assert response.status_code == 401
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert response.json()["data"] == {"changePassword": None}
+    stored = await services.accounts.get(alice.id)
+    assert stored is not None
+    assert verify_password(PASSWORD, stored.hashed_password)
+    assert "PASSWORD_CHANGED" not in await kinds(services, alice)
+
+
+@TWO_THREADS
+@pytest.mark.parametrize("current", [PASSWORD, "wrong"])
+async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while_the_current_one_is_checked(
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, current: str
+) -> None:
+    """Right or wrong: the session is gone with the user, and no failure is recorded for a user who does not exist."""
+    pair = await api.login()
+    family = await services.sessions.authenticate(pair.access, clock.now())
+    watch.threads.clear()
+    watch.going.clear()
+    changing = asyncio.create_task(api.codes(CHANGE, passwords(current, NEW_PASSWORD), pair.access))
+    await watch.until(begun=1)
+    await services.accounts.delete(alice)
+    watch.going.set()
+    assert await changing == ["UNAUTHENTICATED"]
+    with pytest.raises(Unauthenticated):
+        await services.accounts.change_password(family, current, NEW_PASSWORD, Origin(), clock.now())
+
+
+@TWO_THREADS
+async def test_a_password_that_an_operator_sets_meanwhile_is_not_written_over(
+    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch
+) -> None:
+    current = await api.login()
+    watch.threads.clear()
+    watch.going.clear()
+    changing = asyncio.create_task(api.post(CHANGE, passwords(PASSWORD, NEW_PASSWORD), current.access))
+    await watch.until(begun=1)
+    assert await services.accounts.set_password(alice, "an operator chose 1 thing", clock.now()) == PasswordSet(1)
+    watch.going.set()
+    assert (await changing).json()["data"]["changePassword"]["__typename"] == "InvalidCredentialsError"
+    assert await works(api, "an operator chose 1 thing")
+
+
+async def test_rot_05_of_two_changes_at_once_one_wins_and_its_password_is_the_one_that_works(api: Api) -> None:
+    sessions = [await api.login(), await api.login()]
+    chosen = [NEW_PASSWORD, "five brown bears ate 9 pies"]
+    answers = await asyncio.gather(
+        *(api.post(CHANGE, passwords(PASSWORD, new), pair.access) for pair, new in zip(sessions, chosen, strict=True))
+    )
+    results: list[Any] = [(answer.json()["data"] or {}).get("changePassword") for answer in answers]
+    won = [bool(result) and result["__typename"] == "ChangePasswordSuccess" for result in results]
+    assert sorted(won) == [False, True]
+    assert [await works(api, password) for password in chosen] == won
+    assert [await api.is_live(pair.access) for pair in sessions] == won
+
+
+async def test_sess_10_a_password_that_an_operator_sets_ends_every_session(
+    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
+) -> None:
+    pairs = [await api.login() for _ in range(2)]
+    weak = await services.accounts.set_password(alice, "password", clock.now())
+    assert isinstance(weak, WeakPassword)
+    assert await services.accounts.set_password(alice, NEW_PASSWORD, clock.now()) == PasswordSet(2)
+    assert not any([await api.is_live(pair.access) for pair in pairs])
+    assert {(await door.refresh(pair.refresh)).outcome for pair in pairs} == {REVOKED}
+    assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
+
+
+async def test_a_name_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
+    now = FakeClock().now()
+    for taken in ("Alice", " alice ", "ＡＬＩＣＥ", "aLICE"):
+        with pytest.raises(UsernameTaken):
+            await services.accounts.add(taken, None, NEW_PASSWORD, now)
+    for unfit in ("", "  ", "x" * 129, "a\nb", "a\x00", "\u202ea", "\ud800", "ﷺ" * 100):
+        with pytest.raises(InvalidUsername):
+            await services.accounts.add(unfit, None, NEW_PASSWORD, now)
+    made = await asyncio.gather(
+        *(services.accounts.add(name, None, NEW_PASSWORD, now) for name in ("Straße", "STRASSE", "strasse")),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in made) == ["User", "UsernameTaken", "UsernameTaken"]
+    assert isinstance(await services.accounts.add("same", None, "same", now), WeakPassword)
+    assert len(await services.accounts.list_all()) == 2

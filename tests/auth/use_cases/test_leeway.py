@@ -1,0 +1,169 @@
+"""ROT-12: the leeway for clients that cannot send a key. Off unless set, and then for one token and a few seconds."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from auth.config.settings import Settings
+from tests.support.clocks import FakeClock
+from tests.support.doors import REPLAYED, REVOKE, REVOKED, ROTATED, Api, Door
+
+pytestmark = pytest.mark.usefixtures("alice")
+
+SECONDS = timedelta(seconds=1)
+KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-phone"
+
+with_leeway = pytest.mark.parametrize("more_settings", [{"replay_leeway": 10 * SECONDS}])
+
+
+@with_leeway
+async def test_rot_12_within_the_leeway_the_same_token_without_a_key_gets_the_same_successor(
+    api: Api, door: Door, clock: FakeClock
+) -> None:
+    first = await api.login()
+    answers = [await door.refresh(first.refresh)]
+    for wait in (0, 1, 9):  # ten seconds in all
+        clock.advance(wait * SECONDS)
+        answers.append(await door.refresh(first.refresh))
+    assert {answer.outcome for answer in answers} == {ROTATED}
+    assert len({answer.tokens.refresh for answer in answers}) == 1
+    assert all([await api.is_live(answer.tokens.access) for answer in answers])
+    assert (await door.refresh(answers[0].tokens.refresh)).outcome == ROTATED
+
+
+@with_leeway
+@pytest.mark.parametrize("late", [10 * SECONDS + timedelta(microseconds=1), 11 * SECONDS, timedelta(days=1)])
+async def test_rot_12_after_the_leeway_it_is_a_replay(api: Api, door: Door, clock: FakeClock, late: timedelta) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+    clock.advance(late)
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await door.refresh(second.refresh)).outcome == REVOKED
+
+
+@with_leeway
+async def test_rot_12_asking_again_does_not_prolong_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
+    first = await api.login()
+    await door.refresh(first.refresh)
+    for _ in range(2):
+        clock.advance(5 * SECONDS)
+        assert (await door.refresh(first.refresh)).outcome == ROTATED
+    clock.advance(SECONDS)
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+
+
+@with_leeway
+async def test_rot_12_only_the_immediate_predecessor_has_a_leeway(api: Api, door: Door) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+    third = (await door.refresh(second.refresh)).tokens
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await door.refresh(third.refresh)).outcome == REVOKED
+
+
+@with_leeway
+async def test_rot_12_a_used_successor_ends_the_leeway_however_it_was_used(api: Api, door: Door) -> None:
+    for key in (None, KEY):
+        first = await api.login()
+        second = (await door.refresh(first.refresh)).tokens
+        third = (await door.refresh(second.refresh, key)).tokens
+        assert (await door.refresh(first.refresh)).outcome == REPLAYED
+        for pair in (second, third):
+            assert (await door.refresh(pair.refresh)).outcome == REVOKED
+            assert not await api.is_live(pair.access)
+
+
+@with_leeway
+async def test_rot_12_there_is_no_leeway_after_a_revocation(api: Api, door: Door) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+    await api.data(REVOKE, {"input": {"refreshToken": second.refresh}})
+    for token in (first.refresh, second.refresh):
+        assert (await door.refresh(token)).outcome == REVOKED
+
+
+@with_leeway
+async def test_rot_12_there_is_no_leeway_after_a_replay(api: Api, door: Door) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+    assert (await door.refresh(first.refresh, KEY)).outcome == REPLAYED
+    for token in (first.refresh, second.refresh):
+        assert (await door.refresh(token)).outcome == REVOKED
+
+
+@with_leeway
+async def test_rot_12_requests_with_a_key_have_no_part_in_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
+    # Neither does one without a key repeat what one with a key did, nor the reverse, nor one with another key.
+    for key, again in ((KEY, None), (None, KEY), (KEY, OTHER_KEY)):
+        first = await api.login()
+        second = (await door.refresh(first.refresh, key)).tokens
+        assert (await door.refresh(first.refresh, again)).outcome == REPLAYED
+        assert (await door.refresh(second.refresh)).outcome == REVOKED
+    # And the same key gets the same answer however late.
+    first = await api.login()
+    second = (await door.refresh(first.refresh, KEY)).tokens
+    clock.advance(timedelta(days=1))
+    assert (await door.refresh(first.refresh, KEY)).tokens.refresh == second.refresh
+
+
+@with_leeway
+async def test_rot_12_nobody_can_send_the_empty_key_that_requests_without_one_share(api: Api) -> None:
+    first = await api.login()
+    rest = await api.http.post(
+        "/auth/token/refresh", json={"refresh_token": first.refresh}, headers={"idempotency-key": ""}
+    )
+    assert rest.status_code == 422
+    document = "mutation ($i: RefreshTokenInput!) { refreshToken(input: $i) { __typename } }"
+    given = {"refreshToken": first.refresh, "idempotencyKey": ""}
+    assert await api.codes(document, {"i": given}) == ["BAD_USER_INPUT"]
+
+
+@with_leeway
+async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(api: Api, door: Door) -> None:
+    first = await api.login()
+    answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(8)))
+    assert {answer.outcome for answer in answers} == {ROTATED}
+    (second,) = {answer.tokens.refresh for answer in answers}
+    # The one leaf, used as often at once, has one successor as well.
+    answers = await asyncio.gather(*(door.refresh(second) for _ in range(8)))
+    (third,) = {answer.tokens.refresh for answer in answers}
+    assert len({first.refresh, second, third}) == 3
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    for token in (second, third):
+        assert (await door.refresh(token)).outcome == REVOKED
+
+
+async def test_rot_12_by_default_there_is_no_leeway_at_all(api: Api, door: Door, sqlite_settings: Any) -> None:
+    assert sqlite_settings.replay_leeway == timedelta(0)
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await door.refresh(second.refresh)).outcome == REVOKED
+
+
+async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_ends_the_session(api: Api, door: Door) -> None:
+    first = await api.login()
+    answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(4)))
+    outcomes = sorted(answer.outcome for answer in answers)
+    assert outcomes.count(ROTATED) == 1
+    assert outcomes.count(REPLAYED) >= 1
+    assert set(outcomes) <= {ROTATED, REPLAYED, REVOKED}
+    (winner,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
+    assert (await door.refresh(winner.refresh)).outcome == REVOKED
+    assert not await api.is_live(winner.access)
+
+
+@pytest.fixture
+def sqlite_settings(settings_for: Any) -> Settings:
+    """Settings as they are by default."""
+    settings: Settings = settings_for("sqlite:///kindred.db")
+    return settings
+
+
+@pytest.mark.parametrize("leeway", [timedelta(seconds=-1), timedelta(seconds=10, microseconds=1), timedelta(days=1)])
+def test_rot_12_a_leeway_of_more_than_ten_seconds_is_refused(settings_for: Any, leeway: timedelta) -> None:
+    with pytest.raises(ValidationError):
+        settings_for("sqlite:///kindred.db", replay_leeway=leeway)

@@ -1,0 +1,222 @@
+"""A database that is restored from a backup: what was used since is current in it again, until a command ends it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import insert, select
+from typer.testing import CliRunner, Result
+
+from auth.clock import SystemClock
+from auth.config.settings import Settings
+from auth.crypto.entropy import Entropy
+from auth.outcomes import Origin
+from auth.services import Services
+from auth.use_cases import sessions
+from db import metadata
+from db.tables import family_sweeps, users
+from db.tables.families import families
+from db.tables.security_events import security_events
+from db.tables.users import User
+from graph.cli import main
+from tests.support.clocks import FakeClock
+from tests.support.doors import DOORS, REVOKED, ROTATED, Api
+from tests.support.servers import SECRET
+from tests.support.statements import statements
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+Rows = dict[str, list[dict[str, Any]]]
+
+
+async def backup(services: Services) -> Rows:
+    """A copy of every table, as `pg_dump` or `.backup` makes one."""
+    async with services.db.read() as conn:
+        return {
+            table.name: [dict(row._mapping) for row in (await conn.execute(select(table))).all()]
+            for table in metadata.sorted_tables
+        }
+
+
+async def restore(services: Services, rows: Rows) -> None:
+    """Put it in the place of what is there."""
+    async with services.db.transaction() as conn:
+        for table in reversed(metadata.sorted_tables):
+            await conn.execute(table.delete())
+        for table in metadata.sorted_tables:
+            if rows[table.name]:
+                await conn.execute(insert(table), rows[table.name])
+
+
+@pytest.mark.parametrize("name", list(DOORS))
+async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused_after_the_command(
+    api: Api, alice: User, bob: User, services: Services, clock: FakeClock, name: str
+) -> None:
+    door = DOORS[name](api.http)
+    stolen, spared = await api.login(), await api.login("bob")
+    copy = await backup(services)
+    clock.advance(DAY)
+    current = (await door.refresh(stolen.refresh)).tokens
+    await restore(services, copy)
+    # What the attack is: R0 is unused again, and whoever kept it gets in.
+    assert (await door.refresh(stolen.refresh)).outcome == ROTATED
+
+    await restore(services, copy)
+    restored_at = clock.now()
+    clock.advance(MINUTE)
+    signed_in_since = await api.login("bob")
+    assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 2
+    for token in (stolen.refresh, current.refresh, spared.refresh):
+        assert (await door.refresh(token)).outcome == REVOKED
+    for access in (stolen.access, current.access, spared.access):
+        assert not await api.is_live(access)
+    assert (await door.refresh(signed_in_since.refresh)).outcome == ROTATED
+    # Nobody is told of a theft; everybody finds who ended the session.
+    assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 2
+    assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 0
+
+
+async def kinds(services: Services) -> list[tuple[str, str | None]]:
+    async with services.db.read() as conn:
+        events = (await conn.execute(select(security_events))).all()
+    return [(event.kind, event.detail) for event in events if event.kind != "LOGIN_SUCCEEDED"]
+
+
+async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
+    api: Api, alice: User, services: Services, clock: FakeClock
+) -> None:
+    rest = DOORS["rest"](api.http)
+    idle, used = await api.login(), await api.login()
+    clock.advance(DAY)
+    used = (await rest.refresh(used.refresh)).tokens
+    at_that_instant = clock.now()
+    clock.advance(MINUTE)
+    assert await services.sessions.revoke_issued_before(at_that_instant, Origin(), clock.now()) == 1
+    assert await api.is_live(used.access)
+    assert (await rest.refresh(idle.refresh)).outcome == REVOKED
+
+
+async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
+    api: Api, alice: User, bob: User, services: Services, clock: FakeClock
+) -> None:
+    mine, theirs = await api.login(), await api.login("bob")
+    clock.advance(MINUTE)
+    ended = await services.sessions.revoke_issued_before(clock.now(), Origin(), clock.now(), user_id=alice.id)
+    assert ended == 1
+    assert [await api.is_live(pair.access) for pair in (mine, theirs)] == [False, True]
+
+
+async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
+    alice: User, bob: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "BATCH", 10)
+    now = clock.now()
+    async with services.db.transaction() as conn:
+        for user in (alice, bob):
+            await conn.execute(insert(families), [family(user, now - DAY) for _ in range(25)])
+            await conn.execute(insert(families), [family(user, now) for _ in range(3)])
+    with statements(services) as sent:
+        assert await services.sessions.revoke_issued_before(now, Origin(), now) == 50
+    assert len([statement for statement in sent if statement.startswith("UPDATE")]) <= 6
+    assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 50
+    async with services.db.read() as conn:
+        rows = (await conn.execute(select(families))).all()
+    assert {row.revoked_at is None for row in rows if row.last_used_at == now} == {True}
+    assert {row.revoked_at for row in rows if row.last_used_at < now} == {now}
+
+
+async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
+    alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the reading of a batch and its end every session of it was refreshed: the next batch is not forgotten."""
+    monkeypatch.setattr(sessions, "BATCH", 2)
+    now = clock.now()
+    rows = sorted((family(alice, now - DAY) for _ in range(6)), key=lambda row: row["id"])
+    async with services.db.transaction() as conn:
+        await conn.execute(insert(families), rows)
+    issued_before = family_sweeps.issued_before
+
+    async def refreshed_meanwhile(conn: Any, *arguments: Any, after: Any, **others: Any) -> Any:
+        found = await issued_before(conn, *arguments, after=after, **others)
+        if after is None:
+            chosen = families.c.id.in_([key.id for key in found])
+            await conn.execute(families.update().where(chosen).values(last_used_at=now))
+        return found
+
+    monkeypatch.setattr(family_sweeps, "issued_before", refreshed_meanwhile)
+    assert await services.sessions.revoke_issued_before(now, Origin(), now) == 4
+
+
+def family(user: User, used_at: datetime) -> dict[str, Any]:
+    return {
+        "user_id": user.id,
+        "id": uuid4(),
+        "token_digest": b"x" * 32,
+        "generation": 1,
+        "created_at": used_at,
+        "last_used_at": used_at,
+        "expires_at": used_at + 30 * DAY,
+        "absolute_expires_at": used_at + 30 * DAY,
+    }
+
+
+@pytest.fixture
+def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`kindred session revoke ...`, on a database with two sessions of alice's and one of bob's, an hour old."""
+    monkeypatch.chdir(tmp_path)
+
+    async def fill() -> None:
+        services = Services.create(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
+        now = SystemClock().now() - timedelta(hours=1)
+        async with services.db.transaction() as conn:
+            for name, number in (("alice", 2), ("bob", 1)):
+                user = User(
+                    id=uuid4(),
+                    username=name,
+                    hashed_password="",
+                    is_active=True,
+                    created_at=now,
+                    password_changed_at=now,
+                )
+                await users.insert_user(conn, user)
+                await conn.execute(insert(metadata.tables["usernames"]), {"username_key": name, "user_id": user.id})
+                await conn.execute(insert(families), [family(user, now) for _ in range(number)])
+        await services.stop()
+
+    asyncio.run(fill())
+
+    def run(*arguments: str) -> Result:
+        env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
+        result = CliRunner().invoke(main, ["session", "revoke", *arguments], env=env)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run
+
+
+def test_ops_04_sess_10_the_command_ends_what_is_older_than_a_time(kin: Callable[..., Result]) -> None:
+    now = SystemClock().now()
+    long_ago = (now - timedelta(hours=2)).isoformat()
+    assert kin("--issued-before", long_ago).stdout == "Ended 0 sessions of all users.\n"
+    assert kin("alice", "--issued-before", f"{now:%Y-%m-%dT%H:%M:%SZ}").stdout == "Ended 2 sessions of alice.\n"
+    # Without an offset it is UTC; with one it is what it says.
+    five_hours_east = now.astimezone(UTC) + timedelta(hours=5)
+    assert kin("--issued-before", f"{now - timedelta(minutes=61):%Y-%m-%dT%H:%M:%S}").stdout.startswith("Ended 0 ")
+    ended = kin("--all", "--issued-before", f"{five_hours_east:%Y-%m-%dT%H:%M:%S}+05:00")
+    assert ended.stdout == "Ended 1 sessions of all users.\n"
+
+
+def test_ops_04_the_command_refuses_what_it_cannot_do(kin: Callable[..., Result]) -> None:
+    at = ("--issued-before", "2026-01-01")
+    for arguments in ((), ("alice",), ("alice", "--issued-before", "soon"), ("alice", "some-id", *at)):
+        result = kin(*arguments)
+        assert (result.exit_code, result.stdout) == (2, ""), arguments
+    ahead = (SystemClock().now() + timedelta(minutes=5)).isoformat()
+    result = kin("--issued-before", ahead)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "lies ahead" in result.stderr
+    result = kin("nobody", "--issued-before", "2026-01-01")
+    assert (result.exit_code, "There is no user 'nobody'" in result.stderr) == (1, True)

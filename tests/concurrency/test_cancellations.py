@@ -1,0 +1,62 @@
+"""Requests that are given up halfway, at any moment: nothing they held is lost, and no answer goes to somebody else."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import pytest
+
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
+from auth.outcomes import Origin, Rotated, SignedIn
+from auth.services import Services
+from db.tables.users import User
+from tests.support.clocks import FakeClock
+from tests.support.doors import UNCOUNTED
+
+FAMILIES, ROUNDS = 12, 25
+# From before a connection is had to after the answer.
+LONGEST = 0.012
+
+
+@pytest.mark.parametrize("more_settings", [{"database_pool_size": 6}], ids=[""])
+async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_and_spend_nothing_twice(
+    services: Services, alice: User, clock: FakeClock
+) -> None:
+    dice = random.Random(1)
+    opened = [
+        await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(FAMILIES)
+    ]
+    tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
+    ids = [signed_in.family.id for signed_in in opened if isinstance(signed_in, SignedIn)]
+    places = services.db._slots._value
+    cancelled = 0
+
+    async def refresh(number: int, key: str) -> None:
+        outcome = await services.rotation.refresh(tokens[number], key, Origin(), clock.now())
+        assert isinstance(outcome, Rotated), outcome
+        assert outcome.family.id == ids[number]
+        tokens[number] = outcome.tokens.refresh_token
+
+    async def look(number: int) -> None:
+        found = await services.sessions.get_many(alice.id, [ids[number]])
+        assert list(found) == [ids[number]]
+        assert (await services.sessions.get_many(alice.id, [])) == {}
+
+    async def given_up(request: "asyncio.Task[None]") -> bool:
+        await asyncio.sleep(dice.uniform(0, LONGEST))
+        return request.cancel()
+
+    for round in range(ROUNDS):
+        clock.advance(timedelta(seconds=2 * REFRESH_RATE_LIMIT.interval))
+        keys = [f"round-{round:04}-family-{number:04}" for number in range(FAMILIES)]
+        requests = [asyncio.create_task(refresh(number, keys[number])) for number in range(FAMILIES)]
+        requests += [asyncio.create_task(look(number)) for number in range(FAMILIES)]
+        cancelled += sum(await asyncio.gather(*(given_up(request) for request in requests)))
+        for result in await asyncio.gather(*requests, return_exceptions=True):
+            assert result is None or isinstance(result, asyncio.CancelledError), result
+        # Whatever became of them, the same attempt is answered, and once more with the next key.
+        await asyncio.gather(*(refresh(number, keys[number]) for number in range(FAMILIES)))
+        assert services.db._slots._value == places
+
+    assert cancelled > 100
+    assert services.db.engine.pool.checkedout() == len(services.db._idle)  # type: ignore[attr-defined]

@@ -1,0 +1,205 @@
+"""SQLite's reader: reads that wait at the same moment go to its thread together, and who gives up leaves nothing."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from threading import Event
+from unittest.mock import patch
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from auth.outcomes import Origin, SignedIn
+from auth.services import Services
+from db.drivers.errors import DatabaseUnavailable
+from db.drivers.sqlite_reader import SQLiteReader
+from db.tables import families, users
+from db.tables.users import User
+from tests.support.clocks import FakeClock
+from tests.support.doors import UNCOUNTED
+
+READS = 30
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """SQLite alone."""
+    return sqlite_url
+
+
+@pytest.fixture
+async def session(services: Services, alice: User, clock: FakeClock) -> SignedIn:
+    """A session of alice's."""
+    opened = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now())
+    assert isinstance(opened, SignedIn)
+    return opened
+
+
+@pytest.fixture
+async def reader(services: Services) -> AsyncIterator[SQLiteReader]:
+    """The reader, whose thread and connection are there. In its statements `hold()` waits for `Held.release`."""
+    reader = services.db.reader
+    assert reader is not None
+    assert await reader.rows("SELECT 1", {}) == [(1,)]
+    yield reader
+    Held.release.set()
+
+
+class Held:
+    """A read that is under way, for as long as the test likes."""
+
+    entered, release = Event(), Event()
+
+
+@contextmanager
+def held(reader: SQLiteReader) -> Iterator[None]:
+    """In the block, `hold()` in a statement of the reader's waits; when it ends, no more."""
+    Held.entered.clear()
+    Held.release.clear()
+
+    def hold() -> int:
+        Held.entered.set()
+        Held.release.wait(10)
+        return 1
+
+    assert reader._thread is not None
+    assert reader._connection is not None
+    reader._thread.submit(reader._connection.create_function, "hold", 0, hold).result()
+    try:
+        yield
+    finally:
+        Held.release.set()
+
+
+def checkpointed(url: str) -> bool:
+    """Whether the whole log could go into the file: nobody reads from it."""
+    with closing(sqlite3.connect(make_url(url).database or "")) as file:
+        busy, _, _ = file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+async def test_reads_that_wait_at_the_same_moment_take_one_way_to_the_thread(
+    services: Services, reader: SQLiteReader, session: SignedIn, clock: FakeClock
+) -> None:
+    token = session.tokens.access_token
+    with patch.object(reader, "_read", wraps=reader._read) as ways:
+        found = await asyncio.gather(*(services.sessions.authenticate(token, clock.now()) for _ in range(READS)))
+    assert {family.id for family in found} == {session.family.id}
+    # The first leaves at once, alone; whoever came meanwhile follows.
+    assert [len(call.args[0]) for call in ways.call_args_list] == [1, READS - 1]
+
+
+async def test_a_batch_of_reads_has_an_end(reader: SQLiteReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.drivers.sqlite_reader.MAX_BATCH", 4)
+    with patch.object(reader, "_read", wraps=reader._read) as ways:
+        found = await asyncio.gather(*(reader.rows("SELECT :n", {"n": n}) for n in range(11)))
+    assert found == [[(n,)] for n in range(11)]
+    assert [len(call.args[0]) for call in ways.call_args_list] == [1, 4, 4, 2]
+
+
+async def test_a_read_that_fails_does_not_spoil_the_others(
+    services: Services, reader: SQLiteReader, session: SignedIn
+) -> None:
+    texts = ["SELECT 1", "SELECT 2", "SELECT nothing FROM nowhere", "SELECT 3"]
+    found = await asyncio.gather(*(reader.rows(text, {}) for text in texts), return_exceptions=True)
+    assert isinstance(found.pop(2), sqlite3.OperationalError)
+    assert found == [[(1,)], [(2,)], [(3,)]]
+    async with services.db.read() as conn:
+        assert await families.get(conn, session.user.id, session.family.id) == session.family
+
+
+async def test_a_fault_of_the_reader_is_an_outage_like_any_other(
+    services: Services, reader: SQLiteReader, session: SignedIn
+) -> None:
+    with (
+        patch.object(reader, "_run", return_value=sqlite3_error(sqlite3.SQLITE_IOERR)),
+        pytest.raises(DatabaseUnavailable),
+    ):
+        async with services.db.read() as conn:
+            await families.get(conn, session.user.id, session.family.id)
+
+
+def sqlite3_error(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    return error
+
+
+async def test_a_read_that_is_cut_off_leaves_no_statement_open_and_the_loop_free(
+    reader: SQLiteReader, database_url: str, session: SignedIn
+) -> None:
+    with held(reader):
+        text = "SELECT hold() FROM token_families UNION ALL SELECT 2 FROM token_families"
+        slow = asyncio.create_task(reader.rows(text, {}))
+        assert await asyncio.to_thread(Held.entered.wait, 10)
+        behind = [asyncio.create_task(reader.rows("SELECT :n", {"n": n})) for n in range(3)]
+        await asyncio.sleep(0)
+        # Its snapshot keeps the log as it is, for as long as it is under way and no longer.
+        slow.cancel()
+        behind[1].cancel()
+        assert isinstance((await asyncio.gather(slow, return_exceptions=True))[0], asyncio.CancelledError)
+        assert not behind[0].done()
+        with patch.object(reader, "_read", wraps=reader._read) as ways:
+            Held.release.set()
+            assert [await behind[0], await behind[2]] == [[(0,)], [(2,)]]
+    assert [len(call.args[0]) for call in ways.call_args_list] == [2]  # nothing is read for who gave up before
+    assert checkpointed(database_url)
+
+
+async def test_reads_do_not_wait_for_who_writes(
+    services: Services, database_url: str, session: SignedIn, clock: FakeClock
+) -> None:
+    with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("UPDATE token_families SET device_name = 'changed'")
+        found = await services.sessions.authenticate(session.tokens.access_token, clock.now())
+        assert found.device_name is None
+        file.execute("COMMIT")
+    found = await services.sessions.authenticate(session.tokens.access_token, clock.now())
+    assert found.device_name == "changed"
+
+
+async def test_a_block_takes_a_connection_for_what_is_not_for_the_reader_and_gives_it_back(
+    services: Services, reader: SQLiteReader, session: SignedIn
+) -> None:
+    places = services.db._slots._value
+    async with services.db.read() as conn:
+        assert await families.get(conn, session.user.id, session.family.id) == session.family
+        assert services.db._slots._value == places
+        assert conn.dialect.name == "sqlite"
+        for _ in range(2):
+            (user,) = await users.list_all(conn)
+            assert user.id == session.user.id
+            assert services.db._slots._value == places - 1
+        assert await families.get(conn, session.user.id, session.family.id) == session.family
+    assert services.db._slots._value == places
+
+
+async def test_after_its_end_the_next_read_begins_anew(reader: SQLiteReader) -> None:
+    await reader.close()
+    await reader.close()
+    assert await reader.rows("SELECT 1", {}) == [(1,)]
+
+
+async def test_whoever_comes_while_it_is_closed_is_answered(reader: SQLiteReader) -> None:
+    with held(reader):
+        asked = [asyncio.create_task(reader.rows("SELECT hold()", {}))]
+        assert await asyncio.to_thread(Held.entered.wait, 10)
+        closing_it = asyncio.create_task(reader.close())
+        for _ in range(5):
+            asked += [asyncio.create_task(reader.rows("SELECT 1", {})) for _ in range(5)]
+            await asyncio.sleep(0)
+        Held.release.set()
+        await asyncio.wait_for(asyncio.gather(closing_it, *asked), 10)
+    assert reader._connection is None
+    assert await reader.rows("SELECT 1", {}) == [(1,)]
+
+
+async def test_a_thread_that_cannot_be_started_fails_those_who_ask_and_nobody_after_them(reader: SQLiteReader) -> None:
+    await reader.close()
+    with patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                await asyncio.wait_for(reader.rows("SELECT 1", {}), 10)
+    assert await asyncio.wait_for(reader.rows("SELECT 1", {}), 10) == [(1,)]

@@ -1,0 +1,164 @@
+"""What was answered is in the database: seen from elsewhere, after `kill -9`, after a restart, whole or not at all."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy.engine import make_url
+
+from auth.config.settings import Settings
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
+from auth.crypto.tokens import TokenKind, decode_token, derive_successor, digest
+from auth.services import Services
+from db.hot_path.rotation import RotationClaim, rotate
+from db.tables.users import User
+from graph.app import create_app
+from tests.support import databases
+from tests.support.clocks import FakeClock
+from tests.support.doors import DOORS, REPLAYED, REVOKED, ROTATED, Api, Door
+from tests.support.servers import backstage, serving
+
+KEY = "the-first-attempt-of-the-phone"
+REPLAY = "REFRESH_TOKEN_REPLAYED"
+REPLAYS = f"SELECT count(*) FROM security_events WHERE kind = '{REPLAY}'"
+ENDED_BY_REPLAY = f"SELECT count(*) FROM token_families WHERE revoked_at IS NOT NULL AND revocation_reason = '{REPLAY}'"
+GENERATIONS = """
+SELECT token_families.generation, max(refresh_tokens.generation)
+FROM token_families JOIN refresh_tokens ON refresh_tokens.family_id = token_families.id
+GROUP BY token_families.generation
+"""
+
+
+async def seen_from_elsewhere(database_url: str, query: str) -> tuple[Any, ...]:
+    """The one row that a connection of the test's own reads, without a line of the service's code."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        file = sqlite3.connect(url.database or "")
+        try:
+            return tuple(file.execute(query).fetchone())
+        finally:
+            file.close()
+    connection = await databases.connect(database_url)
+    try:
+        return tuple(await connection.fetchrow(query))
+    finally:
+        await connection.close()
+
+
+async def test_rot_06_a_replays_revocation_is_in_the_database_when_its_answer_arrives(
+    api: Api, door: Door, alice: User, database_url: str
+) -> None:
+    first = await api.login()
+    await door.refresh(first.refresh)
+    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (0,)
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (1,)
+    assert await seen_from_elsewhere(database_url, REPLAYS) == (1,)
+
+
+async def test_rot_06_rot_08_what_was_answered_outlives_kill_9_right_after_the_answer(
+    database_url: str, password_hash: str, tmp_path: Path
+) -> None:
+    async with backstage(database_url, password_hash) as behind:
+        user = await behind.user()
+        replayed, rotated, idle = [await behind.session(user) for _ in range(3)]
+    async with serving(database_url, tmp_path) as server, AsyncClient(base_url=server.url, timeout=30) as http:
+        graphql, rest = (door(http) for door in DOORS.values())
+        after_rotated = (await graphql.refresh(rotated.refresh)).tokens
+        after_replayed = (await rest.refresh(replayed.refresh)).tokens
+        # The last answer is the replay's, and the server does not live to do anything after it.
+        assert (await graphql.refresh(replayed.refresh)).outcome == REPLAYED
+        server.kill()
+    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (1,)
+    assert await seen_from_elsewhere(database_url, REPLAYS) == (1,)
+
+    async with serving(database_url, tmp_path) as server, AsyncClient(base_url=server.url, timeout=30) as http:
+        graphql, rest = (door(http) for door in DOORS.values())
+        assert (await rest.refresh(after_replayed.refresh)).outcome == REVOKED
+        assert not await Api(http).is_live(after_replayed.access)
+        assert await Api(http).is_live(after_rotated.access)
+        assert (await rest.refresh(idle.refresh)).outcome == ROTATED
+        # Rotated before, and rotated still: nothing about it was in the memory of the process that is gone.
+        assert (await graphql.refresh(rotated.refresh)).outcome == REPLAYED
+        server.kill()
+    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (2,)
+
+
+@pytest.mark.parametrize("name", list(DOORS))
+async def test_rot_08_a_restart_forgets_neither_what_was_rotated_nor_what_was_answered(
+    name: str, api: Api, alice: User, database_url: str, clock: FakeClock, settings_for: Callable[..., Settings]
+) -> None:
+    first = await api.login()
+    second = (await DOORS[name](api.http).refresh(first.refresh, KEY)).tokens
+    restarted = create_app(settings_for(database_url), clock=clock)
+    async with (
+        restarted.router.lifespan_context(restarted),
+        AsyncClient(transport=ASGITransport(restarted), base_url="http://kindred.test") as http,
+    ):
+        door = DOORS[name](http)
+        assert (await door.refresh(first.refresh, KEY)).tokens.refresh == second.refresh
+        assert (await door.refresh(first.refresh)).outcome == REPLAYED
+        assert (await door.refresh(second.refresh)).outcome == REVOKED
+
+
+async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committed_ends_the_successor_too(
+    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
+) -> None:
+    # Spending the parent and storing the child are one statement on one row: there is no moment between them. What
+    # can be stopped is the transaction around it, and whoever comes meanwhile waits for the row, then judges.
+    first = await api.login()
+    minting = services.rotation.token_pairs
+    presented = decode_token(minting.issuer, first.refresh, TokenKind.REFRESH, clock.now())
+    jti = derive_successor(presented, KEY)
+    async with services.db.transaction() as paused:
+        family = await rotate(
+            paused,
+            RotationClaim(
+                presented.user_id,
+                presented.session_id,
+                presented=digest(presented.jti),
+                successor=digest(jti),
+                now=clock.now(),
+                idle_limit=clock.now() + timedelta(days=30),
+                ip=None,
+                user_agent=None,
+            ),
+            slots=16,
+            pace=services.rotation.rate_limit,
+        )
+        assert family is not None
+        replay = asyncio.create_task(door.refresh(first.refresh))
+        await asyncio.sleep(0.2)
+        assert not replay.done()
+    assert (await replay).outcome == REPLAYED
+    child = minting.create(family, jti, clock.now())
+    assert (await door.refresh(child.refresh_token, KEY)).outcome == REVOKED
+    assert not await api.is_live(child.access_token)
+
+
+async def test_rot_03_a_rotation_and_its_lineage_are_seen_together_or_not_at_all(
+    api: Api, door: Door, alice: User, database_url: str
+) -> None:
+    token = (await api.login()).refresh
+    seen: set[int] = set()
+
+    async def look() -> None:
+        while REFRESH_RATE_LIMIT.burst + 1 not in seen:
+            generation, newest = await seen_from_elsewhere(database_url, GENERATIONS)
+            assert generation == newest
+            seen.add(generation)
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    for number in range(REFRESH_RATE_LIMIT.burst):
+        while number == 5 and not seen and not looking.done():
+            await asyncio.sleep(0.01)
+        token = (await door.refresh(token)).tokens.refresh
+    async with asyncio.timeout(30):
+        await looking
+    assert len(seen) > 1

@@ -1,0 +1,96 @@
+"""Synchronous replication: nothing is acknowledged that no standby has, however often the client asks."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from db.engine.database import url_of
+from db.migration import upgrade
+from db.tables.users import User
+from tests.support import databases
+from tests.support.doors import REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, Door
+
+KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-phone"
+
+pytestmark = [
+    pytest.mark.skipif("KINDRED_TEST_POSTGRES_URL" in os.environ, reason="changes the settings of a whole server"),
+    pytest.mark.parametrize("more_settings", [{"database_timeout": 1}], ids=[""]),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[databases.Server]:
+    """A PostgreSQL server of this module's own: which standbys it waits for is a setting of the whole server."""
+    server = databases.Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def database_url(server: databases.Server) -> AsyncIterator[str]:
+    """A migrated database on that server."""
+    url = await databases.create_database(server.url)
+    await asyncio.to_thread(upgrade, url_of(url))
+    yield url
+    await databases.drop_database(url, server.url)
+
+
+@asynccontextmanager
+async def no_standby(url: str) -> AsyncIterator[None]:
+    """While the block runs, every commit waits for a standby that is not there."""
+    connection = await databases.connect(url)
+    try:
+        await _wait_for(connection, "nobody")
+        yield
+    finally:
+        await _wait_for(connection, "")
+        await connection.close()
+
+
+async def _wait_for(connection: asyncpg.Connection, names: str) -> None:
+    await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+    await connection.execute("SELECT pg_reload_conf()")
+    while await connection.fetchval("SHOW synchronous_standby_names") != names:
+        await asyncio.sleep(0.01)
+
+
+async def test_an_attempt_is_503_until_a_standby_has_it_and_is_answered_then(
+    api: Api, door: Door, alice: User, database_url: str
+) -> None:
+    first = await api.login()
+    async with no_standby(database_url):
+        answers = [await door.refresh(first.refresh, KEY) for _ in range(3)]
+        assert [answer.outcome for answer in answers] == [UNAVAILABLE] * 3
+    rotated = await door.refresh(first.refresh, KEY)
+    assert rotated.outcome == ROTATED
+    assert (await door.refresh(rotated.tokens.refresh, OTHER_KEY)).outcome == ROTATED
+
+
+async def test_a_replay_is_503_until_a_standby_has_the_end_of_the_session(
+    api: Api, door: Door, alice: User, database_url: str
+) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh, KEY)).tokens
+    async with no_standby(database_url):
+        answers = [await door.refresh(first.refresh, OTHER_KEY) for _ in range(3)]
+        answers.append(await door.refresh(second.refresh))
+        assert [answer.outcome for answer in answers] == [UNAVAILABLE] * 4
+    # The first of them ended the session, and no answer said so before it was certain.
+    assert (await door.refresh(first.refresh, OTHER_KEY)).outcome == REVOKED
+    assert (await door.refresh(second.refresh)).outcome == REVOKED
+
+
+async def test_the_end_of_a_session_is_503_until_a_standby_has_it(api: Api, alice: User, database_url: str) -> None:
+    pair = await api.login()
+    by_token, by_id = {"refreshToken": pair.refresh}, {"id": pair.session_id}
+    async with no_standby(database_url):
+        assert await api.codes(REVOKE, {"input": by_id}, pair.access) == ["UNAVAILABLE"]
+        # The first attempt ended it here, so the token of the owner works no more; the refresh token may still ask.
+        for _ in range(2):
+            assert await api.codes(REVOKE, {"input": by_token}) == ["UNAVAILABLE"]
+    ended = await api.data(REVOKE, {"input": by_token})
+    assert ended["revokeSession"]["session"]["state"] == "REVOKED"

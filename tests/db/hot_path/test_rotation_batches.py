@@ -1,0 +1,362 @@
+"""Refreshes that wait at the same moment go to the database together, and none of them notices."""
+
+import asyncio
+import itertools
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from auth.outcomes import Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, SignedIn
+from auth.services import Services
+from auth.use_cases.rotation import JUST_ISSUED
+from db.tables import families
+from db.tables.base import RevocationReason
+from db.tables.users import User
+from tests.support import databases
+from tests.support.clocks import FakeClock
+from tests.support.doors import UNCOUNTED
+from tests.support.statements import statements
+
+KEY = "the-attempt-of-one-tab"
+SESSIONS = 30
+
+
+@pytest.fixture
+async def sessions(services: Services, alice: User, clock: FakeClock) -> list[SignedIn]:
+    """Sessions of alice's, one of which has been refreshed, so that every connection there is to be is there."""
+    opened = [
+        await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(SESSIONS + 1)
+    ]
+    made = [one for one in opened if isinstance(one, SignedIn)]
+    last = made.pop()
+    assert isinstance(await services.rotation.refresh(last.tokens.refresh_token, KEY, Origin(), clock.now()), Rotated)
+    return made
+
+
+async def refreshed(
+    services: Services, clock: FakeClock, tokens: list[str], key: Callable[[int], str] = "attempt-number-{:03}".format
+) -> list[RefreshOutcome]:
+    """What comes of refreshing all of them at once."""
+    return await asyncio.gather(
+        *(services.rotation.refresh(token, key(n), Origin(), clock.now()) for n, token in enumerate(tokens))
+    )
+
+
+@contextmanager
+def transactions(services: Services) -> Iterator[list[str]]:
+    """What is committed in the block: on PostgreSQL statements, on SQLite what its writer begins."""
+    writer = services.db.writer
+    if writer is None:
+        with statements(services) as sent:
+            yield sent
+        return
+    begun: list[str] = []
+
+    def listen(listener: Callable[[str], object] | None) -> None:
+        assert writer is not None
+        assert writer._connection is not None
+        writer._connection.set_trace_callback(listener)
+
+    assert writer._thread is not None
+    writer._thread.submit(listen, lambda sql: begun.append(sql) if sql.startswith("BEGIN") else None).result()
+    with statements(services) as sent:
+        yield begun
+    writer._thread.submit(listen, None).result()
+    assert sent == []
+
+
+async def test_what_waits_at_the_same_moment_is_sent_together(
+    services: Services, clock: FakeClock, sessions: list[SignedIn]
+) -> None:
+    tokens = [one.tokens.refresh_token for one in sessions]
+    with transactions(services) as sent:
+        outcomes = await refreshed(services, clock, tokens)
+    # As many as may be under way leave at once, alone; whoever came meanwhile follows in one.
+    assert len(sent) <= 3
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS}
+    for one, outcome in zip(sessions, outcomes, strict=True):
+        assert isinstance(outcome, Rotated)
+        assert (outcome.family.id, outcome.family.generation, outcome.repeated) == (one.family.id, 2, False)
+    rows = await services.sessions.list_lineages(sessions[0].user.id, [one.family.id for one in sessions])
+    assert {tuple(row.generation for row in lineage) for lineage in rows.values()} == {(2, 1)}
+
+
+async def test_a_refresh_that_comes_alone_leaves_at_once_and_alone(
+    services: Services, clock: FakeClock, sessions: list[SignedIn]
+) -> None:
+    with transactions(services) as sent:
+        for one in sessions[:5]:
+            (outcome,) = await refreshed(services, clock, [one.tokens.refresh_token])
+            assert isinstance(outcome, Rotated)
+    assert len(sent) == 5
+
+
+@pytest.mark.parametrize("more_settings", [{"batch_rotations": False}], ids=["off"])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_by_setting_each_is_sent_by_itself(
+    services: Services, clock: FakeClock, sessions: list[SignedIn]
+) -> None:
+    with transactions(services) as sent:
+        outcomes = await refreshed(services, clock, [one.tokens.refresh_token for one in sessions])
+    assert len(sent) == SESSIONS
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS}
+
+
+async def test_each_of_those_sent_together_has_its_own_verdict(
+    services: Services, clock: FakeClock, alice: User, sessions: list[SignedIn]
+) -> None:
+    tokens = [one.tokens.refresh_token for one in sessions]
+    ids = [one.family.id for one in sessions]
+    replayed, ended, unknown = slice(0, 5), slice(5, 10), slice(10, 15)
+    await refreshed(services, clock, tokens[replayed])
+    async with services.db.transaction() as conn:
+        for family_id in ids[ended]:
+            reason = RevocationReason.REVOKED_BY_USER
+            await families.revoke(conn, alice.id, now=clock.now(), reason=reason, only=family_id)
+        for family_id in ids[unknown]:
+            await conn.execute(families.families.delete().where(families.families.c.id == family_id))
+    clock.advance(JUST_ISSUED)
+    outcomes = await refreshed(services, clock, tokens, "another-attempt-{:03}".format)
+    assert list(map(type, outcomes)) == [Replayed] * 5 + [Revoked] * 5 + [Invalid] * 5 + [Rotated] * 15
+    found = await services.sessions.get_many(alice.id, ids)
+    reasons = [found[family_id].revocation_reason if family_id in found else None for family_id in ids]
+    assert reasons == ["REFRESH_TOKEN_REPLAYED"] * 5 + ["REVOKED_BY_USER"] * 5 + [None] * 20
+
+
+async def test_attempts_at_one_session_are_decided_one_after_the_other(
+    services: Services, clock: FakeClock, sessions: list[SignedIn]
+) -> None:
+    """The same attempt twice is answered twice; two attempts are a replay, whichever comes first."""
+    tokens = [one.tokens.refresh_token for one in sessions]
+    outcomes = await refreshed(services, clock, tokens + tokens, lambda n: f"attempt-number-{n % SESSIONS:03}")
+    assert Counter(map(type, outcomes)) == {Rotated: 2 * SESSIONS}
+    answered = [one.tokens.refresh_token for one in outcomes if isinstance(one, Rotated)]
+    assert answered[:SESSIONS] == answered[SESSIONS:]
+    assert sum(one.repeated for one in outcomes if isinstance(one, Rotated)) == SESSIONS
+    outcomes = await refreshed(services, clock, answered)  # two of each, all under other names
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS, Replayed: SESSIONS}
+
+
+async def test_one_that_the_database_refuses_does_not_spoil_the_others(
+    services: Services, clock: FakeClock, sessions: list[SignedIn]
+) -> None:
+    agent = "poison\0"  # which is no text to PostgreSQL; SQLite is told so
+    if services.db.writer:
+        async with services.db.transaction() as conn:
+            await conn.execute(
+                text(
+                    "CREATE TRIGGER poison BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent LIKE 'poison%' "
+                    "BEGIN SELECT RAISE(ABORT, 'poison'); END"
+                )
+            )
+    outcomes: list[Any] = await asyncio.gather(
+        *(
+            services.rotation.refresh(
+                one.tokens.refresh_token, KEY, Origin(user_agent=agent if n == 17 else None), clock.now()
+            )
+            for n, one in enumerate(sessions)
+        ),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes.pop(17), Exception)
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 1}
+    # And its token is as good as before.
+    (outcome,) = await refreshed(services, clock, [sessions[17].tokens.refresh_token])
+    assert isinstance(outcome, Rotated)
+    assert not outcome.repeated
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_nobody_waits_for_another_one_s_lock(
+    services: Services, clock: FakeClock, database_url: str, sessions: list[SignedIn]
+) -> None:
+    holder = await databases.connect(database_url)
+    held: UUID = sessions[20].family.id
+    try:
+        async with holder.transaction():
+            await holder.execute("SELECT FROM token_families WHERE id = $1 FOR UPDATE", held)
+            requests = [
+                asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()))
+                for one in sessions
+            ]
+            async with asyncio.timeout(4):
+                others = await asyncio.gather(*(one for n, one in enumerate(requests) if n != 20))
+            assert Counter(map(type, others)) == {Rotated: SESSIONS - 1}
+            assert not requests[20].done()
+        assert isinstance(await requests[20], Rotated)
+    finally:
+        await holder.close()
+
+
+async def test_whoever_gives_up_is_not_rotated_behind_their_back(
+    services: Services, clock: FakeClock, alice: User, sessions: list[SignedIn]
+) -> None:
+    """Nor are those kept waiting who were to be sent with them."""
+    tokens = [one.tokens.refresh_token for one in sessions]
+    requests = [
+        asyncio.create_task(services.rotation.refresh(token, f"attempt-number-{n:03}", Origin(), clock.now()))
+        for n, token in enumerate(tokens)
+    ]
+    await asyncio.sleep(0)  # all of them wait now, the first of them for the database
+    for request in requests[::2]:
+        request.cancel()
+    outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
+    assert Counter(map(type, outcomes[1::2])) == {Rotated: SESSIONS // 2}
+    assert set(map(type, outcomes[::2])) == {asyncio.CancelledError}
+    found = await services.sessions.get_many(alice.id, [one.family.id for one in sessions])
+    generations = [found[one.family.id].generation for one in sessions]
+    assert generations[1::2] == [2] * (SESSIONS // 2)
+    # Those that had not left yet have not moved.
+    assert set(generations[4::2]) == {1}
+
+
+async def test_a_batch_has_an_end(
+    services: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.hot_path.rotation_batches.MAX_BATCH", 4)
+    clock.advance(timedelta(seconds=1))
+    opened = [await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(19)]
+    tokens = [one.tokens.refresh_token for one in opened if isinstance(one, SignedIn)]
+    await refreshed(services, clock, tokens[:1])
+    with transactions(services) as sent:
+        outcomes = await refreshed(services, clock, tokens[1:])
+    assert Counter(map(type, outcomes)) == {Rotated: 18}
+    assert 5 <= len(sent) <= 7
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_while_a_batch_waits_for_another_process_everybody_else_is_answered(
+    services: Services, clock: FakeClock, database_url: str, sessions: list[SignedIn]
+) -> None:
+    answered = 0
+    with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        refreshing = asyncio.create_task(refreshed(services, clock, [one.tokens.refresh_token for one in sessions]))
+        for one in sessions:
+            await services.sessions.authenticate(one.tokens.access_token, clock.now())
+            answered += not refreshing.done()
+        file.execute("ROLLBACK")
+    assert answered == SESSIONS
+    assert Counter(map(type, await refreshing)) == {Rotated: SESSIONS}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ended_by", ["one who gives up", "a fault"])
+async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
+    services: Services, clock: FakeClock, alice: User, sessions: list[SignedIn], ended_by: str
+) -> None:
+    """It is found out from within: the last row of the lineage stops until somebody gives up, or fails."""
+    writer = services.db.writer
+    assert writer is not None
+    assert writer._connection is not None
+    assert writer._thread is not None
+    connection, entered, release = writer._connection, Event(), Event()
+
+    def stop(generation: int) -> int:
+        entered.set()
+        release.wait(10)
+        if ended_by == "a fault":
+            raise ValueError
+        return generation
+
+    def prepare() -> None:
+        connection.create_function("stop", 1, stop)
+        connection.execute(
+            "CREATE TEMP TRIGGER stopping BEFORE INSERT ON refresh_tokens WHEN NEW.user_agent = 'stop' "
+            "BEGIN SELECT stop(NEW.generation); END"
+        )
+
+    writer._thread.submit(prepare).result()
+    first, *others = sessions
+    ids = [one.family.id for one in others]
+
+    def refresh(one: SignedIn, agent: str | None = None) -> "asyncio.Task[RefreshOutcome]":
+        origin = Origin(user_agent=agent)
+        return asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, origin, clock.now()))
+
+    requests = [refresh(first), *(refresh(one) for one in others[:-1]), refresh(others[-1], "stop")]
+    assert await asyncio.to_thread(entered.wait, 10)
+    found = await services.sessions.get_many(alice.id, ids)
+    assert {family.generation for family in found.values()} == {1}  # all but the last are rotated, and nothing is in
+    if ended_by == "one who gives up":
+        requests[-1].cancel()
+        for _ in range(10):  # from the request to its batch, and to the writer
+            await asyncio.sleep(0)
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
+    last = outcomes.pop()
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 1}
+    assert not any(one.repeated for one in outcomes)  # what was rolled back has left no trace
+    found = await services.sessions.get_many(alice.id, ids)
+    if ended_by == "one who gives up":
+        assert isinstance(last, asyncio.CancelledError)
+        assert [found[one].generation for one in ids] == [2] * (len(ids) - 1) + [1]
+    else:
+        assert isinstance(last, Rotated)  # by itself, on a connection that has no such trigger
+        assert {family.generation for family in found.values()} == {2}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
+    services: Services,
+    clock: FakeClock,
+    alice: User,
+    database_url: str,
+    sessions: list[SignedIn],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each cancels the batch once more."""
+    writer = services.db.writer
+    assert writer is not None
+    entered, release, batches = Event(), Event(), itertools.count()
+    usual = writer._do
+
+    def held(*arguments: Any) -> Any:
+        if next(batches) == 1:  # after the one that leaves at once, alone
+            entered.set()
+            release.wait(10)
+        return usual(*arguments)
+
+    monkeypatch.setattr(writer, "_do", held)
+
+    requests = [
+        asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()))
+        for one in sessions
+    ]
+    assert await asyncio.to_thread(entered.wait, 10)
+    for request in requests[-1:-4:-1]:
+        request.cancel()
+        await asyncio.sleep(0)
+    assert not any(request.done() for request in requests[1:])  # told so when it has ended
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
+    assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 3, asyncio.CancelledError: 3}
+    with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None, timeout=0)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("ROLLBACK")
+    found = await services.sessions.get_many(alice.id, [one.family.id for one in sessions[-3:]])
+    assert {family.generation for family in found.values()} == {1}
+    again = await asyncio.gather(
+        *(services.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()) for one in sessions)
+    )
+    assert Counter(map(type, again)) == {Rotated: SESSIONS}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_writer_is_closed_when_its_transaction_has_ended(services: Services) -> None:
+    writer = services.db.writer
+    assert writer is not None
+    counting = writer.transaction(lambda connection: connection.execute("SELECT count(*) FROM users").fetchone())
+    found, _ = await asyncio.gather(asyncio.create_task(counting), asyncio.create_task(writer.close()))
+    assert found == (0,)
+    assert writer._connection is None
+    assert await writer.transaction(lambda connection: connection.in_transaction)

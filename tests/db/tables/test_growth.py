@@ -1,0 +1,300 @@
+"""What a session takes of the database, however often it is refreshed: no more than on its second day."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, inspect, select, text
+
+from auth.clock import SystemClock
+from auth.config.settings import Settings
+from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
+from auth.crypto.entropy import Entropy
+from auth.crypto.tokens import TokenKind, decode_token, derive_successor, digest
+from auth.outcomes import Origin, Replayed, Revoked, Rotated, SignedIn
+from auth.services import Services
+from db.engine.database import url_of
+from db.hot_path.rotation import RotationClaim, rotate
+from db.migration import upgrade
+from db.tables.families import families
+from db.tables.refresh_tokens import OVERWRITTEN, SLOTS, refresh_tokens
+from db.tables.users import User
+from tests.bench.seeding import seed
+from tests.support import databases
+from tests.support.clocks import FakeClock
+from tests.support.doors import UNCOUNTED
+from tests.support.servers import SECRET
+
+HOT_TABLES = ("token_families", "refresh_tokens")
+ORIGIN = Origin("2001:db8:85a3:8d3:1319:8a2e:370:7348", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) " + "x" * 80)
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[str]:
+    """A PostgreSQL server of this file's own: a transaction that another test has open, even in another database,
+    keeps old versions of rows from being cleared away."""
+    server = databases.Server()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def new_postgresql_url(own_server: str) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own, whose statistics nobody else has a part in."""
+    url = asyncio.run(databases.create_database(own_server))
+    upgrade(url_of(url))
+    yield url
+    asyncio.run(databases.drop_database(url, own_server))
+
+
+@pytest.fixture(params=["sqlite_url", "new_postgresql_url"])
+def own_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of the test's own, of either kind."""
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+async def service(own_url: str, settings_for: Callable[..., Settings], clock: FakeClock) -> AsyncIterator[Services]:
+    """The use cases over it."""
+    services = Services.create(settings_for(own_url, refresh_token_ttl=timedelta(days=7)), SECRET.encode(), Entropy())
+    await services.start(clock.now())
+    yield services
+    await services.stop()
+
+
+@pytest.fixture
+async def somebody(service: Services, clock: FakeClock) -> User:
+    """A user."""
+    return await service.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
+
+
+async def sign_in(service: Services, user: User, clock: FakeClock) -> SignedIn:
+    """A sign-in from where the password has been verified."""
+    signed_in = await service.sign_in._open(user, UNCOUNTED, None, "a device", ORIGIN, clock.now())
+    assert signed_in is not None
+    return signed_in
+
+
+async def refresh_times(service: Services, token: str, clock: FakeClock, times: int) -> str:
+    """Refresh so many times, ten seconds apart; the last token."""
+    for _ in range(times):
+        clock.advance(timedelta(seconds=REFRESH_RATE_LIMIT.interval))
+        outcome = await service.rotation.refresh(token, None, ORIGIN, clock.now())
+        assert isinstance(outcome, Rotated)
+        token = outcome.tokens.refresh_token
+    return token
+
+
+async def rotate_in_one_transaction(service: Services, token: str, clock: FakeClock, times: int) -> str:
+    """The same statements with the same values as `rotate`, without a commit after each, which SQLite waits for."""
+    issuer = service.rotation.token_pairs.issuer
+    async with service.db.transaction() as conn:
+        for number in range(times):
+            clock.advance(timedelta(seconds=REFRESH_RATE_LIMIT.interval))
+            now = clock.now()
+            presented = decode_token(issuer, token, TokenKind.REFRESH, now)
+            successor = derive_successor(presented, f"attempt {number}")
+            family = await rotate(
+                conn,
+                RotationClaim(
+                    presented.user_id,
+                    presented.session_id,
+                    presented=digest(presented.jti),
+                    successor=digest(successor),
+                    now=now,
+                    idle_limit=now + service.rotation.idle_limit,
+                    ip=ORIGIN.ip,
+                    user_agent=ORIGIN.user_agent,
+                ),
+                slots=service.settings.lineage_depth,
+                pace=service.rotation.rate_limit,
+            )
+            assert family is not None
+            token = service.rotation.token_pairs.create(family, successor, now).refresh_token
+    return token
+
+
+async def size(service: Services) -> int:
+    """Bytes that the hot tables take, their indexes with them; on SQLite, the whole file."""
+    async with service.db.read() as conn:
+        if conn.dialect.name == "sqlite":
+            pages = (await conn.execute(text("PRAGMA page_count"))).scalar_one()
+            return int(pages) * int((await conn.execute(text("PRAGMA page_size"))).scalar_one())
+        # Without the maps of a table that its first vacuum makes, which are a fixed few pages.
+        query = text("SELECT pg_relation_size(CAST(:name AS regclass)) + pg_indexes_size(CAST(:name AS regclass))")
+        return sum([int((await conn.execute(query, {"name": name})).scalar_one()) for name in HOT_TABLES])
+
+
+@pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
+async def test_on_postgresql_every_rotation_is_a_hot_update(
+    service: Services, somebody: User, own_url: str, clock: FakeClock
+) -> None:
+    """PostgreSQL writes the new version of a row beside the old one and touches no index."""
+    tokens = [(await sign_in(service, somebody, clock)).tokens.refresh_token for _ in range(100)]
+    for _ in range(25):
+        tokens = [await refresh_times(service, token, clock, 1) for token in tokens]
+    await service.db.close()  # a connection that ends reports what it did
+    statistics = await statistics_of(own_url)
+    updates, hot = statistics["token_families"]
+    assert updates == 2500
+    assert hot / updates > 0.99
+    # 26 generations in 16 slots: ten of them were written over.
+    updates, hot = statistics["refresh_tokens"]
+    assert updates == 1000
+    assert hot / updates > 0.99
+
+
+@pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
+async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Services, own_url: str) -> None:
+    """Its share of the log that is flushed and sent to standbys, alone and together with others, and HOT either way."""
+    sessions, dice = await seed(own_url, people=50, sessions_each=40), random.Random(1)
+    tokens = dice.sample([session.refresh_token for session in sessions], len(sessions))
+    connection = await databases.connect(own_url)
+    await connection.execute("VACUUM ANALYZE")
+
+    async def written_by(at_once: int) -> float:
+        nonlocal tokens
+        before = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
+        renewed: list[str] = []
+        for start in range(0, len(tokens), at_once):
+            outcomes = await asyncio.gather(
+                *(
+                    service.rotation.refresh(token, None, ORIGIN, SystemClock().now())
+                    for token in tokens[start : start + at_once]
+                )
+            )
+            renewed += [outcome.tokens.refresh_token for outcome in outcomes if isinstance(outcome, Rotated)]
+        assert len(renewed) == len(tokens)
+        tokens = dice.sample(renewed, len(renewed))  # those who refresh at once are from all over the table
+        after = await connection.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1)", before)
+        return float(after) / len(tokens)
+
+    await written_by(1)  # and the pages as a whole, once after a checkpoint
+    alone, together = await written_by(1), await written_by(16)
+    await connection.close()
+    assert 300 < alone < 1100
+    assert together < alone * 1.25
+    await service.db.close()
+    updates, hot = (await statistics_of(own_url))["token_families"]
+    assert updates == 3 * len(tokens)
+    # With 25 families to a page some of a batch share one, and its old rows are there until the batch is in.
+    assert hot / updates > 0.93
+
+
+async def rows(service: Services) -> list[dict[str, Any]]:
+    """The rows of the hot tables, in the order of their keys."""
+    async with service.db.read() as conn:
+        queries = select(families).order_by(families.c.id), select(refresh_tokens).order_by(refresh_tokens.c.slot)
+        return [dict(row._mapping) for query in queries for row in await conn.execute(query)]
+
+
+async def statistics_of(url: str) -> dict[str, tuple[int, int]]:
+    """Updates, and how many of them were HOT, by table, once all connections have reported."""
+    connection = await databases.connect(url)
+    try:
+        for _ in range(100):
+            others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+            own = connection.get_server_pid()
+            if not await connection.fetchval(others + " AND backend_type = 'client backend'", own):
+                break
+            await asyncio.sleep(0.05)
+        rows = await connection.fetch("SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables")
+        return {row["relname"]: (row["n_tup_upd"], row["n_tup_hot_upd"]) for row in rows}
+    finally:
+        await connection.close()
+
+
+async def test_no_index_names_a_column_that_a_rotation_changes(
+    service: Services, somebody: User, clock: FakeClock
+) -> None:
+    """In the database itself, whatever the tables are declared to be."""
+    signed_in = await sign_in(service, somebody, clock)
+    token = await refresh_times(service, signed_in.tokens.refresh_token, clock, SLOTS - 1)
+    before = await rows(service)
+    clock.advance(timedelta(days=1))
+    elsewhere = Origin("192.0.2.1", "another browser")
+    for _ in range(SLOTS):
+        outcome = await service.rotation.refresh(token, None, elsewhere, clock.now())
+        assert isinstance(outcome, Rotated)
+        token = outcome.tokens.refresh_token
+    after = await rows(service)
+    changed = {name for old, new in zip(before, after, strict=True) for name in old if old[name] != new[name]}
+    assert changed == {*OVERWRITTEN, "token_digest", "last_used_at", "rate_limit_tat"}
+
+    def indexed(connection: Any) -> set[str]:
+        found: set[str] = set()
+        for table in HOT_TABLES:
+            inspector = inspect(connection)
+            found |= {str(name) for index in inspector.get_indexes(table) for name in index["column_names"]}
+            found |= set(inspector.get_pk_constraint(table)["constrained_columns"])
+            found |= {name for unique in inspector.get_unique_constraints(table) for name in unique["column_names"]}
+        return found
+
+    async with service.db.read() as conn:
+        names = await conn.run_sync(indexed)
+        assert names == {"user_id", "id", "family_id", "slot", "absolute_expires_at", "revoked_at"}
+        assert not names & changed
+        if conn.dialect.name == "postgresql":
+            # Expressions and conditions of partial indexes count as well.
+            query = text("SELECT indexdef FROM pg_indexes WHERE tablename IN ('token_families', 'refresh_tokens')")
+            definitions = (await conn.execute(query)).scalars().all()
+            assert definitions
+            for definition in definitions:
+                columns = definition.partition(" USING ")[2]
+                words = set(columns.replace("(", " ").replace(")", " ").replace(",", " ").split())
+                assert not words & changed, definition
+
+
+async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_refreshed_a_thousand_times(
+    service: Services, somebody: User, clock: FakeClock
+) -> None:
+    first = (await sign_in(service, somebody, clock)).tokens.refresh_token
+    on_sqlite = service.db.engine.dialect.name == "sqlite"
+    many = rotate_in_one_transaction if on_sqlite else refresh_times
+    token = await refresh_times(service, first, clock, 100)
+    token = await many(service, token, clock, 900)
+    after_a_thousand = await size(service)
+    for _ in range(9):
+        token = await many(service, token, clock, 1000)
+    # A page or two, for versions that nobody has cleared away just yet.
+    assert await size(service) <= after_a_thousand + 4 * 8192
+    async with service.db.read() as conn:
+        assert (await conn.execute(select(families.c.generation))).scalar_one() == 10_001
+        rows = (await conn.execute(select(refresh_tokens.c.generation))).scalars().all()
+    assert sorted(rows) == list(range(10_001 - SLOTS + 1, 10_002))
+    # However long ago it was rotated, it is known for what it is; and so, with the lineage gone, is any other.
+    token = await refresh_times(service, token, clock, 1)
+    assert isinstance(await service.rotation.refresh(first, None, ORIGIN, clock.now()), Replayed)
+    assert isinstance(await service.rotation.refresh(token, None, ORIGIN, clock.now()), Revoked)
+
+
+async def test_rot_09_the_first_token_is_recognised_with_every_lineage_row_deleted(
+    service: Services, somebody: User, clock: FakeClock
+) -> None:
+    first = (await sign_in(service, somebody, clock)).tokens.refresh_token
+    token = await refresh_times(service, first, clock, 40)
+    async with service.db.transaction() as conn:
+        await conn.execute(delete(refresh_tokens))
+    assert isinstance(await service.rotation.refresh(first, None, ORIGIN, clock.now()), Replayed)
+    assert isinstance(await service.rotation.refresh(token, None, ORIGIN, clock.now()), Revoked)
+    async with service.db.read() as conn:
+        assert (await conn.execute(select(func.count()).select_from(refresh_tokens))).scalar_one() == 0
+
+
+@pytest.mark.parametrize("depth", [0, 1, 5])
+async def test_a_lineage_is_as_deep_as_the_setting_says_and_a_replay_is_recognised_without_any(
+    own_url: str, settings_for: Callable[..., Settings], clock: FakeClock, depth: int
+) -> None:
+    service = Services.create(settings_for(own_url, lineage_depth=depth), SECRET.encode(), Entropy())
+    await service.start(clock.now())
+    user = await service.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
+    first = (await sign_in(service, user, clock)).tokens.refresh_token
+    token = await refresh_times(service, first, clock, 20)
+    async with service.db.read() as conn:
+        assert (await conn.execute(select(func.count()).select_from(refresh_tokens))).scalar_one() == depth
+    assert isinstance(await service.rotation.refresh(first, None, ORIGIN, clock.now()), Replayed)
+    assert isinstance(await service.rotation.refresh(token, None, ORIGIN, clock.now()), Revoked)
+    await service.stop()

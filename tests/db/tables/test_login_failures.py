@@ -1,0 +1,114 @@
+"""What the throttle writes: of guesses at once nothing is lost, they do not deadlock, and refusals write nothing."""
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import select
+
+from auth.credentials.login_throttle import LoginAttempt
+from auth.outcomes import Origin, SignedIn, TooManyAttempts
+from auth.services import Services
+from db.tables.login_failures import login_failures
+from db.tables.users import User
+from tests.support import databases
+from tests.support.clocks import FakeClock
+
+NAMES = ["alice", "bob", "nobody"]
+ADDRESSES = ["198.51.100.7", "203.0.113.9", "2001:db8:1:2::1", "2001:db8:1:3::1"]
+
+
+async def rows(services: Services) -> list[Any]:
+    async with services.db.read() as conn:
+        return list((await conn.execute(select(login_failures).order_by(login_failures.c.subject))).all())
+
+
+async def guess(services: Services, clock: FakeClock, name: str = "alice", address: str = ADDRESSES[0]) -> LoginAttempt:
+    admitted = await services.sign_in.throttle.register_attempt(name, address, clock.now())
+    assert isinstance(admitted, LoginAttempt)
+    return admitted
+
+
+@pytest.fixture(params=["name", "address"])
+async def exhausted(request: pytest.FixtureRequest, services: Services, clock: FakeClock) -> str:
+    """Something that may not be guessed at any more for now, or not from there."""
+    for number in range(5 if request.param == "name" else 30):
+        await guess(services, clock, "alice" if request.param == "name" else f"user-{number}")
+    return str(request.param)
+
+
+async def test_a_refusal_leaves_every_row_as_it_was(
+    services: Services, alice: User, clock: FakeClock, exhausted: str
+) -> None:
+    before = await rows(services)
+    clock.advance(timedelta(milliseconds=500))
+    for address in ADDRESSES if exhausted == "name" else ADDRESSES[:1]:
+        refused = await services.sign_in.throttle.register_attempt("alice", address, clock.now())
+        assert isinstance(refused, TooManyAttempts)
+    assert await rows(services) == before
+
+
+async def test_guesses_at_once_are_all_counted_and_all_taken_back(
+    services: Services, alice: User, clock: FakeClock
+) -> None:
+    """From addresses and at names in every order, by wrong passwords, right ones, and guesses nobody could look at."""
+    dice = random.Random(1)
+    deadlocks = await deadlocks_of(services)
+
+    async def one(number: int) -> None:
+        name, address = dice.choice(NAMES), dice.choice(ADDRESSES)
+        admitted = await services.sign_in.throttle.register_attempt(name, address, clock.now())
+        if isinstance(admitted, TooManyAttempts):
+            return
+        await asyncio.sleep(dice.uniform(0, 0.01))
+        if name == "alice" and number % 2:
+            opened = await services.sign_in._open(alice, admitted, None, None, Origin(address), clock.now())
+            assert isinstance(opened, SignedIn)
+        else:
+            await services.sign_in.throttle._refund(admitted)
+
+    for _ in range(5):
+        await asyncio.gather(*(one(number) for number in range(40)))
+    assert await rows(services) == []
+    assert await deadlocks_of(services) == deadlocks
+
+
+async def deadlocks_of(services: Services) -> int:
+    """How many of them PostgreSQL has resolved; 0 on SQLite, which has one writer."""
+    if services.db.writer is not None:
+        return 0
+    url = services.db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    connection: asyncpg.Connection = await databases.connect(url)
+    try:
+        return int(
+            await connection.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        )
+    finally:
+        await connection.close()
+
+
+async def test_a_name_that_fails_again_waits_from_its_last_failure_on(
+    services: Services, alice: User, clock: FakeClock
+) -> None:
+    for _ in range(5):
+        await guess(services, clock)
+        clock.advance(timedelta(seconds=10))
+    await guess(services, clock)
+    clock.advance(timedelta(seconds=1))
+    refused = await services.sign_in.throttle.register_attempt("alice", ADDRESSES[0], clock.now())
+    assert refused == TooManyAttempts(1)
+
+
+async def test_a_success_takes_back_its_guess_where_others_failed_meanwhile(
+    services: Services, alice: User, clock: FakeClock
+) -> None:
+    mine = await guess(services, clock)
+    others = [await guess(services, clock, "bob"), await guess(services, clock, "nobody")]
+    await services.sign_in._open(alice, mine, None, None, Origin(ADDRESSES[0]), clock.now())
+    assert sorted(row.failures for row in await rows(services)) == [1, 1, 2, 2]
+    for other in others:
+        await services.sign_in.throttle._refund(other)
+    assert await rows(services) == []

@@ -1,0 +1,137 @@
+"""A user who is deleted: nothing that was known about them is left, and nothing that was issued to them works."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+from auth.credentials.login_throttle import LoginAttempt
+from auth.services import Services
+from db import metadata
+from db.tables import login_failures, users
+from db.tables.users import User
+from graph.cli import main
+from tests.support.clocks import FakeClock
+from tests.support.doors import INVALID, LOGIN, PASSWORD, ROTATED, Api, Door
+from tests.support.servers import SECRET
+
+AGENT = "Alices-Telephone/4.2 (only she has one)"
+
+
+async def left_of(services: Services, user: User) -> set[str]:
+    """The tables that have a row of the user's, or a word that is theirs."""
+    found = set()
+    async with services.db.read() as conn:
+        for table in metadata.sorted_tables:
+            rows = str([tuple(row) for row in (await conn.execute(select(table))).all()])
+            if any(word in rows for word in (str(user.id), user.username, AGENT)):
+                found.add(table.name)
+    return found
+
+
+async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
+    api: Api,
+    door: Door,
+    alice: User,
+    bob: User,
+    services: Services,
+    add_user: Callable[[str], Awaitable[User]],
+) -> None:
+    given = {"username": "alice", "password": PASSWORD, "deviceName": "alice's telephone"}
+    response = await api.post(LOGIN, {"input": given}, **{"user-agent": AGENT})
+    tokens = response.json()["data"]["login"]["tokens"]
+    ended, theirs = await api.login(), await api.login("bob")
+    assert (await door.refresh(ended.refresh)).outcome == ROTATED
+    assert (await door.refresh(ended.refresh)).outcome != ROTATED
+    await api.try_login("alice", "not her password")
+    everywhere = {"users", "usernames", "token_families", "refresh_tokens", "security_events", "familiar_networks"}
+    assert await left_of(services, alice) == everywhere
+
+    await services.accounts.delete(alice)
+    assert await left_of(services, alice) == set()
+    assert await left_of(services, bob) >= everywhere - {"familiar_networks"}
+    assert not await api.is_live(tokens["accessToken"])
+    assert (await door.refresh(tokens["refreshToken"])).outcome == INVALID
+    assert (await api.try_login("alice", PASSWORD))["__typename"] == "InvalidCredentialsError"
+    await services.accounts.delete(alice)
+
+    # Somebody else takes the name, and nothing of the old one's.
+    await add_user("alice")
+    again = await api.login()
+    assert not await api.is_live(tokens["accessToken"])
+    assert (await door.refresh(tokens["refreshToken"])).outcome == INVALID
+    assert await api.is_live(again.access)
+    assert await api.is_live(theirs.access)
+
+
+async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_nothing(
+    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
+) -> None:
+    pair = await api.login()
+
+    async def refresh() -> None:
+        token = pair.refresh
+        for _ in range(10):
+            refreshed = await door.refresh(token)
+            if refreshed.outcome != ROTATED:
+                assert refreshed.outcome == INVALID
+                return
+            token = refreshed.tokens.refresh
+
+    async def delete() -> None:
+        await asyncio.sleep(0.02)
+        await services.accounts.delete(alice)
+
+    signing_in = (api.try_login("alice", PASSWORD) for _ in range(3))
+    *results, _, _ = await asyncio.gather(*signing_in, refresh(), delete())
+    assert {result["__typename"] for result in results} <= {"LoginSuccess", "InvalidCredentialsError"}
+    assert await left_of(services, alice) == set()
+
+
+@pytest.fixture
+def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`kindred user ...`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
+        result = CliRunner().invoke(main, ["user", *arguments], input=stdin, env=env)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run
+
+
+def test_data_04_the_command_asks_before_it_deletes(kin: Callable[..., Result]) -> None:
+    for name in ("alice", "bob"):
+        assert kin("add", name, stdin=PASSWORD).exit_code == 0
+    for answer in ("n\n", "\n", ""):
+        refused = kin("delete", "alice", stdin=answer)
+        assert refused.exit_code == 1
+        assert "Deleted" not in refused.output
+    assert "Deleted alice." in kin("delete", "ALICE", stdin="y\n").stdout
+    assert kin("delete", "bob", "--yes").stdout == "Deleted bob.\n"
+    assert kin("list").stdout.splitlines()[1:] == []
+    assert "There is no user 'bob'" in kin("delete", "bob", "--yes").stderr
+    assert kin("add", "bob", stdin=PASSWORD).exit_code == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_the_throttle(
+    services: Services, alice: User, clock: FakeClock
+) -> None:
+    """In the order in which a sign-in takes them, or the two wait for each other."""
+    guess = await services.sign_in.throttle.register_attempt("alice", "198.51.100.7", clock.now())
+    assert isinstance(guess, LoginAttempt)
+    async with services.db.transaction() as conn:
+        await users.lock(conn, alice.id)
+        deleting = asyncio.ensure_future(services.accounts.delete(alice))
+        await asyncio.sleep(0.2)
+        assert not deleting.done()
+        async with asyncio.timeout(0.5):  # PostgreSQL looks for deadlocks after a second
+            await login_failures.refund(conn, guess.addresses, deleted=guess.name)
+    await deleting
+    assert await services.accounts.get(alice.id) is None

@@ -1,0 +1,424 @@
+"""A database that fails: 503 and nothing spent, or tried again and answered, and never taken for a replay."""
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from typing import Any
+
+import asyncpg
+import psutil
+import pytest
+from httpx2 import AsyncClient, Response
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+from auth.outcomes import Origin
+from auth.services import Services
+from db.engine.database import url_of
+from db.migration import upgrade
+from db.tables import families
+from db.tables.families import TokenFamily
+from db.tables.users import User
+from tests.support import databases
+from tests.support.clocks import FakeClock
+from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
+from tests.support.proxy import Proxy
+
+pytestmark = pytest.mark.usefixtures("alice")
+
+KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-phone"
+RACERS = 20
+
+Lock = Callable[[str], AbstractAsyncContextManager[Any]]
+
+
+@pytest.fixture
+def answers(http: AsyncClient) -> list[Response]:
+    """Every answer that the client got, headers and all."""
+    seen: list[Response] = []
+
+    async def see(response: Response) -> None:
+        seen.append(response)
+
+    http.event_hooks["response"].append(see)
+    return seen
+
+
+@asynccontextmanager
+async def write_lock(url: str) -> AsyncIterator[None]:
+    """SQLite: another connection is writing."""
+    with closing(sqlite3.connect(make_url(url).database or "", isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        yield
+        file.execute("ROLLBACK")
+
+
+@asynccontextmanager
+async def postgresql_lock(url: str, statement: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await databases.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute(statement)
+            yield connection
+    finally:
+        await connection.close()
+
+
+def row_lock(url: str) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    """PostgreSQL: another connection holds the families' rows."""
+    return postgresql_lock(url, "SELECT FROM token_families FOR UPDATE")
+
+
+def table_lock(url: str) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    """PostgreSQL: another connection holds the whole table."""
+    return postgresql_lock(url, "LOCK TABLE token_families IN ACCESS EXCLUSIVE MODE")
+
+
+impatient = pytest.mark.parametrize("more_settings", [{"database_timeout": 0.5}], ids=[""])
+locked = pytest.mark.parametrize(
+    ("database_url", "lock"),
+    [("sqlite", write_lock), ("postgresql", row_lock), ("postgresql", table_lock)],
+    indirect=["database_url"],
+    ids=["sqlite", "postgresql row", "postgresql table"],
+)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+async def family_of(services: Services, user: User) -> TokenFamily:
+    """The one family that the user has."""
+    async with services.db.read() as conn:
+        (family,) = await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10)
+    return family
+
+
+async def sessions(services: Services, user: User, clock: FakeClock, count: int) -> list[str]:
+    """The refresh tokens of so many new sessions of a user, made without hashing for each."""
+    opened = [await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(count)]
+    return [signed_in.tokens.refresh_token for signed_in in opened if signed_in is not None]
+
+
+async def replays(services: Services, user: User) -> int:
+    """How many replays are on record."""
+    events = await services.accounts.events(user.id, after=None, limit=1000)
+    return sum(event.kind == "REFRESH_TOKEN_REPLAYED" for event in events)
+
+
+@impatient
+@locked
+async def test_rot_07_a_refresh_that_waits_too_long_is_503_and_the_same_token_works_once(
+    api: Api, door: Door, answers: list[Response], lock: Lock, database_url: str, services: Services, alice: User
+) -> None:
+    first = await api.login()
+    async with lock(database_url):
+        assert (await door.refresh(first.refresh)).outcome == UNAVAILABLE
+    refused = answers[-1]
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.headers["cache-control"] == "no-store"
+    assert (await family_of(services, alice)).generation == 1
+    assert (await door.refresh(first.refresh)).outcome == ROTATED
+    assert await replays(services, alice) == 0
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+
+
+@impatient
+@locked
+async def test_rot_07_a_replay_that_waits_too_long_is_503_and_is_found_when_it_comes_again(
+    api: Api, door: Door, lock: Lock, database_url: str
+) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+    async with lock(database_url):
+        assert (await door.refresh(first.refresh)).outcome == UNAVAILABLE
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await door.refresh(second.refresh)).outcome == REVOKED
+
+
+@impatient
+@locked
+async def test_rot_07_dos_06_however_many_wait_too_long_each_is_503_and_each_token_works_afterwards(
+    api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User, clock: FakeClock
+) -> None:
+    # More than there are connections, so that some wait for the lock and some for a connection.
+    tokens = await sessions(services, alice, clock, 30)
+    async with lock(database_url):
+        refused = await asyncio.gather(*map(door.refresh, tokens))
+    assert Counter(answer.outcome for answer in refused) == {UNAVAILABLE: len(tokens)}
+    rotated = [await door.refresh(token) for token in tokens]
+    assert Counter(answer.outcome for answer in rotated) == {ROTATED: len(tokens)}
+    assert await replays(services, alice) == 0
+
+
+@locked
+async def test_rot_07_a_refresh_that_need_not_wait_too_long_is_answered(
+    api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User
+) -> None:
+    first = await api.login()
+    async with lock(database_url):
+        refreshing = asyncio.create_task(door.refresh(first.refresh))
+        await asyncio.sleep(0.3)
+        assert not refreshing.done()
+    assert (await refreshing).outcome == ROTATED
+    assert (await family_of(services, alice)).generation == 2
+
+
+@impatient
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_spends_nothing(
+    api: Api, door: Door, services: Services, alice: User
+) -> None:
+    # A rotation is written over in place; a row of its lineage needs room, and a long User-Agent much of it.
+    api.http.headers["user-agent"] = "kindred-test/" + "x" * 499
+    limit = ""
+
+    def apply(connection: Any, _record: object, _proxy: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA max_page_count = {limit or 1_000_000}")
+        cursor.close()
+
+    async def limit_to(pages: str) -> None:
+        nonlocal limit
+        limit = pages
+        await services.db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}"))
+
+    event.listen(services.db.engine.sync_engine, "checkout", apply)
+    token = (await api.login()).refresh
+    async with services.db.read() as conn:
+        await limit_to(str((await conn.exec_driver_sql("PRAGMA page_count")).scalar()))
+    generation = 1
+    while (answer := await door.refresh(token)).outcome == ROTATED:
+        token, generation = answer.tokens.refresh, generation + 1
+        assert generation < 20, "the disk was never full"
+    assert answer.outcome == UNAVAILABLE
+    assert (await family_of(services, alice)).generation == generation
+    await limit_to("")
+    assert (await door.refresh(token)).outcome == ROTATED
+    assert await replays(services, alice) == 0
+
+
+@on_postgresql
+async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_refresh_is_replaced(
+    api: Api, door: Door, database_url: str, services: Services, alice: User
+) -> None:
+    first = await api.login()
+    async with row_lock(database_url) as holder:
+        refreshing = asyncio.create_task(door.refresh(first.refresh))
+        for _ in range(3):
+            await terminate(holder, await waiting_for_a_lock(holder))
+    second = await refreshing
+    assert second.outcome == ROTATED
+    assert (await family_of(services, alice)).generation == 2
+    assert (await door.refresh(second.tokens.refresh)).outcome == ROTATED
+    assert await replays(services, alice) == 0
+
+
+@on_postgresql
+async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_replay_does_not_save_the_family(
+    api: Api, door: Door, database_url: str, services: Services, alice: User
+) -> None:
+    first = await api.login()
+    second = (await door.refresh(first.refresh)).tokens
+    async with row_lock(database_url) as holder:
+        replaying = asyncio.create_task(door.refresh(first.refresh))
+        await terminate(holder, await waiting_for_a_lock(holder))
+    assert (await replaying).outcome == REPLAYED
+    assert (await door.refresh(second.refresh)).outcome == REVOKED
+    assert await replays(services, alice) == 1
+
+
+@on_postgresql
+async def test_connections_that_broke_while_nobody_used_them_are_nobodys_concern(
+    api: Api, door: Door, database_url: str, services: Services, alice: User
+) -> None:
+    token = (await api.login()).refresh
+    for _ in range(3):
+        # As many open connections as the pool holds, and then none of them any good.
+        await asyncio.gather(*(api.is_live("") for _ in range(20)), *(services.accounts.list_all() for _ in range(20)))
+        async with row_lock(database_url) as holder:
+            await holder.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + OURS)
+        answer = await door.refresh(token)
+        assert answer.outcome == ROTATED
+        token = answer.tokens.refresh
+        async with row_lock(database_url) as holder:
+            await holder.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + OURS)
+        signed_in = await api.data(LOGIN, {"input": {"username": "alice", "password": PASSWORD}})
+        assert signed_in["login"]["__typename"] == "LoginSuccess"
+    assert await replays(services, alice) == 0
+
+
+OURS = "datname = current_database() AND application_name = 'kindred'"
+
+
+async def waiting_for_a_lock(connection: asyncpg.Connection) -> int:
+    """The backend of the service that waits for a lock, once there is one."""
+    for _ in range(500):
+        query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND " + OURS
+        # Not from the snapshot of activity that a transaction keeps.
+        await connection.execute("SELECT pg_stat_clear_snapshot()")
+        if pid := await connection.fetchval(query):
+            return int(pid)
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits for the lock")
+
+
+async def terminate(connection: asyncpg.Connection, pid: int) -> None:
+    """End a backend, and wait until it is gone."""
+    await connection.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+
+
+@impatient
+@pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
+async def test_rot_07_while_connections_are_refused_it_is_503_and_the_same_token_works_once(
+    api: Api, door: Door, proxy: Proxy, answers: list[Response], services: Services, alice: User
+) -> None:
+    first = await api.login()
+    proxy.refuse()
+    for key in (None, KEY):
+        assert (await door.refresh(first.refresh, key)).outcome == UNAVAILABLE
+        assert answers[-1].headers["retry-after"] == "1"
+    await proxy.listen()
+    assert (await door.refresh(first.refresh)).outcome == ROTATED
+    assert await replays(services, alice) == 0
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+
+
+@pytest.fixture(scope="module")
+def server_to_crash() -> Iterator[databases.Server]:
+    """A PostgreSQL server that is nobody else's."""
+    server = databases.Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def crashing_url(server_to_crash: databases.Server) -> str:
+    """A migrated database on a server of its own, which may be made to crash."""
+    if server_to_crash.process() is None:
+        pytest.skip("a PostgreSQL server that is not ours to crash")
+    url = await databases.create_database(server_to_crash.url)
+    await asyncio.to_thread(upgrade, url_of(url))
+    return url
+
+
+def a_backend_of(server: databases.Server) -> psutil.Process:
+    """A process of the server that serves one of our connections."""
+    postmaster = server.process()
+    assert postmaster is not None
+    for child in postmaster.children():
+        with suppress(psutil.NoSuchProcess):
+            if " kindred_" in " ".join(child.cmdline()):
+                return child
+    raise AssertionError("nobody is connected")
+
+
+@pytest.mark.parametrize("more_settings", [{"database_timeout": 30, "throttle": False}], ids=[""])
+@pytest.mark.parametrize("database_url", ["crashing"], indirect=True)
+async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_costs_nobody_a_session_even_without_keys(
+    api: Api,
+    door: Door,
+    database_url: str,
+    services: Services,
+    alice: User,
+    server_to_crash: databases.Server,
+    clock: FakeClock,
+) -> None:
+    over = asyncio.Event()
+
+    async def rotate_until_it_is_over(token: str) -> None:
+        while not over.is_set():
+            answer = await door.refresh(token)
+            assert answer.outcome == ROTATED
+            token = answer.tokens.refresh
+
+    tokens = await sessions(services, alice, clock, 10)
+    clients = asyncio.gather(*map(rotate_until_it_is_over, tokens))
+    for _ in range(3):
+        await asyncio.sleep(0.3)
+        # One backend that ends like this, and the server ends all the others: what they share may be damaged.
+        a_backend_of(server_to_crash).kill()
+        await asyncio.sleep(0.3)
+        assert await services.accounts.find_by_username("alice")
+    over.set()
+    await clients
+    assert await replays(services, alice) == 0
+
+
+@asynccontextmanager
+async def isolated(url: str, level: str) -> AsyncIterator[str]:
+    """The database, with another isolation level for whoever asks for none."""
+    name = make_url(url).database
+    connection = await databases.connect(url)
+    try:
+        await connection.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{level}'")
+        yield url
+        await connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_isolation')
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def repeatable_read_url(postgresql_url: str) -> AsyncIterator[str]:
+    """PostgreSQL, at REPEATABLE READ."""
+    async with isolated(postgresql_url, "repeatable read") as url:
+        yield url
+
+
+@pytest.fixture
+async def serializable_url(postgresql_url: str) -> AsyncIterator[str]:
+    """PostgreSQL, at SERIALIZABLE."""
+    async with isolated(postgresql_url, "serializable") as url:
+        yield url
+
+
+at_every_isolation = pytest.mark.parametrize("database_url", ["repeatable_read", "serializable"], indirect=True)
+
+
+async def assert_isolated(services: Services) -> None:
+    """That the service's own transactions are what the database's owner wants them to be."""
+    async with services.db.transaction() as conn:
+        level = (await conn.exec_driver_sql("SHOW transaction_isolation")).scalar()
+    assert level in ("repeatable read", "serializable")
+
+
+@at_every_isolation
+async def test_rot_21_at_stricter_isolation_one_of_many_wins_all_the_same(
+    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
+) -> None:
+    await assert_isolated(services)
+    for round in range(5):
+        first = await api.login()
+        answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(RACERS)))
+        outcomes = Counter(answer.outcome for answer in answers)
+        assert outcomes[ROTATED] == 1, (round, outcomes)
+        assert outcomes[ROTATED] + outcomes[REPLAYED] + outcomes[REVOKED] == RACERS, (round, outcomes)
+        (second,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
+        assert (await door.refresh(second.refresh)).outcome == REVOKED, round
+        assert not await api.is_live(second.access), round
+    assert await replays(services, alice) == 5
+
+
+@at_every_isolation
+async def test_rot_21_at_stricter_isolation_one_attempt_sent_often_is_no_replay(
+    api: Api, door: Door, services: Services, alice: User
+) -> None:
+    await assert_isolated(services)
+    for round in range(5):
+        first = await api.login()
+        answers = await asyncio.gather(*(door.refresh(first.refresh, KEY) for _ in range(RACERS)))
+        assert Counter(answer.outcome for answer in answers) == {ROTATED: RACERS}, round
+        assert len({answer.tokens.refresh for answer in answers}) == 1, round
+        assert (await door.refresh(answers[0].tokens.refresh, OTHER_KEY)).outcome == ROTATED, round
+    assert await replays(services, alice) == 0
+
+
+@at_every_isolation
+async def test_rot_21_at_stricter_isolation_families_side_by_side_are_not_in_each_others_way(
+    api: Api, door: Door, services: Services, alice: User
+) -> None:
+    tokens = [(await api.login()).refresh for _ in range(5)]
+    for round in range(10):
+        answers = await asyncio.gather(*map(door.refresh, tokens))
+        assert Counter(answer.outcome for answer in answers) == {ROTATED: len(tokens)}, round
+        tokens = [answer.tokens.refresh for answer in answers]
+    assert await replays(services, alice) == 0

@@ -1,0 +1,246 @@
+"""The canary: a value put into every input there is must come out of no log, no answer and no table."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient, Response
+from sqlalchemy import text
+
+from auth.services import Services
+from auth.use_cases.accounts import Accounts
+from auth.use_cases.rotation import Rotation
+from db.drivers.errors import RolledBack
+from db.hot_path import rotation_batches
+from db.tables import families
+from db.tables.base import metadata
+from db.tables.users import User
+from tests.support.doors import LOGIN, REFRESH, REVOKE, Api, Pair
+from tests.support.loglines import Lines, logging_to
+from tests.support.servers import SECRET, environment, serving
+
+CANARY = "canary7Kq2Zx"
+# Where it belongs, because its owner put it there to be shown it again.
+BELONGS = {
+    ("token_families", "device_name"),
+    ("token_families", "user_agent"),
+    ("refresh_tokens", "user_agent"),
+    ("security_events", "user_agent"),
+}
+# What fails is tried again for so long.
+QUICKLY: dict[str, Any] = {"database_timeout": 0.5}
+LONG = f"{CANARY}-{'x' * 40}"
+HEADERS = {
+    "cookie": f"session={CANARY}",
+    "referer": f"https://{CANARY}.example/",
+    "origin": f"https://{CANARY}.example",
+    "x-forwarded-for": CANARY,
+    "forwarded": f"for={CANARY}",
+    "x-api-key": CANARY,
+    "x-request-id": f"{CANARY} {CANARY}",
+    "accept-language": CANARY,
+}
+CHANGE = "mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }"
+RENAME = "mutation ($input: RenameSessionInput!) { renameSession(input: $input) { __typename } }"
+Ask = Callable[[AsyncClient], Awaitable[Response]]
+
+
+def graphql(query: str, variables: Any = None, **more: Any) -> Ask:
+    return lambda http: http.post("/graphql", json={"query": query, "variables": variables, **more}, headers=HEADERS)
+
+
+def raw(path: str, body: str, content_type: str = "application/json", method: str = "POST") -> Ask:
+    headers = {**HEADERS, "content-type": content_type}
+    return lambda http: http.request(method, path, content=body, headers=headers)
+
+
+def bearing(value: str, query: str = "{ sessions { edges { cursor } } }") -> Ask:
+    headers = {**HEADERS, "authorization": value}
+    return lambda http: http.post("/graphql", json={"query": query}, headers=headers)
+
+
+def refreshing(body: Any, **headers: str) -> Ask:
+    return lambda http: http.post("/auth/token/refresh", json=body, headers={**HEADERS, **headers})
+
+
+ASKED: list[Ask] = [
+    # Inline literals and variables, right and wrong in every way.
+    graphql(f'mutation {{ login(input: {{username: "{CANARY}", password: "{CANARY}"}}) {{ __typename }} }}'),
+    graphql(f'mutation {{ login(input: {{username: "{CANARY}", password: 7, deviceName: "{CANARY}"}}) {{ a }} }}'),
+    graphql(f'mutation {{ login(input: "{CANARY}") {{ __typename }} }}'),
+    graphql(f'mutation {{ refreshToken(input: {{refreshToken: "{CANARY}"}}) {{ __typename }} }}'),
+    graphql(LOGIN, {"input": {"username": CANARY, "password": CANARY, "deviceName": CANARY}}),
+    graphql(LOGIN, {"input": {"username": "alice", "password": CANARY}}),
+    graphql(LOGIN, {"input": {"username": [CANARY], "password": {"x": CANARY}}}),
+    graphql(LOGIN, {"input": {"username": CANARY, "pasword": CANARY}}),
+    graphql(LOGIN, {"input": {"username": CANARY, "password": CANARY, "deviceName": f"\u202e{CANARY}"}}),
+    graphql(LOGIN, {"input": CANARY}),
+    graphql(LOGIN, {"other": CANARY}, operationName="Login", extensions={"x": CANARY}),
+    graphql(REFRESH, {"input": {"refreshToken": CANARY, "idempotencyKey": CANARY}}),
+    graphql(REFRESH, {"input": {"refreshToken": LONG, "idempotencyKey": LONG}}),
+    graphql(REVOKE, {"input": {"refreshToken": CANARY}}),
+    graphql(REVOKE, {"input": {"refreshToken": CANARY, "id": CANARY}}),
+    graphql(f'{{ session(id: "{CANARY}") {{ id }} sessions(after: "{CANARY}") {{ edges {{ cursor }} }} }}'),
+    graphql(f'{{ "{CANARY}" }}'),
+    graphql(f'mutation {{ login(input: {{password: "{CANARY}'),
+    graphql("{ viewer { id } }", CANARY),
+    graphql("{ viewer { id } }", None, operationName={"x": CANARY}),
+    # Bodies, paths, queries and methods.
+    raw("/graphql", f'{{"query": "{CANARY}'),
+    raw("/graphql", f'["{CANARY}"]'),
+    raw("/graphql", f"query={CANARY}", "application/x-www-form-urlencoded"),
+    raw("/graphql", CANARY, f"application/{CANARY}"),
+    raw(f"/graphql?token={CANARY}", "", method="GET"),
+    raw(f"/{CANARY}?password={CANARY}", CANARY),
+    raw(f"/auth/token/refresh?refresh_token={CANARY}", CANARY, method="PUT"),
+    raw("/auth/token/refresh", f'{{"refresh_token": "{CANARY}'),
+    raw(f"/healthz?{CANARY}", "", method="GET"),
+    refreshing({"refresh_token": CANARY}),
+    refreshing({"refresh_token": [CANARY], CANARY: CANARY}),
+    refreshing({"refresh_token": LONG}, **{"idempotency-key": CANARY}),
+    refreshing({"refresh_token": LONG}, **{"idempotency-key": LONG}),
+    # Credentials.
+    bearing(f"Bearer {CANARY}"),
+    bearing(f"Basic {CANARY}"),
+    bearing(f"{CANARY} {CANARY}"),
+    bearing(f"Bearer {CANARY}.{CANARY}.{CANARY}"),
+]
+
+
+def with_session(pair: Pair) -> list[Ask]:
+    """What needs somebody who is signed in."""
+
+    def post(query: str, given: Any) -> Ask:
+        headers = {**HEADERS, "authorization": f"Bearer {pair.access}"}
+        body = {"query": query, "variables": {"input": given}}
+        return lambda http: http.post("/graphql", json=body, headers=headers)
+
+    return [
+        post(CHANGE, {"currentPassword": CANARY, "newPassword": CANARY}),
+        post(RENAME, {"id": CANARY, "deviceName": CANARY}),
+        post(RENAME, {"id": pair.session_id, "deviceName": f"\u202e{CANARY}"}),
+        post(RENAME, {"id": pair.session_id, "deviceName": CANARY}),
+        post(REVOKE, {"id": CANARY}),
+    ]
+
+
+async def ask_all(http: AsyncClient, asks: list[Ask]) -> list[Response]:
+    return [await ask(http) for ask in asks]
+
+
+def assert_unseen(where: str, texts: list[str], *more: str) -> None:
+    for one in texts:
+        assert not any(value in one for value in (CANARY, SECRET, *more)), (where, one)
+
+
+@pytest.fixture
+def log(app: FastAPI) -> Iterator[Lines]:
+    """What is logged."""
+    with logging_to(Lines()) as lines:
+        yield lines
+
+
+def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
+    async def fail(*_: Any, **__: Any) -> Any:
+        # As a driver does: from an error of its own, with the values in the text of both.
+        raise error from ValueError(f"postgresql://kindred:{CANARY}@db/kindred DETAIL: Key (x)=({CANARY})")
+
+    return fail
+
+
+@pytest.mark.parametrize("more_settings", [QUICKLY | {"environment": "production", "metrics": True}, QUICKLY])
+async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_fails(
+    app: FastAPI, api: Api, services: Services, alice: User, log: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, spent = await api.login(), await api.login()
+    asks = [*ASKED, *with_session(pair)]
+    later = [graphql(REFRESH, {"input": {"refreshToken": pair.refresh}}), refreshing({"refresh_token": spent.refresh})]
+    answers: list[Response] = []
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http:
+        answers += await ask_all(http, asks)
+        for error in (RuntimeError(f"postgresql://kindred:{CANARY}@db/kindred"), RolledBack(), OSError(5, CANARY)):
+            with monkeypatch.context() as patched:
+                patched.setattr(rotation_batches, "rotate", raising(error))
+                patched.setattr(families, "get", raising(error))
+                patched.setattr(Accounts, "get", raising(error))
+                if not isinstance(error, OSError):
+                    patched.setattr(Rotation, "refresh", raising(error))
+                answers += await ask_all(http, [*asks[:8], *with_session(pair), *later])
+        answers.append(await http.get("/metrics"))
+    statuses = {answer.status_code for answer in answers}
+    assert {200, 401, 404, 405, 415, 422, 500, 503} <= statuses
+    tokens = (pair.refresh, pair.access, spent.refresh)
+    assert_unseen("log", log.texts, *tokens)
+    told = [answer.text + repr(sorted(answer.headers.items())) for answer in answers]
+    # A name that a session was given is told to its owner; and development says of a document what is wrong in it.
+    assert_unseen("answer", told, *tokens)
+    assert len(log.requests) == len(answers) + 2  # the sign-ins
+    async with services.db.read() as conn:
+        for table in metadata.sorted_tables:
+            for row in await conn.execute(text(f"SELECT * FROM {table.name}")):
+                for column, value in row._mapping.items():
+                    if (table.name, column) not in BELONGS:
+                        assert_unseen(f"{table.name}.{column}", [str(value)], *tokens)
+
+
+@pytest.mark.parametrize("kind", ["production", "development"])
+async def test_log_01_log_02_a_server_writes_no_canary(database_url: str, tmp_path: Path, kind: str) -> None:
+    async with serving(
+        database_url, tmp_path, KINDRED_ENVIRONMENT=kind, KINDRED_LOG_LEVEL="debug", KINDRED_METRICS="on"
+    ) as server:
+        async with AsyncClient(base_url=server.url) as http:
+            answers = await ask_all(http, ASKED)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        writer.write(f"{CANARY} /{CANARY} HTTP/9\r\n{CANARY}: {CANARY}\r\n\r\n".encode())
+        await writer.drain()
+        malformed = (await reader.read(2000)).decode()
+        writer.close()
+        lines = server.log.read_text().splitlines()
+    assert_unseen("answer", [malformed, *(answer.text for answer in answers)])
+    assert_unseen("log", lines)
+    told = [line for line in lines if "outcome" in line]
+    assert len(told) >= len(ASKED)
+    if kind == "production":
+        assert [json.loads(line)["event"] for line in told] == ["request"] * len(told)
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "settings"),
+    [
+        ("user add someone", f"{CANARY}\n", {}),
+        ("user add someone", f"{CANARY}\ud800\n", {}),
+        ("user set-password alice", f"{CANARY}\n", {}),
+        ("check", "", {"KINDRED_SECRET": CANARY}),
+        ("check", "", {"KINDRED_SECRET": f"{CANARY}{CANARY}{CANARY}"}),
+        ("check", "", {"KINDRED_DATABASE_URL": f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred"}),
+        ("check", "", {"KINDRED_DATABASE_URL": f"mysql://kindred:{CANARY}@127.0.0.1:1/kindred"}),
+        ("serve", "", {"KINDRED_DATABASE_URL": f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred"}),
+        ("check", "", {"KINDRED_LOG_LEVEL": CANARY}),
+    ],
+)
+def test_log_01_the_command_line_says_no_canary(
+    sqlite_url: str, tmp_path: Path, command: str, given: str, settings: dict[str, str]
+) -> None:
+    variables = environment(sqlite_url, KINDRED_DATABASE_TIMEOUT="1") | settings
+    ran = subprocess.run(
+        [str(Path(sys.executable).with_name("kindred")), *command.split()],
+        cwd=tmp_path,
+        env=variables,
+        input=given.encode("utf-8", "surrogatepass"),
+        capture_output=True,
+        timeout=60,
+    )
+    assert_unseen(command, [ran.stdout.decode(), ran.stderr.decode()])
+    assert ran.stderr or ran.stdout
+
+
+async def test_log_01_a_worker_that_waits_for_its_database_says_no_canary(tmp_path: Path) -> None:
+    async with serving(f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred", tmp_path) as server:
+        await server.until("did not answer")
+        assert_unseen("log", [server.log.read_text()])

@@ -1,0 +1,370 @@
+"""Mail to owners: what it says and cannot be made to say, how it gets to the mail server, and `kindred mail`."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+from auth.background import notifications
+from auth.background.notifications import Delivered, Failed, Notification, attempt
+from auth.config.endpoints import MailServer, mail_server
+from auth.credentials.identifiers import clean_device_name
+from auth.services import Services
+from db.tables.base import NotificationKind
+from db.tables.outbox import outbox
+from db.tables.users import User
+from graph.cli import main
+from graph.notifications.mail import Mail, compose
+from tests.support.clocks import FakeClock
+from tests.support.receivers import Mailbox, certificate, mailbox, silent
+from tests.support.servers import SECRET, free_port
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+FROM, ISSUER = "kindred@id.example.org", "https://id.example.org"
+NOTICE = Notification(
+    id=UUID("01a20748-f7d7-7b2d-a73b-cf4e1d254017"),
+    kind=NotificationKind.SESSION_REPLAYED,
+    occurred_at=NOW - timedelta(seconds=90),
+    user_id=UUID("01a20748-0000-7b2d-a73b-cf4e1d254017"),
+    username="alice",
+    email="alice@example.org",
+    session_id=UUID("01a20748-1111-7b2d-a73b-cf4e1d254017"),
+    device_name="Alice's phone (old)",
+    device_user_agent=None,
+    ip="203.0.113.9",
+    user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+)
+
+
+EXPECTED = """Hello alice,
+
+A refresh token of your session on "Alice's phone (old)" was presented a
+second time. Two parties may have held it, and nobody can tell which of them
+is you, so the session was ended. It cannot be used any more, by anybody.
+
+When:  2026-11-23 11:58:30 UTC
+Where: 203.0.113.9, Firefox on Linux
+
+What to do: Sign in again. If you do not know where this came from, or if it
+happens again, change your password, and look through your other sessions.
+
+This notice was sent by https://id.example.org, because it concerns the
+safety of your account. Its number is 01a20748-f7d7-7b2d-a73b-cf4e1d254017.
+"""
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Mailbox]:
+    async with mailbox() as box:
+        yield box
+
+
+def server(box: Mailbox, **more: Any) -> MailServer:
+    """The test's mail server, as if it were not on this machine where `more` says so."""
+    return replace(mail_server(f"smtp://127.0.0.1:{box.port}", in_production=True), **more)
+
+
+async def sent(to: MailServer, notice: Notification = NOTICE) -> Delivered | Failed:
+    """What comes of one attempt there."""
+    return await attempt(Mail(to, FROM, ISSUER), notice, NOW)
+
+
+async def mailed(box: Mailbox, notice: Notification = NOTICE) -> EmailMessage:
+    """The mail, as whoever gets it sees it."""
+    assert await sent(server(box), notice) == Delivered("the mail server took it")
+    return box.mails[-1]
+
+
+async def test_a_mail_says_what_happened_when_from_where_and_what_to_do(box: Mailbox) -> None:
+    mail = await mailed(box)
+    assert dict(mail) == {
+        "From": f"Account security <{FROM}>",
+        "To": "alice@example.org",
+        "Subject": "A session of yours was ended for safety",
+        "Date": "Mon, 23 Nov 2026 12:00:00 +0000",
+        "Message-ID": "<01a20748-f7d7-7b2d-a73b-cf4e1d254017@id.example.org>",
+        "Auto-Submitted": "auto-generated",
+        "Content-Type": 'text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding": "7bit",
+        "MIME-Version": "1.0",
+    }
+    assert text_of(mail) == EXPECTED
+    assert (box.envelopes[0].mail_from, box.envelopes[0].rcpt_tos) == (FROM, ["alice@example.org"])
+
+
+def text_of(mail: EmailMessage) -> str:
+    return str(mail.get_content()).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("kind", list(NotificationKind))
+async def test_every_kind_of_notice_has_words_of_its_own(box: Mailbox, kind: NotificationKind) -> None:
+    mail = await mailed(box, replace(NOTICE, kind=kind))
+    others = [
+        compose(replace(NOTICE, kind=other), FROM, ISSUER, NOW) for other in NotificationKind if other is not kind
+    ]
+    assert mail["Subject"] not in {other["Subject"] for other in others}
+    assert "{" not in text_of(mail)
+    assert all(len(line) < 79 for line in text_of(mail).splitlines())
+
+
+async def test_what_an_operator_did_was_done_at_the_service_itself(box: Mailbox) -> None:
+    notice = replace(NOTICE, kind=NotificationKind.USER_DISABLED, ip=None, user_agent=None, session_id=None)
+    assert "Where: at the service itself\n" in text_of(await mailed(box, notice))
+
+
+async def test_a_name_in_any_script_arrives(box: Mailbox) -> None:
+    assert text_of(await mailed(box, replace(NOTICE, username="Ünsal 🦉"))).startswith("Hello Ünsal 🦉,\n")
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "phone. Go to https://evil.example/reset",
+        'x"\nWhat to do: call +1 900 000',
+        "x\r\n.\r\nMAIL FROM:<a@b>",
+        "{username} %s <b>",
+        "evil.example/login",
+        "a@evil.example",
+        "x" * 500,
+    ],
+)
+async def test_a_thief_cannot_speak_through_the_mail(box: Mailbox, device: str) -> None:
+    """Whoever has the password names the device, and whoever replays a token names the browser."""
+    mail = await mailed(box, replace(NOTICE, device_name=device, user_agent=device))
+    text = text_of(mail).replace(ISSUER, "")
+    assert not re.search(r"://|evil\.|@|<|\{|x{61}", text)
+    lines = text.splitlines()
+    assert [line.partition(":")[0] for line in lines if ":" in line] == ["When", "Where", "What to do"]
+    assert 14 <= len(lines) <= 16
+    assert clean_device_name("x\r\ny") is None  # it would not have got in anyway
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "alice@example.org\nBcc: mallory@example.org",
+        "alice@example.org\r\n\r\nHello",
+        "alice@example.org, mallory@example.org",
+        "Alice <alice@example.org>",
+        "alice@example.org>\r\nRCPT TO:<mallory@example.org",
+        '"alice@example.org" <mallory@example.org>',
+        "mallory@example.org,alice@example.org",
+        "a b@example.org",
+        "älice@example.org",
+        "alice@",
+        "@",
+        "",
+        "alice@" + "x" * 300,
+    ],
+)
+async def test_no_header_or_recipient_can_be_slipped_in_by_an_address(box: Mailbox, address: str) -> None:
+    failed = Failed("no mail can be sent to such an address", permanent=True)
+    assert await sent(server(box), replace(NOTICE, email=address)) == failed
+    assert box.mails == []
+
+
+async def test_a_domain_of_any_script_is_written_as_mail_servers_know_it(box: Mailbox) -> None:
+    await mailed(box, replace(NOTICE, email="alice@exämple.org"))
+    assert box.envelopes[0].rcpt_tos == ["alice@xn--exmple-cua.org"]
+
+
+class TestTls:
+    """Mail that can be read on the way tells whoever reads it who had a session stolen, and the password besides."""
+
+    async def test_a_server_without_starttls_gets_no_mail_in_production_and_no_password(self) -> None:
+        async with mailbox(auth=True) as box:
+            demanding = server(box, start_tls=True, username="kindred", password="hunter2")
+            outcome = await sent(demanding)
+            assert outcome == Failed(
+                "the mail server does not offer STARTTLS, and without it mail can be read on the way"
+            )
+        assert (box.mails, box.logins) == ([], [])
+
+    @pytest.mark.parametrize("from_the_start", [True, False], ids=["smtps", "starttls"])
+    async def test_mail_and_password_go_encrypted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_the_start: bool
+    ) -> None:
+        tls, file = certificate(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        async with mailbox(tls, from_the_start=from_the_start, auth=not from_the_start) as box:
+            secured = server(box, start_tls=not from_the_start, tls_from_the_start=from_the_start)
+            if not from_the_start:
+                secured = replace(secured, username="kindred", password="hunter2")
+            assert await sent(secured) == Delivered("the mail server took it")
+        assert box.encrypted == [True]
+        assert box.logins == ([] if from_the_start else [(b"kindred", b"hunter2")])
+
+    @pytest.mark.parametrize("from_the_start", [True, False], ids=["smtps", "starttls"])
+    async def test_a_certificate_that_is_not_the_servers_is_refused(self, tmp_path: Path, from_the_start: bool) -> None:
+        tls, _ = certificate(tmp_path)
+        async with mailbox(tls, from_the_start=from_the_start) as box:
+            secured = server(box, start_tls=not from_the_start, tls_from_the_start=from_the_start)
+            assert await sent(secured) == Failed("its certificate was not accepted: self-signed certificate")
+        assert box.mails == []
+
+    async def test_starttls_is_taken_where_it_is_offered_and_not_demanded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, box: Mailbox
+    ) -> None:
+        tls, file = certificate(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        async with mailbox(tls) as offering:
+            for each in (offering, box):
+                assert await sent(server(each, start_tls=None)) == Delivered("the mail server took it")
+        assert (offering.encrypted, box.encrypted) == ([True], [False])
+
+
+async def test_a_mail_server_that_says_no_is_understood(box: Mailbox) -> None:
+    box.answers = ["451 try again later", "550 no such user hunter2", "421 too busy"]
+    assert await sent(server(box)) == Failed("the address was refused (451)")
+    assert await sent(server(box)) == Failed("the address was refused (550)", permanent=True)
+    assert await sent(server(box)) == Failed("the address was refused (421)")
+    box.answers_to_data = ["452 no room for hunter2", "554 looks like spam"]
+    assert await sent(server(box)) == Failed("the mail was refused (452)")
+    assert await sent(server(box)) == Failed("the mail was refused (554)", permanent=True)
+    assert box.mails == []
+
+
+async def test_a_mail_server_that_hangs_halfway_is_cut_off(box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
+    box.hangs = True
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    assert await sent(server(box)) == Failed("no answer within 0.5 seconds")
+    assert loop.time() - before < 1
+    attempt_of_a_service_that_stops = asyncio.create_task(sent(server(box)))
+    await asyncio.sleep(0.2)
+    before = loop.time()
+    attempt_of_a_service_that_stops.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt_of_a_service_that_stops
+    assert loop.time() - before < 0.5
+    box.hangs = False
+
+
+async def test_a_wrong_password_waits_for_the_operator() -> None:
+    async with mailbox(auth=True) as box:
+        wrong = server(box, username="kindred", password="hunter3")
+        assert await sent(wrong) == Failed("the mail server did not accept the user and password (535)")
+    async with mailbox() as box:
+        wrong = server(box, username="kindred", password="hunter3")
+        assert await sent(wrong) == Failed("the mail server takes no user and password")
+
+
+async def test_a_mail_server_that_is_not_there_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
+    nowhere = mail_server(f"smtp://127.0.0.1:{free_port()}", in_production=True)
+    assert await sent(nowhere) == Failed("the connection was refused")
+    assert await sent(replace(nowhere, host="nowhere.invalid")) == Failed("there is no host of that name")
+    async with silent() as port:
+        assert await sent(replace(nowhere, port=port)) == Failed("no answer within 0.5 seconds")
+
+
+# In the service
+
+
+@pytest.fixture
+def more_settings(box: Mailbox) -> dict[str, Any]:
+    return {"smtp_url": f"smtp://127.0.0.1:{box.port}", "mail_from": FROM, "issuer": ISSUER}
+
+
+async def test_a_temporary_no_is_tried_again_and_a_permanent_one_is_given_up(
+    services: Services,
+    clock: FakeClock,
+    alice: User,
+    bob: User,
+    box: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.02)
+
+    async def until(error: str | None, attempts: int) -> Any:
+        async with asyncio.timeout(10):
+            while True:
+                async with services.db.read() as conn:
+                    row = (await conn.execute(select(outbox).order_by(outbox.c.id.desc()))).first()
+                if row is not None and (row.last_error, row.attempts) == (error, attempts):
+                    return row
+                await asyncio.sleep(0.01)
+
+    box.answers = ["451 later", "250 fine", "550 nobody of that name: bob@example.org"]
+    await services.accounts.disable(alice.id, clock.now())
+    waiting = await until("the address was refused (451)", 1)
+    assert waiting.next_attempt_at > clock.now()
+    clock.instant = waiting.next_attempt_at
+    await box.until(1)
+    assert (await until(None, 2)).delivered_at == clock.now()
+    clock.advance(timedelta(seconds=1))
+    await services.accounts.disable(bob.id, clock.now())
+    assert (await until("the address was refused (550)", 1)).failed_at == clock.now()
+    assert [mail["To"] for mail in box.mails] == ["alice@example.org"]
+    assert "@example.org" not in caplog.text
+
+
+# `kindred mail`
+
+
+@pytest.fixture
+async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`kindred ...` in a thread, beside the mail server that it speaks to. `to` is that server's URL."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run(*arguments: str, to: str | None = None, **settings: str) -> Result:
+        env = {"DATABASE_URL": sqlite_url, "SECRET": SECRET} | settings
+        if to is not None:
+            env |= {"SMTP_URL": to, "MAIL_FROM": FROM}
+        named = {f"KINDRED_{name}": value for name, value in env.items()}
+        result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env=named)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert "hunter" not in result.output
+        return result
+
+    return run
+
+
+async def test_the_test_command_sends_a_mail_and_says_so(box: Mailbox, kin: Callable[..., Any]) -> None:
+    result = await kin("mail", "test", "operator@example.org", to=f"smtp://127.0.0.1:{box.port}")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.fullmatch(r"Delivered: the mail server took it \(after \d\.\d\d s\)\.\n", result.stdout)
+    assert (box.mails[0]["To"], box.mails[0]["Subject"]) == ("operator@example.org", "A test of security notices")
+
+
+async def test_the_test_command_says_what_went_wrong(kin: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with AsyncExitStack() as stack:
+        locked = await stack.enter_async_context(mailbox(auth=True))
+        refusing = await stack.enter_async_context(mailbox())
+        refusing.answers = ["550 hunter2 is nobody"]
+        for url, reason in (
+            (f"smtp://kindred:hunter3@127.0.0.1:{locked.port}", "did not accept the user and password (535)"),
+            (f"smtp://127.0.0.1:{refusing.port}", "the address was refused (550)"),
+            (f"smtp://127.0.0.1:{free_port()}", "the connection was refused"),
+        ):
+            result = await kin("mail", "test", "operator@example.org", to=url)
+            assert (result.exit_code, result.stdout) == (1, "")
+            (line,) = result.stderr.splitlines()
+            assert line.startswith("kindred: The test notice was not delivered: ")
+            assert reason in line
+    assert "hunter3" not in caplog.text
+
+
+async def test_the_test_command_says_what_is_not_set_or_no_address(kin: Callable[..., Any]) -> None:
+    result = await kin("mail", "test", "operator@example.org")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "kindred: There is no mail to try: KINDRED_SMTP_URL and KINDRED_MAIL_FROM are not set.\n",
+    )
+    for address in ("operator", "a b@c", "operator@example.org\nBcc: x@y"):
+        result = await kin("mail", "test", address, to="smtp://127.0.0.1:9")
+        assert (result.exit_code, result.stderr) == (1, "kindred: This cannot be an e-mail address.\n")

@@ -1,0 +1,130 @@
+"""The metrics: what is counted, that nobody decides how many series there are, and that workers count together."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+from httpx2 import AsyncClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.doors import REFRESH, Api, Door
+from tests.support.repository import ROOT
+from tests.support.servers import serving
+
+DOCS = ROOT / "docs"
+KEY = "an-attempt-that-is-made-twice"
+
+
+async def samples(http: AsyncClient) -> dict[tuple[str, ...], float]:
+    """Every series, by its name and the values of its labels."""
+    answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.usefixtures("alice")
+async def test_each_outcome_is_counted(api: Api, http: AsyncClient, door: Door) -> None:
+    pair = await api.login()
+    await api.try_login("alice", "wrong")
+    first = (await door.refresh(pair.refresh, KEY)).tokens
+    await door.refresh(pair.refresh, KEY)
+    await door.refresh(pair.refresh)
+    await door.refresh(first.refresh)
+    await door.refresh("nonsense")
+    counted = await samples(http)
+    for outcome in ("rotated", "repeated", "replayed", "revoked", "invalid"):
+        assert counted["kindred_refreshes_total", outcome] == 1
+    assert counted["kindred_logins_total", "signed_in"] == counted["kindred_logins_total", "wrong_credentials"] == 1
+    assert counted["kindred_request_duration_seconds_count", "refreshToken"] == 5
+    assert counted["kindred_password_hashing_in_progress",] == 0
+    assert counted["kindred_password_hashing_capacity",] > 0
+    assert 0 <= counted["kindred_database_connections_in_use",] <= counted["kindred_database_connections",]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_gql_24_ten_thousand_names_make_no_series(api: Api, http: AsyncClient) -> None:
+    async def ask() -> None:
+        name = f"n{uuid4().hex}"
+        await api.post(f"query {name} {{ {name}: viewer {{ id }} }}")
+        await http.post("/graphql", json={"query": REFRESH, "operationName": name})
+        await api.post(f"{{ {name} }}")
+        await http.request(name.upper()[:8], f"/{name}?{name}", headers={"x-request-id": name})
+
+    await ask()
+    before = set(await samples(http))
+    before = set(await samples(http))
+    for _ in range(2500):
+        await ask()
+    assert set(await samples(http)) == before
+
+
+@pytest.mark.parametrize("more_settings", [{"environment": "production"}])
+async def test_production_has_no_metrics_unless_told_to(http: AsyncClient) -> None:
+    assert (await http.get("/metrics")).status_code == 404
+
+
+async def test_two_workers_count_together(sqlite_url: str, tmp_path: Path) -> None:
+    async with serving(sqlite_url, tmp_path, workers=2, KINDRED_METRICS="on") as server:
+        asked = 0
+        for _ in range(40):
+            # A connection of its own each, so that both workers get some.
+            async with AsyncClient(base_url=server.url) as http:
+                await http.post("/auth/token/refresh", json={"refresh_token": "nonsense"})
+                asked += 1
+        await asyncio.sleep(0.1)
+        async with AsyncClient(base_url=server.url) as http:
+            counted = await samples(http)
+            build = [name for name in counted if name[0] == "kindred_build_info"]
+    assert counted["kindred_refreshes_total", "invalid"] == asked
+    assert counted["kindred_database_connections",] >= 2
+    assert len(build) == 1
+
+
+async def names(http: AsyncClient, api: Api) -> set[str]:
+    await api.try_login("alice", "wrong")
+    await http.post("/auth/token/refresh", json={"refresh_token": "nonsense"})
+    described = re.findall(r"# TYPE (\w+) counter", (await http.get("/metrics")).text)
+    return {name for name, *_ in await samples(http)} | set(described)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(http: AsyncClient, api: Api) -> None:
+    known = await names(http, api) | {"kindred"}
+    text = (DOCS / "operating.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    rules = [rule for group in yaml.safe_load(block)["groups"] for rule in group["rules"]]
+    assert len(rules) >= 7
+    for rule in rules:
+        assert f"### {rule['alert']}" in text
+        asked = set(re.findall(r"\bkindred_\w+", rule["expr"]))
+        assert asked <= known
+        assert asked or "up{" in rule["expr"]
+        for value in re.findall(r'outcome="(\w+)"', rule["expr"]):
+            assert value in OUTCOMES
+    dashboard = json.loads((DOCS / "grafana.json").read_text(encoding="utf-8"))
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(expressions) >= 6
+    for expression in expressions:
+        asked = set(re.findall(r"\bkindred_\w+", expression))
+        assert asked
+        assert asked <= known
+
+
+OUTCOMES = {
+    "replayed",
+    "store_behind",
+    "wrong_credentials",
+    "throttled",
+    "unavailable",
+    "failed",
+    "invalid",
+    "delivered",
+}

@@ -1,0 +1,110 @@
+"""The start of one worker: at once with a working database, else later by itself, and nothing is answered before."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+
+from auth.config.settings import Settings
+from auth.crypto.signing_keys import SigningKeyStore
+from graph.app import create_app
+from tests.support.clocks import FakeClock
+from tests.support.doors import UNAVAILABLE, Api, RestDoor
+from tests.support.loglines import Lines, logging_to
+
+JWKS = "/.well-known/jwks.json"
+
+
+@pytest.fixture
+def waiting_app(sqlite_url: str, clock: FakeClock, settings_for: Callable[..., Settings]) -> FastAPI:
+    """An application whose database, a file, is not there yet."""
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    path.rename(path.with_suffix(".aside"))
+    path.mkdir()
+    return create_app(settings_for(sqlite_url, database_timeout=0.3), clock=clock)
+
+
+def bring_the_database(sqlite_url: str) -> None:
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    path.rmdir()
+    path.with_suffix(".aside").rename(path)
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    client = AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
+    async with app.router.lifespan_context(app), client as http:
+        yield http
+
+
+async def until_ready(http: AsyncClient) -> None:
+    async with asyncio.timeout(30):
+        while (await http.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+
+
+async def test_nothing_is_answered_before_the_start_but_what_needs_no_database_and_no_key(
+    waiting_app: FastAPI, sqlite_url: str
+) -> None:
+    async with client_of(waiting_app) as http:
+        for path in ("/healthz", "/metrics", "/account", "/assets/account.js"):
+            assert (await http.get(path)).status_code == 200, path
+        assert (await http.get("/graphql", headers={"accept": "text/html"})).status_code == 200
+        assert await Api(http).codes("{ __typename }") == [UNAVAILABLE]
+        assert (await RestDoor(http).refresh("nonsense")).outcome == UNAVAILABLE  # and not "invalid"
+        for path in ("/readyz", JWKS, "/whatever/is/added/later"):
+            assert (await http.get(path)).status_code == 503, path
+        bring_the_database(sqlite_url)
+        await until_ready(http)
+        assert await Api(http).codes("{ __typename }") == []
+        assert (await RestDoor(http).refresh("nonsense")).status == 401
+        assert len((await http.get(JWKS)).json()["keys"]) == 1
+
+
+async def test_the_log_has_one_line_when_the_waiting_begins_and_one_when_it_ends(
+    waiting_app: FastAPI, sqlite_url: str
+) -> None:
+    with logging_to(Lines(as_json=False)) as lines:
+        async with client_of(waiting_app) as http:
+            await asyncio.sleep(1)  # several tries
+            bring_the_database(sqlite_url)
+            await until_ready(http)
+    own = [line for line in lines.texts if "worker" in line]
+    assert len(own) == 2, own
+    assert "The database did not answer (OperationalError)." in own[0]
+    assert "The worker is ready" in own[1]
+
+
+async def test_a_start_that_fails_for_a_reason_that_no_waiting_mends_ends_the_worker(
+    sqlite_url: str, settings_for: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(settings_for(sqlite_url))
+    monkeypatch.setattr(SigningKeyStore, "ensure_first_key", broken)
+    with pytest.raises(ZeroDivisionError):
+        async with client_of(app):
+            pass
+
+
+async def test_a_bug_that_shows_while_a_worker_waits_is_logged_once_and_it_goes_on(
+    waiting_app: FastAPI, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with logging_to(Lines(as_json=False), logging.ERROR) as lines:
+        async with client_of(waiting_app) as http:
+            with monkeypatch.context() as patched:
+                patched.setattr(SigningKeyStore, "ensure_first_key", broken)
+                bring_the_database(sqlite_url)
+                await asyncio.sleep(2)
+                assert (await http.get("/readyz")).json() == {"status": "starting"}
+            await until_ready(http)
+    (line,) = lines.texts
+    assert "The worker cannot start." in line
+    assert "ZeroDivisionError" in line
+
+
+async def broken(*_: object) -> None:
+    raise ZeroDivisionError

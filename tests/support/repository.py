@@ -1,0 +1,5 @@
+"""Where the repository is: the folder of README.md and pyproject.toml."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
