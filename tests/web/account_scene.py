@@ -1,4 +1,4 @@
-"""An account with a past: sessions on several devices, used at several times, and one that a thief had a part in."""
+"""An account with a history: sessions on several devices, and one session that an attacker has copied."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ HOME, TRAIN, OFFICE, ELSEWHERE = "203.0.113.24", "198.51.100.61", "2001:db8:40::
 
 
 class Past:
-    """What happened to an account, told by when it did: the use cases take the instant as an argument."""
+    """Creates an account's history. The use cases take the time as an argument."""
 
     def __init__(self, services: Services, username: str, now: datetime) -> None:
         self.services = services
@@ -31,20 +31,20 @@ class Past:
         self._attempts = 0
 
     async def sign_in(self, user_agent: str | None, ip: str, ago: timedelta, name: str | None = None) -> SignedIn:
-        """A new session, begun so long ago."""
+        """Sign in this long ago."""
         origin = Origin(ip, user_agent)
         signed_in = await self.services.sign_in.login(self.username, PASSWORD, name, origin, self.now - ago)
         assert isinstance(signed_in, SignedIn)
         return signed_in
 
     async def fail(self, user_agent: str, ip: str, ago: timedelta) -> None:
-        """A wrong password, so long ago."""
+        """Try a wrong password this long ago."""
         await self.services.sign_in.login(
             self.username, "not my password", None, Origin(ip, user_agent), self.now - ago
         )
 
     async def renew(self, token: str, user_agent: str, ip: str, ago: timedelta) -> str:
-        """A refresh, so long ago; returns the next token."""
+        """Refresh this long ago. Returns the next token."""
         self._attempts += 1
         key = f"attempt-number-{self._attempts:04}"
         rotated = await self.services.rotation.refresh(token, key, Origin(ip, user_agent), self.now - ago)
@@ -52,12 +52,12 @@ class Past:
         return rotated.tokens.refresh_token
 
     async def replay(self, token: str, user_agent: str, ip: str, ago: timedelta) -> None:
-        """A token that was used before comes again."""
+        """Use a token a second time."""
         replayed = await self.services.rotation.refresh(token, None, Origin(ip, user_agent), self.now - ago)
         assert isinstance(replayed, Replayed)
 
     async def several_devices(self) -> None:
-        """Four sessions, one of them of a program."""
+        """Create four sessions, one of them of a program."""
         days, hours, minutes = (timedelta(**{unit: 1}) for unit in ("days", "hours", "minutes"))
         backup = await self.sign_in(PROGRAM, OFFICE, 20 * days, "Nightly backup")
         await self.renew(backup.tokens.refresh_token, PROGRAM, OFFICE, 13 * hours)
@@ -69,7 +69,7 @@ class Past:
         await self.renew(phone.tokens.refresh_token, PHONE, TRAIN, 5 * minutes)
 
     async def theft(self) -> str:
-        """A session whose fourth token a thief uses first, and its owner second; returns its id."""
+        """Create a session whose fourth token an attacker uses first and its owner second. Returns its ID."""
         hours, minutes = timedelta(hours=1), timedelta(minutes=1)
         laptop = await self.sign_in(SAFARI, HOME, 26 * hours, "Laptop")
         token = await self.renew(laptop.tokens.refresh_token, SAFARI, HOME, 25 * hours)

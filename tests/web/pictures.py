@@ -1,4 +1,4 @@
-"""Makes the pictures of the account page in docs/images anew: `python -m tests.web.pictures`."""
+"""Writes the pictures of the account page in docs/images: `python -m tests.web.pictures`."""
 
 import asyncio
 from base64 import b64decode
@@ -24,7 +24,7 @@ PHONE = {"width": 360, "height": 1120}
 
 
 async def main() -> None:
-    """Draw an account with a past, at rest."""
+    """Take pictures of an account with a history."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -46,7 +46,7 @@ async def main() -> None:
 
 
 async def draw(browser: Browser, url: str) -> None:
-    """The four pictures, each in a session of its own that is signed out afterwards."""
+    """Take the four pictures, each in its own session."""
     alice: dict[str, Any] = {
         "user_agent": FIREFOX,
         "locale": "en-GB",
@@ -72,8 +72,8 @@ async def draw(browser: Browser, url: str) -> None:
 
 
 async def picture(visit: Visit, name: str, *, whole: bool = False) -> None:
-    """One picture, of the window or of the whole page."""
-    # The focus is where the last deed put it, which is no part of what the page looks like.
+    """Take one picture, of the window or of the whole page."""
+    # Remove the focus ring that the last action left.
     await visit.page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
     size = visit.page.viewport_size
     assert size

@@ -1,4 +1,4 @@
-"""The account page in a real browser: seeing sessions, ending them, and what happened to one that was replayed."""
+"""The account page in a real browser: see and end sessions, and see what happened to a replayed one."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ NEW_PASSWORD = "seven slow herons cross 3 bridges"
 
 @pytest.fixture
 async def past(servers: Servers, password_hash: str) -> AsyncIterator[Past]:
-    """A new account, and its past yet to be told."""
+    """A new account, whose history the test creates."""
     name = f"alice-{uuid4().hex[:12]}"
     now = SystemClock().now()
     async with backstage(servers.database_url, password_hash) as behind:
@@ -31,10 +31,10 @@ async def past(servers: Servers, password_hash: str) -> AsyncIterator[Past]:
 
 @pytest.fixture
 async def visit(browser: Browser, servers: Servers, past: Past) -> AsyncIterator[Visit]:
-    """A visit of the account's owner, in which the browser has nothing to complain of."""
+    """A visit by the account's owner. The browser must report no error."""
     async with visiting(browser, servers.lasting.url, past.username) as visit:
         yield visit
-    assert visit.complaints == []
+    assert visit.browser_errors == []
 
 
 @pytest.fixture(scope="session")
@@ -42,12 +42,12 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return axe_installed(tmp_path_factory.mktemp("axe") / "axe")
 
 
-async def test_who_signs_in_sees_every_session_and_which_one_this_is(visit: Visit, past: Past) -> None:
+async def test_a_user_sees_every_session_and_which_one_is_current(visit: Visit, past: Past) -> None:
     await past.several_devices()
     await visit.open()
-    await visit.give("not my password")
+    await visit.submit_sign_in("not my password")
     await expect(visit.page.get_by_role("alert")).to_have_text("The username or the password is wrong.")
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.cards).to_have_count(5)
     await expect(visit.cards.first).to_contain_text("This device")
     await expect(visit.page.get_by_text("This device", exact=True)).to_have_count(1)
@@ -78,13 +78,13 @@ async def test_a_session_is_renamed_in_place(visit: Visit, past: Past) -> None:
     await visit.page.get_by_role("button", name="Rename Mobile Safari on iOS").click()
     await name.fill("Pocket <b>phone</b>")
     await name.press("Enter")
-    await expect(visit.said).to_have_text("The name is now Pocket <b>phone</b>.")
+    await expect(visit.announcement).to_have_text("The name is now Pocket <b>phone</b>.")
     await expect(visit.button("Rename Pocket <b>phone</b>")).to_be_focused()
     await visit.page.reload()
     await expect(visit.card("Pocket <b>phone</b>")).to_be_visible()
 
 
-async def test_one_session_is_ended_once_that_is_confirmed(visit: Visit, past: Past) -> None:
+async def test_a_session_is_ended_after_a_confirmation(visit: Visit, past: Past) -> None:
     await past.sign_in(PHONE, HOME, timedelta(days=2), "Lost phone")
     await past.sign_in(FIREFOX, HOME, timedelta(days=3), "Desk")
     await visit.sign_in()
@@ -96,10 +96,10 @@ async def test_one_session_is_ended_once_that_is_confirmed(visit: Visit, past: P
     await end.click()
     await expect(visit.page.get_by_role("dialog")).to_contain_text("Lost phone will be signed out at once")
     await visit.button("End session").click()
-    await expect(visit.said).to_have_text("The session of Lost phone has ended.")
+    await expect(visit.announcement).to_have_text("The session of Lost phone has ended.")
     await expect(visit.cards).to_have_count(2)
     await expect(visit.page.get_by_role("heading", name="Desk", exact=True)).to_be_focused()
-    await expect(visit.page.get_by_role("region", name="Ended lately")).to_contain_text("Lost phone")
+    await expect(visit.page.get_by_role("region", name="Recently ended")).to_contain_text("Lost phone")
     await visit.page.reload()
     await expect(visit.cards).to_have_count(2)
     await expect(visit.card("Lost phone")).to_have_count(0)
@@ -110,15 +110,15 @@ async def test_all_other_sessions_are_ended(visit: Visit, past: Past) -> None:
     await visit.sign_in()
     await visit.button("End all others").click()
     await visit.page.get_by_role("dialog").get_by_role("button", name="End all others").click()
-    await expect(visit.said).to_have_text("4 other sessions have ended.")
+    await expect(visit.announcement).to_have_text("4 other sessions have ended.")
     await expect(visit.cards).to_have_count(1)
-    await expect(visit.page.get_by_text("You are signed in nowhere else.")).to_be_visible()
+    await expect(visit.page.get_by_text("You are not signed in anywhere else.")).to_be_visible()
     await visit.page.reload()
     await expect(visit.cards).to_have_count(1)
     await expect(visit.cards).to_contain_text("This device")
 
 
-async def test_more_than_twenty_sessions_come_page_by_page(visit: Visit, past: Past) -> None:
+async def test_more_than_twenty_sessions_are_loaded_by_pages(visit: Visit, past: Past) -> None:
     for number in range(22):
         await past.sign_in(FIREFOX, HOME, timedelta(hours=number + 1), f"Number {number}")
     await visit.sign_in()
@@ -131,7 +131,7 @@ async def test_more_than_twenty_sessions_come_page_by_page(visit: Visit, past: P
 
 
 async def test_the_meter_and_the_service_agree_on_a_new_password(visit: Visit, past: Past) -> None:
-    """The meter is the service's own judgement, so what it calls good enough is taken and what it does not is not."""
+    """The meter shows the service's own rating. The service accepts exactly what the meter calls good enough."""
     await past.sign_in(PHONE, HOME, timedelta(days=2))
     await visit.sign_in()
     form = visit.page.get_by_role("form", name="Change password")
@@ -146,7 +146,7 @@ async def test_the_meter_and_the_service_agree_on_a_new_password(visit: Visit, p
         await form.get_by_role("button", name="Change password").click()
         await expect(new).to_have_attribute("aria-invalid", "true")
         await expect(new).to_be_focused()
-        await expect(form.locator(".complaint").nth(1)).to_have_text(await says.inner_text())
+        await expect(form.locator(".field-error").nth(1)).to_have_text(await says.inner_text())
     await new.fill(NEW_PASSWORD)
     await expect(meter).to_have_attribute("data-strength", "4")
     await current.fill("not my password")
@@ -154,11 +154,11 @@ async def test_the_meter_and_the_service_agree_on_a_new_password(visit: Visit, p
     await expect(form).to_contain_text("The current password is wrong.")
     await current.fill(PASSWORD)
     await form.get_by_role("button", name="Change password").click()
-    await expect(visit.said).to_have_text("The password is changed. One other session has ended.")
+    await expect(visit.announcement).to_have_text("The password is changed. One other session has ended.")
     await expect(visit.cards).to_have_count(1)
     await expect(current).to_have_value("")
     await visit.button("Sign out").click()
-    await visit.give(NEW_PASSWORD)
+    await visit.submit_sign_in(NEW_PASSWORD)
     await expect(visit.cards).to_have_count(1)
 
 
@@ -174,13 +174,13 @@ async def test_everything_can_be_done_by_keyboard_alone(visit: Visit, past: Past
     await expect(visit.page.get_by_role("heading", name="Your account")).to_be_focused()
 
     async def go_to(name: str) -> None:
-        """Press Tab until the focus is on that button."""
+        """Press Tab until this button has the focus."""
         button = visit.button(name)
         for _ in range(40):
             await keyboard.press("Tab")
             if await button.evaluate("button => button === document.activeElement"):
                 return
-        raise AssertionError(f"Tab never came to {name}")
+        raise AssertionError(f"Tab never reaches {name}")
 
     await go_to("Rename Phone")
     await keyboard.press("Enter")
@@ -202,15 +202,15 @@ async def test_everything_can_be_done_by_keyboard_alone(visit: Visit, past: Past
     await keyboard.press("Tab")
     await keyboard.type(NEW_PASSWORD)
     await keyboard.press("Enter")
-    await expect(visit.said).to_contain_text("The password is changed.")
+    await expect(visit.announcement).to_contain_text("The password is changed.")
     await expect(visit.page.get_by_role("heading", name="Change password")).to_be_focused()
     await visit.button("Sign out").focus()
     await keyboard.press("Enter")
     await expect(visit.page.get_by_role("heading", name="Sign in")).to_be_focused()
 
 
-async def test_a_replay_is_told_of_and_shown(visit: Visit, past: Past) -> None:
-    """A thief used the fourth token first, its owner second: the picture has both, in that order."""
+async def test_a_replay_is_announced_and_explained(visit: Visit, past: Past) -> None:
+    """An attacker used the fourth token first, its owner second. The timeline shows both in this order."""
     session_id = await past.theft()
     await visit.sign_in()
     warning = visit.page.get_by_role("region", name="A session was ended for your safety")
@@ -227,17 +227,17 @@ async def test_a_replay_is_told_of_and_shown(visit: Visit, past: Past) -> None:
     await expect(steps.nth(4)).to_contain_text("Token 4 used the first time")
     await expect(steps.nth(6)).to_contain_text("Token 4 used a second time")
     await visit.page.go_back()
-    await warning.get_by_role("button", name="Put away").click()
+    await warning.get_by_role("button", name="Dismiss").click()
     await expect(warning).to_have_count(0)
     await visit.page.reload()
     await expect(visit.cards).to_have_count(1)
     await expect(warning).to_have_count(0)
-    ended = visit.page.get_by_role("region", name="Ended lately")
+    ended = visit.page.get_by_role("region", name="Recently ended")
     await ended.get_by_role("link", name="Laptop").click()
     await expect(meaning).to_be_visible()
 
 
-async def test_a_long_lineage_is_shown_from_where_it_is_still_on_record(visit: Visit, past: Past) -> None:
+async def test_a_long_lineage_is_shown_from_its_first_recorded_token(visit: Visit, past: Past) -> None:
     signed_in = await past.sign_in(SAFARI, HOME, timedelta(hours=30), "Laptop")
     first = token = signed_in.tokens.refresh_token
     for hours in range(20):
@@ -252,7 +252,7 @@ async def test_a_long_lineage_is_shown_from_where_it_is_still_on_record(visit: V
     await expect(steps.last).to_contain_text(f"curl{ELSEWHERE}")
 
 
-async def test_a_session_that_a_thief_has_copied_ends_and_the_page_says_why(
+async def test_a_session_that_an_attacker_has_copied_ends_and_the_page_says_why(
     browser: Browser, servers: Servers, past: Past
 ) -> None:
     async with visiting(browser, servers.lasting.url, past.username) as visit:
@@ -262,14 +262,14 @@ async def test_a_session_that_a_thief_has_copied_ends_and_the_page_says_why(
         await past.renew(stolen, THIEF, ELSEWHERE, timedelta(0))
         await visit.page.reload()
         await expect(visit.page.get_by_role("region", name="This session was ended for your safety")).to_be_visible()
-        await visit.give(PASSWORD)
+        await visit.submit_sign_in(PASSWORD)
         await visit.page.get_by_role("link", name="See what happened").click()
         meaning = visit.page.get_by_role("region", name="Two parties held token 1")
         await expect(meaning.locator("dd").nth(0)).to_contain_text(f"curl{ELSEWHERE}")
         await expect(meaning.locator("dd").nth(1)).to_contain_text("127.0.0.1")
 
 
-async def test_who_is_signed_out_is_told_why(visit: Visit) -> None:
+async def test_a_signed_out_user_sees_the_reason(visit: Visit) -> None:
     reasons = {
         "RefreshTokenExpiredError": "This session has expired",
         "SessionRevokedError": "This session was ended",
@@ -286,16 +286,14 @@ async def test_who_is_signed_out_is_told_why(visit: Visit) -> None:
 
     await visit.sign_in()
     await visit.page.route("**/graphql", refuse)
-    for refusal, said in reasons.items():  # noqa: B007 - `refuse` reads it
+    for refusal, title in reasons.items():  # noqa: B007 - `refuse` reads it
         await visit.page.reload()
-        await expect(visit.page.get_by_role("region", name=said, exact=True)).to_be_visible()
-        await visit.give(PASSWORD)
+        await expect(visit.page.get_by_role("region", name=title, exact=True)).to_be_visible()
+        await visit.submit_sign_in(PASSWORD)
         await expect(visit.cards.first).to_be_visible()
 
 
-async def test_a_session_that_ends_under_the_owner_s_hands_says_so(
-    browser: Browser, servers: Servers, past: Past
-) -> None:
+async def test_a_session_that_ends_during_an_action_is_reported(browser: Browser, servers: Servers, past: Past) -> None:
     async with visiting(browser, servers.lasting.url, past.username) as visit:
         await visit.sign_in()
         user = await past.services.accounts.find_by_username(past.username)
@@ -310,7 +308,7 @@ async def test_a_session_that_ends_under_the_owner_s_hands_says_so(
         await expect(visit.page.get_by_label("Username")).to_have_value(past.username)
 
 
-async def test_an_unreachable_service_costs_nothing_but_another_try(
+async def test_an_unreachable_service_needs_only_another_attempt(
     browser: Browser, servers: Servers, past: Past
 ) -> None:
     async with visiting(browser, servers.lasting.url, past.username) as visit:
@@ -324,7 +322,7 @@ async def test_an_unreachable_service_costs_nothing_but_another_try(
         await expect(visit.cards).to_have_count(1)
 
 
-async def test_who_tries_too_often_sees_how_long_to_wait(visit: Visit) -> None:
+async def test_a_user_with_too_many_attempts_sees_how_long_to_wait(visit: Visit) -> None:
     await visit.open()
 
     async def throttle(route: Route) -> None:
@@ -332,18 +330,18 @@ async def test_who_tries_too_often_sees_how_long_to_wait(visit: Visit) -> None:
         await route.fulfill(content_type="application/json", body=json.dumps(answer))
 
     await visit.page.route("**/graphql", throttle)
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.button("Wait 2 seconds")).to_be_disabled()
-    await expect(visit.page.get_by_role("alert")).to_contain_text("Please wait 2 seconds")
+    await expect(visit.page.get_by_role("alert")).to_contain_text("Try again in 2 seconds")
     await expect(visit.button("Wait 1 second")).to_be_visible()
     await visit.page.unroute("**/graphql")
     await expect(visit.button("Sign in")).to_be_enabled()
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.cards).to_have_count(1)
 
 
-async def test_axe_finds_nothing(visit: Visit, past: Past, axe: str) -> None:
-    """For people who cannot see the page well, or at all: signed out and in, with a dialog, and on the picture."""
+async def test_axe_finds_no_accessibility_problem(visit: Visit, past: Past, axe: str) -> None:
+    """For users who see the page badly or not at all: signed out, signed in, with a dialog, and on the timeline."""
 
     async def found() -> list[tuple[str, str]]:
         everything = list[tuple[str, str]]()
@@ -355,10 +353,10 @@ async def test_axe_finds_nothing(visit: Visit, past: Past, axe: str) -> None:
     await past.several_devices()
     await past.theft()
     await visit.open()
-    await visit.give("not my password")
+    await visit.submit_sign_in("not my password")
     await expect(visit.page.get_by_role("alert")).not_to_be_empty()
     assert await found() == []
-    await visit.give(PASSWORD)
+    await visit.submit_sign_in(PASSWORD)
     await expect(visit.cards).to_have_count(5)
     await visit.button("Rename My phone").click()
     await visit.page.get_by_label("New password").fill("correcthorse")
@@ -372,7 +370,7 @@ async def test_axe_finds_nothing(visit: Visit, past: Past, axe: str) -> None:
     assert await found() == []
 
 
-async def test_a_phone_scrolls_one_way_only(browser: Browser, servers: Servers, past: Past) -> None:
+async def test_the_page_fits_the_width_of_a_phone(browser: Browser, servers: Servers, past: Past) -> None:
     await past.several_devices()
     await past.theft()
     await past.sign_in(FIREFOX, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", timedelta(hours=1), "W" * 100)
@@ -381,7 +379,7 @@ async def test_a_phone_scrolls_one_way_only(browser: Browser, servers: Servers, 
         too_wide = "document.documentElement.scrollWidth > innerWidth"
         await visit.open()
         assert not await visit.page.evaluate(too_wide)
-        await visit.give(PASSWORD)
+        await visit.submit_sign_in(PASSWORD)
         await expect(visit.cards).to_have_count(6)
         assert not await visit.page.evaluate(too_wide)
         await visit.button(f"Rename {'W' * 100}").click()

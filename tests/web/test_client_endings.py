@@ -1,4 +1,4 @@
-"""How a session ends for a front end: it says why, in each tab, once."""
+"""The end of a session: every tab learns the reason, once."""
 
 import json
 
@@ -7,14 +7,14 @@ import pytest
 from tests.support.relay import Answer, Asked, answer
 from tests.web.front_end import ANY_DELIVERY, FrontEnd, ended, page_of_ours, stored, until
 
-# The browser is shared, and so is the loop that it is driven from.
+# The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SESSIONS = "{ sessions(state: null) { edges { node { isCurrent revocationReason } } } }"
 
 
 class Refusing:
-    """Answers 401 to one bearer token, as if it had expired."""
+    """A relay that answers 401 to one bearer token, as if it had expired."""
 
     def __init__(self, site: FrontEnd, token: str) -> None:
         self._refused = f"Bearer {token}"
@@ -25,32 +25,32 @@ class Refusing:
         return answer(401, "{}", Content_Type="application/json") if refused else page_of_ours(asked)
 
 
-async def test_the_owner_learns_of_a_thief_who_was_first(site: FrontEnd) -> None:
-    """And whoever asks after that is told that the session was ended."""
+async def test_the_owner_learns_that_an_attacker_refreshed_first(site: FrontEnd) -> None:
+    """The attacker's next refresh then says that the session was revoked."""
     profile, tab = await site.signed_in()
     other = await site.tab(profile)
-    theirs = await site.tab(await site.copy(profile))
-    assert await site.is_signed_in(theirs)
-    assert await site.is_signed_in(tab), "access tokens do not tell"
+    attackers_tab = await site.tab(await site.copy(profile))
+    assert await site.is_signed_in(attackers_tab)
+    assert await site.is_signed_in(tab), "the owner's access token is still valid"
 
     Refusing(site, await tab.evaluate("kindred.getAccessToken()"))
     assert await site.ask(tab) == [401]
     for page in (tab, other):
         await ended(page, "replayed")
-    assert await site.ask(theirs) == [401]
-    await ended(theirs, "revoked")
+    assert await site.ask(attackers_tab) == [401]
+    await ended(attackers_tab, "revoked")
 
 
-async def test_a_thief_who_comes_second_ends_the_session(site: FrontEnd) -> None:
-    """There is no time within which the copy is good."""
+async def test_an_attacker_who_refreshes_second_ends_the_session(site: FrontEnd) -> None:
+    """A copied token is never accepted after its rotation, not even within seconds."""
     profile, tab = await site.signed_in()
     copied = await site.copy(profile)
     await site.load(tab)
     assert await site.is_signed_in(tab)
 
-    theirs = await site.tab(copied)
-    assert await theirs.evaluate("kindred.getAccessToken()") is None
-    await ended(theirs, "replayed")
+    attackers_tab = await site.tab(copied)
+    assert await attackers_tab.evaluate("kindred.getAccessToken()") is None
+    await ended(attackers_tab, "replayed")
     assert await site.ask(tab) == [401]
     await ended(tab, "revoked")
 
@@ -62,7 +62,7 @@ async def test_signing_out_in_one_tab_reaches_the_others(site: FrontEnd) -> None
     await tabs[1].evaluate("kindred.logout()")
     for each in tabs:
         await ended(each, "signed-out")
-    assert await site.ask(tab) == [200], "and nobody asks as anybody"
+    assert await site.ask(tab) == [200], "requests are sent without a token"
     answered = await tab.evaluate(
         """async (token) => (await fetch("/graphql", {method: "POST", body: '{"query": "{ viewer { id } }"}', headers:
             {"content-type": "application/json", authorization: `Bearer ${token}`}})).status""",
@@ -75,7 +75,7 @@ async def test_signing_out_in_one_tab_reaches_the_others(site: FrontEnd) -> None
     assert [edge["node"]["revocationReason"] for edge in sessions] == [None, "REVOKED_BY_USER"]
     assert await site.ask(tabs[2]) == [site.username]
     for each in tabs:
-        assert await each.evaluate("ended") == ["signed-out"], "each end is told once"
+        assert await each.evaluate("ended") == ["signed-out"], "each end is reported once"
 
 
 async def test_signing_out_needs_no_network(site: FrontEnd) -> None:
@@ -86,7 +86,7 @@ async def test_signing_out_needs_no_network(site: FrontEnd) -> None:
     site.pass_on()
     await ended(tab, "signed-out")
     await ended(other, "signed-out")
-    assert (await stored(tab)).keys() == {"id", "mark", "ended"}
+    assert (await stored(tab)).keys() == {"id", "version", "ended"}
     await site.load(tab)
     assert await tab.evaluate("kindred.getAccessToken()") is None
 
@@ -106,7 +106,7 @@ async def test_each_refusal_is_a_reason(site: FrontEnd, refusal: str, reason: st
     other = await site.tab(profile)
     await tab.evaluate(
         """() => {
-            kindred.onSessionEnded(() => { throw new Error("a listener of no use") });
+            kindred.onSessionEnded(() => { throw new Error("this listener fails") });
             kindred.onSessionEnded((reason) => window.also = reason);
             kindred.onSessionEnded((reason) => window.never = reason)();
         }"""
@@ -126,15 +126,15 @@ async def test_each_refusal_is_a_reason(site: FrontEnd, refusal: str, reason: st
     assert await tab.evaluate("[window.also, window.never]") == [reason, None]
     assert site.relay.count("refreshToken") == 1
     assert "token" not in await stored(tab)
-    # Whoever comes later has no session, and nothing to be told of.
+    # A page that is loaded later has no session and learns of no end.
     late = await site.tab(profile)
     assert await late.evaluate("kindred.getAccessToken()") is None
     assert await late.evaluate("ended") == []
 
 
 @ANY_DELIVERY
-async def test_a_tab_follows_the_one_in_which_somebody_signs_in(site: FrontEnd) -> None:
-    """There is one session to a browser; a newer one takes the place of the older, and neither has ended."""
+async def test_a_tab_switches_to_the_session_of_a_sign_in_in_another_tab(site: FrontEnd) -> None:
+    """A browser has one session. A newer session replaces the older one, and neither has ended."""
     profile, tab = await site.signed_in()
     other = await site.tab(profile)
     before = await other.evaluate("kindred.getAccessToken()")

@@ -1,4 +1,4 @@
-"""A refresh whose answer gets lost, wherever it does: the person stays signed in."""
+"""A refresh whose answer is lost, at any point: the user stays signed in."""
 
 import asyncio
 import random
@@ -9,10 +9,10 @@ import pytest
 from tests.support.relay import Answer, Asked
 from tests.web.front_end import HURRY, FrontEnd, page_of_ours, stored, until
 
-# The browser is shared, and so is the loop that it is driven from.
+# The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# What arrives of an answer: nothing, its head (with the new cookie, where there are cookies), or most of it.
+# The part of an answer that arrives: nothing, its head (which sets the new cookie), or most of it.
 MISHAPS: list[Callable[[Answer], Answer | None]] = [
     lambda answered: None,
     lambda answered: answered[: answered.index(b"\r\n\r\n") + 4],
@@ -21,7 +21,7 @@ MISHAPS: list[Callable[[Answer], Answer | None]] = [
 
 
 class Losing:
-    """Loses the answers to so many refreshes to come, each in a way drawn at random. The service has rotated then."""
+    """A relay that loses the next answers to refreshes at random points, after the service has rotated the token."""
 
     def __init__(self, site: FrontEnd, seed: int) -> None:
         self.left = 0
@@ -31,7 +31,7 @@ class Losing:
         site.relay.before, site.relay.after = self.before, self.after
 
     def lose(self, answers: int) -> None:
-        """From now on."""
+        """Lose this many answers from now on."""
         self.left = answers
         self.lost.clear()
 
@@ -50,25 +50,25 @@ class Losing:
         return self._draw.choice(MISHAPS)(answered)
 
 
-async def test_answers_lost_at_random_sign_nobody_out(site: FrontEnd) -> None:
-    """Ten times in a row, and each time in a page that knows nothing but what storage does."""
+async def test_answers_lost_at_random_sign_no_user_out(site: FrontEnd) -> None:
+    """Ten times in a row, each time in a new page that knows only what is in storage."""
     losing, draw = Losing(site, 1), random.Random(2)
     profile, tab = await site.signed_in(HURRY)
     for _ in range(10):
         losing.lose(draw.randint(1, 2))
         await site.load(tab)
-        if draw.random() < 0.5:  # closed while it waits for the answer, or to try again
+        if draw.random() < 0.5:  # close the tab while it waits for the answer or for the next attempt
             await tab.evaluate("void kindred.getAccessToken().catch(() => {})")
             await losing.lost.wait()
             await tab.close()
             tab = await site.tab(profile)
         assert await site.is_signed_in(tab)
         assert losing.left == 0
-    assert {len(names) for names in losing.names.values()} == {1}, "an attempt went by two names"
+    assert {len(names) for names in losing.names.values()} == {1}, "one refresh had two idempotency keys"
 
 
-async def test_ten_lost_answers_to_one_refresh_sign_nobody_out(site: FrontEnd) -> None:
-    """The waits between grow, so callers are told meanwhile that there is no token just now."""
+async def test_ten_lost_answers_to_one_refresh_sign_no_user_out(site: FrontEnd) -> None:
+    """The waits between attempts grow. Until one succeeds, requests for a token are rejected."""
     losing = Losing(site, 3)
     _, tab = await site.signed_in(HURRY)
     losing.lose(10)
@@ -81,9 +81,9 @@ async def test_ten_lost_answers_to_one_refresh_sign_nobody_out(site: FrontEnd) -
 
 
 KILLS = {
-    # The answer is there, with its cookie, and is not read.
+    # The answer and its cookie arrive, and the page does not read the body.
     "reading": "Response.prototype.json = () => { window.killed = true; return new Promise(() => {}) }",
-    # It was read, and does not get into storage.
+    # The page reads the answer and does not store it.
     "storing": """
         const sent = fetch;
         window.fetch = async (...request) => {
@@ -95,7 +95,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("moment", KILLS)
-async def test_a_tab_killed_between_the_answer_and_the_storing_signs_nobody_out(site: FrontEnd, moment: str) -> None:
+async def test_a_tab_killed_between_the_answer_and_its_storage_signs_no_user_out(site: FrontEnd, moment: str) -> None:
     profile, tab = await site.signed_in()
     await site.load(tab)
     await tab.evaluate(f"() => {{ {KILLS[moment]} }}")

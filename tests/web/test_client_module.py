@@ -1,4 +1,4 @@
-"""The client module as it is delivered: to browsers by the service, and to bundlers as a package."""
+"""The client module as the service serves it to browsers, and as a package for bundlers."""
 
 import asyncio
 import gzip
@@ -20,7 +20,7 @@ SOURCES = Path(__file__).parents[2] / "web" / "client"
 PACKAGE = json.loads((SOURCES / "package.json").read_text())
 
 
-def test_the_module_is_small_and_needs_no_other() -> None:
+def test_the_module_is_small_and_imports_nothing() -> None:
     """Under 4 kB gzipped."""
     built = (pages.STATIC / "kindred-client.js").read_bytes()
     assert len(gzip.compress(built, 9, mtime=0)) < 4000
@@ -29,7 +29,7 @@ def test_the_module_is_small_and_needs_no_other() -> None:
 
 
 def test_the_package_holds_what_it_exports() -> None:
-    """Each source as JavaScript and as types, and nothing of a source that is gone."""
+    """Each source as JavaScript and as types, and no file of a deleted source."""
     for path in (*PACKAGE["exports"]["."].values(), PACKAGE["types"]):
         assert "createClient" in (SOURCES / path).read_text()
     names = {path.stem for path in SOURCES.glob("*.ts")}
@@ -38,20 +38,20 @@ def test_the_package_holds_what_it_exports() -> None:
     }
 
 
-def test_no_source_reads_a_clock_but_to_measure_spans() -> None:
-    """A device's clock may be wrong by hours. (A lease in IndexedDB is between tabs of one device.)"""
+def test_sources_read_a_clock_only_to_measure_durations() -> None:
+    """A device's clock may be wrong by hours. The lease in `locks.ts` is among tabs of one device."""
     readers = {path.name for path in SOURCES.glob("*.ts") if re.search(r"Date\b|performance\b", path.read_text())}
     assert readers == {"time.ts", "locks.ts"}
 
 
-def test_secrets_come_from_the_platform_s_generator() -> None:
+def test_random_values_come_from_the_platform_s_secure_generator() -> None:
     sources = {path.name: path.read_text() for path in SOURCES.glob("*.ts")}
     assert [name for name, text in sources.items() if "getRandomValues" in text] == ["storage.ts"]
 
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_web_07_no_access_token_is_ever_stored(site: FrontEnd) -> None:
-    """Nor, with cookies, anything else that is secret."""
+    """With cookies, no other secret is stored either."""
     _, tab = await site.signed_in()
     token = await tab.evaluate("kindred.getAccessToken()")
     await site.load(tab)
@@ -66,8 +66,8 @@ async def test_web_07_no_access_token_is_ever_stored(site: FrontEnd) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_the_access_token_goes_nowhere_else(site: FrontEnd) -> None:
-    """Only to the service, to the page's own origin and to where the caller says."""
+async def test_the_access_token_goes_to_trusted_origins_only(site: FrontEnd) -> None:
+    """To the service, to the page's own origin and to the origins in `sendTo`."""
     tab = await site.tab(await site.profile(bypass_csp=True), sendTo=["https://api.example.org/any/path"])
     await site.sign_in(tab)
     seen: dict[str, str | None] = {}
@@ -110,7 +110,7 @@ console.log(JSON.stringify({ refused, signedIn, names, failure, ended, after: aw
 @pytest.mark.asyncio(loop_scope="session")
 @ANY_DELIVERY
 async def test_the_package_works_in_node(site: FrontEnd, tmp_path: Path) -> None:
-    """For tests of front ends, and for what has no page."""
+    """For tests of front ends, and for programs without a page."""
 
     def expire(asked: Asked) -> Answer | None:
         stale = "authorization" in asked.headers and not site.relay.count("refreshToken")
@@ -129,15 +129,15 @@ async def test_the_package_works_in_node(site: FrontEnd, tmp_path: Path) -> None
         node, [str(script)], return_completed_process=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
     )
     assert run.returncode == 0, run.stdout
-    said = json.loads(run.stdout)
-    assert said["refused"] == {
+    output = json.loads(run.stdout)
+    assert output["refused"] == {
         "ok": False,
         "code": "InvalidCredentialsError",
         "message": "The username or the password is wrong.",
     }
-    assert (said["signedIn"]["ok"], said["signedIn"]["session"]["deviceName"]) == (True, "Node.js")
-    assert said["signedIn"]["viewer"]["username"] == site.username
-    assert said["names"] == [site.username]
+    assert (output["signedIn"]["ok"], output["signedIn"]["session"]["deviceName"]) == (True, "Node.js")
+    assert output["signedIn"]["viewer"]["username"] == site.username
+    assert output["names"] == [site.username]
     assert site.relay.count("refreshToken") == 1
-    assert said["failure"] == ["GraphQLFailure", 200, 1]
-    assert (said["ended"], said["after"]) == (["signed-out"], None)
+    assert output["failure"] == ["GraphQLFailure", 200, 1]
+    assert (output["ended"], output["after"]) == (["signed-out"], None)

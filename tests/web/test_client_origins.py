@@ -1,4 +1,4 @@
-"""A front end on an origin of its own: what the service has to be told, and what then works."""
+"""A front end on another origin than the service: what the operator sets, and what then works (CORS)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,13 +16,13 @@ from tests.support.relay import relaying
 from tests.support.servers import serving
 from tests.web.front_end import START, FrontEnd
 
-# The browser is shared, and so is the loop that it is driven from.
+# The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def elsewhere(site: FrontEnd, tmp_path: Path) -> AsyncIterator[FrontEnd]:
-    """The front end, of a service on another origin of the same site."""
+    """The front end, with a service on another origin of the same site."""
     async with relaying(0) as relay:
         settings: dict[str, Any] = {"KINDRED_ENVIRONMENT": "development", "KINDRED_ALLOWED_ORIGINS": relay.url}
         async with serving(site.servers.database_url, tmp_path, **settings) as server:
@@ -31,8 +31,8 @@ async def elsewhere(site: FrontEnd, tmp_path: Path) -> AsyncIterator[FrontEnd]:
 
 
 async def test_a_front_end_on_an_allowed_origin_works(elsewhere: FrontEnd) -> None:
-    """It signs in, is refreshed after a reload, and signs out."""
-    profile = await elsewhere.profile(bypass_csp=True)  # the page's own, which allows its origin alone
+    """The user signs in, stays signed in after a reload, and signs out."""
+    profile = await elsewhere.profile(bypass_csp=True)  # the page's policy allows its own origin only
     tab = await elsewhere.tab(profile)
     await elsewhere.sign_in(tab)
     assert await elsewhere.is_signed_in(tab)
@@ -47,10 +47,10 @@ async def test_a_front_end_on_an_allowed_origin_works(elsewhere: FrontEnd) -> No
     assert {asked.path for asked in elsewhere.relay.seen} == {"/page", "/assets/kindred-client.js"}
 
 
-async def test_a_front_end_may_take_the_module_from_the_service_and_need_not_say_where_that_is(
+async def test_a_module_loaded_from_the_service_knows_the_service_s_url(
     elsewhere: FrontEnd,
 ) -> None:
-    """As docs/clients.md has it."""
+    """As in docs/clients.md."""
     tab = await (await elsewhere.profile(bypass_csp=True)).new_page()
     await tab.goto(f"{elsewhere.relay.url}/page")
     username = await tab.evaluate(
@@ -66,8 +66,8 @@ async def test_a_front_end_may_take_the_module_from_the_service_and_need_not_say
     assert [asked.path for asked in elsewhere.relay.seen] == ["/page"]
 
 
-async def test_a_front_end_and_the_service_s_own_pages_sign_nobody_out_of_each_other(elsewhere: FrontEnd) -> None:
-    """One browser, two origins, a session for each; they refresh at the same time."""
+async def test_a_front_end_and_the_service_s_own_pages_keep_separate_sessions(elsewhere: FrontEnd) -> None:
+    """One browser has a session for each of two origins. Both refresh at the same time."""
     profile = await elsewhere.profile(bypass_csp=True)
     there = await elsewhere.tab(profile)
     here = await profile.new_page()
@@ -87,13 +87,13 @@ async def test_a_front_end_and_the_service_s_own_pages_sign_nobody_out_of_each_o
 
 
 async def session_of(tab: Page) -> str:
-    """Whose tokens it has."""
+    """The ID of the session that the tab's access token belongs to."""
     claims = jwt.decode(await tab.evaluate("kindred.getAccessToken()"), options={"verify_signature": False})
     return str(claims["sid"])
 
 
 async def test_a_front_end_on_another_origin_cannot_sign_in(site: FrontEnd) -> None:
-    """The browser keeps the answer from it, and with cookies the service keeps it to itself."""
+    """The browser withholds the answer. With cookies, the service refuses the request."""
     async with relaying(site.servers.lasting.port) as relay:
         other = replace(site, relay=relay, url=site.servers.lasting.url)
         tab = await other.tab(await other.profile(bypass_csp=True))

@@ -1,4 +1,4 @@
-"""Many tabs, one session: one refresh at a time in a browser, and what one tab gets, all have."""
+"""Many tabs with one session: a browser refreshes once at a time, and all tabs get the token."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.relay import Answer, Asked
 from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, NO_LOCKS, FrontEnd, eventually, until
 
-# The browser is shared, and so is the loop that it is driven from.
+# The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TABS, REQUESTS = 10, 20
@@ -22,13 +22,13 @@ LEASE = """(ms) => new Promise((resolve) => {
 
 
 def longer(asked: Asked, answered: Answer) -> Answer:
-    """An answer that claims that its access token lasts for longer than it does, by as many digits."""
+    """Make the answer to a login claim that its access token lives nine seconds instead of one."""
     return answered.replace(b'"expiresIn":1}', b'"expiresIn":9}') if asked.calls("login") else answered
 
 
 @pytest.mark.parametrize("locks", [True, False], ids=["locks", "no-locks"])
 async def test_web_08_ten_tabs_refresh_once(site: FrontEnd, locks: bool) -> None:
-    """Of an access token that has expired, whether its holders know that or are told so by 401."""
+    """Whether the tabs know that the access token has expired, or learn it from 401."""
     known = (site.delivery == "cookie") == locks
     profile = await site.profile(HIDDEN, *([] if locks else [NO_LOCKS]))
     tabs = await asyncio.gather(*(site.tab(profile) for _ in range(TABS)))
@@ -47,7 +47,7 @@ async def test_web_08_ten_tabs_refresh_once(site: FrontEnd, locks: bool) -> None
 
 
 async def test_a_tab_gets_the_access_token_from_another(site: FrontEnd) -> None:
-    """It asks the service only where there is no other."""
+    """It refreshes only if no other tab has one."""
     profile, tab = await site.signed_in()
     other = await site.tab(profile)
     assert await site.is_signed_in(other)
@@ -59,8 +59,8 @@ async def test_a_tab_gets_the_access_token_from_another(site: FrontEnd) -> None:
 
 
 @ANY_DELIVERY
-async def test_a_tab_that_shows_nothing_new_hears_of_a_sign_in_elsewhere(site: FrontEnd) -> None:
-    """It was there before."""
+async def test_an_open_tab_learns_of_a_sign_in_in_another_tab(site: FrontEnd) -> None:
+    """The tab was open before the sign-in."""
     profile = await site.profile()
     waiting, tab = await site.tab(profile), await site.tab(profile)
     assert await waiting.evaluate("kindred.getAccessToken()") is None
@@ -71,8 +71,8 @@ async def test_a_tab_that_shows_nothing_new_hears_of_a_sign_in_elsewhere(site: F
 
 
 @ANY_DELIVERY
-async def test_a_tab_that_holds_the_lock_and_is_stuck_does_not_keep_the_others_waiting(site: FrontEnd) -> None:
-    """As one that a phone has put to sleep in the middle."""
+async def test_a_frozen_tab_with_the_lock_does_not_block_the_others(site: FrontEnd) -> None:
+    """Such as a tab that a phone has suspended during a refresh."""
     profile, tab = await site.signed_in(HURRY)
     stuck = await profile.new_page()
     await stuck.goto(f"{site.relay.url}/page")
@@ -85,8 +85,8 @@ async def test_a_tab_that_holds_the_lock_and_is_stuck_does_not_keep_the_others_w
 
 @ANY_DELIVERY
 @pytest.mark.parametrize("until", [1_000, 3_600_000], ids=["soon", "by-a-clock-since-put-back"])
-async def test_a_lease_of_a_tab_that_is_gone_does_not_keep_the_others_waiting(site: FrontEnd, until: int) -> None:
-    """Where there are no Web Locks, which end with their tab."""
+async def test_the_lease_of_a_closed_tab_does_not_block_the_others(site: FrontEnd, until: int) -> None:
+    """Without Web Locks, which end with their tab."""
     _, tab = await site.signed_in(NO_LOCKS)
     await site.load(tab)
     await tab.evaluate(LEASE, until)
@@ -95,18 +95,18 @@ async def test_a_lease_of_a_tab_that_is_gone_does_not_keep_the_others_waiting(si
 
 
 @ANY_DELIVERY
-async def test_access_tokens_are_refreshed_ahead_of_expiry_where_somebody_may_be_looking(site: FrontEnd) -> None:
+async def test_a_visible_page_refreshes_access_tokens_ahead_of_expiry(site: FrontEnd) -> None:
     site.relay.to = site.servers.fleeting.port
     _, tab = await site.signed_in()
     await eventually(lambda: site.relay.count("refreshToken") >= 2)
-    # Before anything was refused, and without a word from the page.
+    # Before any request was refused, and without a call by the page.
     assert {asked.path for asked in site.relay.seen} <= {"/page", "/assets/kindred-client.js", "/graphql"}
     assert await site.is_signed_in(tab)
 
 
 @ANY_DELIVERY
-async def test_a_page_that_nobody_sees_refreshes_nothing_until_it_is_seen(site: FrontEnd) -> None:
-    """Or a forgotten tab would keep its session alive for ever."""
+async def test_a_hidden_page_does_not_refresh_until_it_is_visible(site: FrontEnd) -> None:
+    """Else a forgotten tab would keep its session alive for ever."""
     site.relay.to = site.servers.fleeting.port
     _, tab = await site.signed_in("window.seen = 'hidden'", HIDDEN.replace("'hidden'", "seen"))
     await asyncio.sleep(1.5)

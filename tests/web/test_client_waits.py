@@ -1,4 +1,4 @@
-"""Failures that are not the session's: nothing ends, nothing loops, and the same attempt goes on afterwards."""
+"""Failures that do not end a session: the client waits, and then repeats the same refresh."""
 
 import json
 from functools import partial
@@ -8,7 +8,7 @@ import pytest
 from tests.support.relay import Answer, Asked, answer
 from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, FrontEnd, eventually, page_of_ours, stored
 
-# The browser is shared, and so is the loop that it is driven from.
+# The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SLOW_DOWN = {"__typename": "TooManyAttemptsError", "message": "Too many attempts.", "retryAfter": 60}
@@ -27,22 +27,22 @@ FAILURES = {
 
 
 def failing(asked: Asked, failure: Answer) -> Answer | None:
-    """That failure, for each refresh."""
+    """Answer each refresh with this failure."""
     return failure if asked.calls("refreshToken") else page_of_ours(asked)
 
 
 def refusing(refusal: Answer, asked: Asked) -> Answer | None:
-    """That refusal, for each access token."""
+    """Answer each request that has an access token with this refusal."""
     return refusal if "authorization" in asked.headers else page_of_ours(asked)
 
 
 @ANY_DELIVERY
 @pytest.mark.parametrize("failure", FAILURES)
-async def test_a_failure_ends_nothing_and_is_not_asked_for_in_a_loop(site: FrontEnd, failure: str) -> None:
+async def test_a_failure_ends_no_session_and_causes_no_loop(site: FrontEnd, failure: str) -> None:
     _, tab = await site.signed_in(HIDDEN, HURRY)
     await site.load(tab)
     site.relay.before = lambda asked: failing(asked, FAILURES[failure])
-    # Two hundred callers, half of whom come later.
+    # Two hundred callers, half of them later.
     for _ in range(2):
         rejected = await tab.evaluate(
             """Promise.all(Array.from({length: 100}, () =>
@@ -67,7 +67,7 @@ async def test_a_failure_ends_nothing_and_is_not_asked_for_in_a_loop(site: Front
     [answer(503, Retry_After="60"), answer(200, json.dumps({"data": {"refreshToken": SLOW_DOWN}}), **JSON)],
     ids=["503", "too-many"],
 )
-async def test_what_the_service_asks_to_wait_is_waited_in_every_tab(site: FrontEnd, failure: Answer) -> None:
+async def test_every_tab_waits_as_long_as_the_service_asks(site: FrontEnd, failure: Answer) -> None:
     profile, tab = await site.signed_in()
     await site.load(tab)
     other = await site.tab(profile)
@@ -79,8 +79,8 @@ async def test_what_the_service_asks_to_wait_is_waited_in_every_tab(site: FrontE
 
 
 @ANY_DELIVERY
-async def test_a_page_that_is_looked_at_comes_back_by_itself(site: FrontEnd) -> None:
-    """Once the service does."""
+async def test_a_visible_page_recovers_by_itself(site: FrontEnd) -> None:
+    """As soon as the service has recovered."""
     _, tab = await site.signed_in(HURRY)
     await site.load(tab)
     site.relay.before = lambda asked: failing(asked, answer(503))
@@ -93,8 +93,8 @@ async def test_a_page_that_is_looked_at_comes_back_by_itself(site: FrontEnd) -> 
 
 
 @ANY_DELIVERY
-async def test_an_access_token_serves_while_it_lasts_and_the_service_is_away(site: FrontEnd) -> None:
-    """Refreshing ahead of expiry is no reason to fail before it."""
+async def test_an_access_token_is_used_until_it_expires_while_the_service_is_unavailable(site: FrontEnd) -> None:
+    """A failed refresh ahead of expiry must not fail requests before expiry."""
     _, tab = await site.signed_in(HIDDEN, HURRY, "window.ahead = 0", AHEAD)
     site.relay.before = lambda asked: failing(asked, answer(503))
     await tab.evaluate("window.ahead = 14 * 60_000")
@@ -111,7 +111,7 @@ HOURS = 3_600_000
 @ANY_DELIVERY
 @pytest.mark.parametrize("wrong", [-5 * HOURS, 5 * HOURS], ids=["slow", "fast"])
 async def test_a_clock_that_is_wrong_by_hours_breaks_nothing(site: FrontEnd, wrong: int) -> None:
-    """The service judges what has expired."""
+    """The service decides what has expired."""
     _, tab = await site.signed_in(f"window.ahead = {wrong}", AHEAD)
     assert await site.is_signed_in(tab)
     assert site.relay.count("refreshToken") == 0
@@ -122,7 +122,7 @@ async def test_a_clock_that_is_wrong_by_hours_breaks_nothing(site: FrontEnd, wro
 
 @ANY_DELIVERY
 @pytest.mark.parametrize("jump", [-5 * HOURS, 5 * HOURS], ids=["back", "forth"])
-async def test_a_clock_that_is_put_right_costs_one_refresh_at_most(site: FrontEnd, jump: int) -> None:
+async def test_a_corrected_clock_costs_one_refresh_at_most(site: FrontEnd, jump: int) -> None:
     _, tab = await site.signed_in("window.ahead = 0", AHEAD)
     await tab.evaluate(f"window.ahead = {jump}")
     assert await site.ask(tab, 20) == [site.username] * 20
@@ -132,7 +132,7 @@ async def test_a_clock_that_is_put_right_costs_one_refresh_at_most(site: FrontEn
 
 @ANY_DELIVERY
 async def test_a_request_that_stays_refused_is_repeated_once(site: FrontEnd) -> None:
-    """Whatever the reason, one refresh and one repetition is all that a refusal costs."""
+    """A refusal costs one refresh and one repetition, whatever its reason."""
     _, tab = await site.signed_in()
     for refused in (
         answer(401, "{}", **JSON),

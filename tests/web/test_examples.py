@@ -1,4 +1,4 @@
-"""The examples for other clients, each in Node against the service."""
+"""The examples for other clients, each in Node.js against the service."""
 
 import asyncio
 import json
@@ -18,25 +18,35 @@ from tests.web.front_end import ANY_DELIVERY, FrontEnd, Servers
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("examples.mjs")
-BY_FETCH = ["createAxios", "createUrql", "createApollo", "createGraphQLClient"]
+WITH_FETCH = ["createAxios", "createUrql", "createApollo", "createGraphQLClient"]
 EXAMPLES = [
     ("axios", "createAxios"),
     ("urql", "createUrql"),
     ("apollo", "createApollo"),
     ("graphql-request", "createRequest"),
-    *(("by-fetch", make) for make in BY_FETCH),
+    *(("with-fetch", make) for make in WITH_FETCH),
 ]
 
 
-def test_the_page_shows_the_examples_as_they_are() -> None:
-    """Each file of web/examples, whole."""
-    page = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
-    shown = dict(re.findall(r"```js\n// web/examples/(\S+)\n(.*?)```", page, re.DOTALL))
-    assert shown == {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "web" / "examples").glob("*.mjs")}
+def code_blocks(page: str) -> list[str]:
+    """The content of each block of code on a page of the documentation."""
+    return re.findall(r"^```\w+\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_every_block_of_code_in_the_documentation_is_a_checked_example() -> None:
+    """`make check` compiles web/examples as strict TypeScript, so what a reader pastes compiles too."""
+    shown: dict[str, str] = {}
+    for block in [*code_blocks("docs/clients.md"), *code_blocks("web/client/README.md")]:
+        first_line, _, code = block.partition("\n")
+        name = re.fullmatch(r"(?://|<!--) web/examples/(\S+)(?: -->)?", first_line)
+        assert name, f"the block that begins with {first_line!r} names no file of web/examples"
+        shown[name[1]] = code
+    files = [path for path in (ROOT / "web" / "examples").iterdir() if path.suffix in {".ts", ".html"}]
+    assert shown == {path.name: path.read_text(encoding="utf-8") for path in files}
 
 
 class Expiry:
-    """A relay's part: from one round of questions to the next, access tokens expire, and then some."""
+    """A relay that makes access tokens expire from one round of requests to the next."""
 
     def __init__(self, refusal: Response) -> None:
         self.refusal = refusal
@@ -47,7 +57,7 @@ class Expiry:
         self.asked: list[int] = []
 
     def before(self, asked: Asked) -> Answer | None:
-        """Round 1 is as it should be. In 2 and 3 the tokens of earlier rounds have expired; in 4 every token has."""
+        """Accept all tokens in round 1. Refuse earlier tokens in rounds 2 and 3, and every token in round 4."""
         if asked.calls("refreshToken"):
             self.refreshes.append((self.round, asked.posted["variables"]["input"]["idempotencyKey"]))
         if not (found := re.search(r"query Round(\d)", asked.posted.get("query", ""))):
@@ -57,21 +67,21 @@ class Expiry:
         self.asked.append(now)
         token = asked.headers.get("authorization", "")
         if token and (token in self.stale or now == 4):
-            # As Kindred says it, and as GraphQL servers say it whose every answer is a 200.
+            # With Kindred's status, or in round 3 with 200, as many GraphQL servers answer.
             status = 200 if now == 3 else self.refusal.status_code
             return answer(status, self.refusal.content, Content_Type=self.refusal.headers["content-type"])
         self.current.add(token)
         return None
 
     def after(self, asked: Asked, answered: Answer) -> Answer | None:
-        """The first answer to a refresh in round 3 is lost."""
+        """Lose the first answer to a refresh in round 3."""
         lost = asked.calls("refreshToken") and [at for at, _ in self.refreshes] == [2, 3]
         return None if lost else answered
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def refusal(servers: Servers, password_hash: str) -> Response:
-    """What the service answers to an access token that has expired."""
+    """The service's answer to an expired access token."""
     async with backstage(servers.database_url, password_hash) as behind:
         user = await behind.user()
     async with AsyncClient(base_url=servers.fleeting.url) as http:
@@ -104,15 +114,15 @@ async def test_twenty_requests_take_one_refresh_and_a_lost_answer_ends_nothing(
         timeout=60,
     )
     assert run.returncode == 0, run.stdout
-    said = json.loads(run.stdout)
-    # Whoever is not signed in is told so, and no token is sought for them.
-    assert (said["before"], said["ok"]) == (["refused"], True)
-    assert said["rounds"] == [[site.username] * 20] * 3
-    # One for each time that tokens had expired, and in round 3 the same attempt once more.
+    output = json.loads(run.stdout)
+    # Before the sign-in, requests are refused and nothing is refreshed.
+    assert (output["before"], output["ok"]) == (["refused"], True)
+    assert output["rounds"] == [[site.username] * 20] * 3
+    # One refresh each time that tokens expired; in round 3 the same refresh is repeated.
     assert [at for at, _ in expiry.refreshes] == [2, 3, 3, 4]
     keys = [key for _, key in expiry.refreshes]
     assert keys[1] == keys[2]
     assert len(set(keys)) == 3
-    # What stays refused is sent twice, and not for ever; that ends no session either.
-    assert (said["last"], said["ended"]) == (["refused"], ["signed-out"])
+    # A request that stays refused is sent twice and no more, and the session does not end.
+    assert (output["last"], output["ended"]) == (["refused"], ["signed-out"])
     assert [expiry.asked.count(number) for number in range(5)] == [1, 20, 40, 40, 2]

@@ -1,4 +1,4 @@
-"""The GraphiQL page: what it is built from, what it may load, and what it leaves behind. None of it needs Node."""
+"""The GraphiQL page: its sources, what it may load, and what it keeps. None of these tests needs Node.js."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ DOCUMENTS = sorted((SOURCES / "documents").glob("*.graphql"))
 
 
 async def get(address: str) -> Any:
-    """What the routes of the page's files answer."""
+    """Request one of the page's files."""
     page = Route("/graphql", lambda _: pages.graphiql())
     transport = ASGITransport(SecurityHeaders(Starlette(routes=[page, *pages.assets()])))
     async with AsyncClient(transport=transport, base_url="http://kindred.test") as client:
@@ -31,14 +31,14 @@ def page() -> str:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
-def test_each_first_document_fits_the_schema(document: Path) -> None:
-    """A person's first press on Run works."""
+def test_each_initial_document_is_valid_against_the_schema(document: Path) -> None:
+    """The user's first click on Run works."""
     schema = build_schema((ROOT / "schema.graphql").read_text())
     assert validate(schema, parse(document.read_text())) == []
 
 
-def test_the_page_has_nothing_inline_and_loads_only_our_files() -> None:
-    """Its policy would block anything else, and a network that has no internet would miss it."""
+def test_the_page_has_nothing_inline_and_loads_only_its_own_files() -> None:
+    """The page's policy blocks everything else, and a network without internet access has nothing else."""
     assert "<title>Kindred GraphiQL</title>" in page()
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", page()) == []
     addresses = re.findall(r'(?:src|href)="([^"]*)"', page())
@@ -46,7 +46,7 @@ def test_the_page_has_nothing_inline_and_loads_only_our_files() -> None:
 
 
 async def test_web_04_web_06_web_09_the_page_is_locked_down() -> None:
-    """No scripts or styles but ours, no frames, no referrer, and no copy of it in a cache."""
+    """Only its own scripts and styles, no frames, no referrer, and no copy in a cache."""
     headers = (await get("/graphql")).headers
     policy = dict(directive.split(" ", 1) for directive in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
@@ -58,8 +58,8 @@ async def test_web_04_web_06_web_09_the_page_is_locked_down() -> None:
     assert headers["cache-control"] == "no-store"
 
 
-async def test_each_file_of_the_page_may_be_kept_for_good_at_the_address_that_the_page_gives() -> None:
-    """That address changes with the content."""
+async def test_each_file_of_the_page_may_be_cached_for_ever_under_its_versioned_url() -> None:
+    """The URL changes with the content."""
     for address, media_type in zip(
         re.findall(r'"(assets/[^"]*)"', page()), ("text/css", "text/javascript"), strict=True
     ):
@@ -71,8 +71,8 @@ async def test_each_file_of_the_page_may_be_kept_for_good_at_the_address_that_th
         assert "immutable" not in (await get(f"/{address}0")).headers["cache-control"]
 
 
-async def test_the_licences_of_the_packages_come_along() -> None:
-    """The built files say where they are."""
+async def test_the_licences_of_the_packages_are_served() -> None:
+    """The built files name the licence file."""
     answer = await get("/assets/graphiql.licences.txt")
     for name in ("graphiql 4.1.2 (MIT)", "graphql 16.15.0 (MIT)", "react 18.3.1 (MIT)"):
         assert name in answer.text
@@ -81,21 +81,21 @@ async def test_the_licences_of_the_packages_come_along() -> None:
 
 @pytest.mark.parametrize("name", ["nothing.js", "graphiql.build.json", "..%2fpages.py", "%2e%2e/pages.py"])
 async def test_no_other_file_is_served(name: str) -> None:
-    """Only what the page loads."""
+    """Only the files that the page loads are served."""
     assert (await get(f"/assets/{name}")).status_code == 404
 
 
-def test_nothing_of_the_page_is_kept_in_the_browser_or_put_into_the_url() -> None:
-    """Variables hold passwords. GraphiQL's own storage is bundled with it, and used unless it is given another."""
+def test_the_page_keeps_nothing_in_the_browser_or_in_the_url() -> None:
+    """Variables contain passwords. GraphiQL writes them to local storage unless the page passes another storage."""
     own = {path.name: path.read_text() for path in SOURCES.glob("*.js*") if path.suffix in {".js", ".jsx"}}
-    assert "storage={inMemory(" in own["main.jsx"]
+    assert "storage={memoryStorage(" in own["main.jsx"]
     assert "shouldPersistHeaders={false}" in own["main.jsx"]
     kept = r"localStorage|sessionStorage|indexedDB|document\.cookie|\blocation\b|\bhistory\."
     assert [name for name, text in own.items() if re.search(kept, text)] == []
 
 
-def test_the_sheet_loads_nothing() -> None:
-    """Fonts and icons from elsewhere would tell who is working with it, and the policy forbids them."""
+def test_the_style_sheet_loads_nothing() -> None:
+    """Fonts or icons of another server would show that server who uses the page. The policy forbids them too."""
     sheet = (pages.STATIC / "graphiql.css").read_text()
     assert "@import" not in sheet
     assert [

@@ -1,4 +1,4 @@
-"""GraphiQL in a real browser: what it shows, and where its requests go."""
+"""GraphiQL in a real browser: what it shows, and where it sends requests."""
 
 import json
 from collections.abc import AsyncIterator
@@ -14,24 +14,24 @@ from tests.support.servers import backstage, serving
 
 @asynccontextmanager
 async def graphiql(browser: Browser, url: str) -> AsyncIterator[Page]:
-    """GraphiQL in a tab, which asks nobody but the service until the block ends, and finds nothing wrong."""
+    """Open GraphiQL in a tab. Until the block ends it may send requests to the service only, and report no error."""
     page = await browser.new_page()
-    asked: list[str] = []
-    wrong: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    requested: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     await page.goto(f"{url}/graphql")
     yield page
-    assert [address for address in asked if not address.startswith((url, "data:"))] == []
-    # Of the operation before, which the tab does not have: see `executed`.
-    assert [text for text in wrong if "400 (Bad Request)" not in text] == []
+    assert [address for address in requested if not address.startswith((url, "data:"))] == []
+    # From the previous operation, which the tab does not contain: see `executed`.
+    assert [text for text in errors if "400 (Bad Request)" not in text] == []
 
 
 async def executed(page: Page, sign: str) -> None:
-    """Execute what the tab holds, until the answer has that in it.
+    """Execute the tab's operation until its answer contains this text.
 
-    GraphiQL takes a moment to see which operation a tab has, and asks for the one before until then.
+    For a moment after a change, GraphiQL still sends the name of the previous operation.
     """
     answer = page.locator(".result-window")
     for _ in range(20):
@@ -43,13 +43,13 @@ async def executed(page: Page, sign: str) -> None:
 
 
 async def typed(page: Page, editor: str, text: str) -> None:
-    """Put that in place of what an editor holds, by the keyboard."""
+    """Replace the content of an editor, by the keyboard."""
     await page.get_by_role("region", name=editor).locator(".CodeMirror").first.click()
     await page.keyboard.press("Control+A")
     await page.keyboard.insert_text(text)
 
 
-async def test_web_05_graphiql_documents_completes_signs_in_and_lists_sessions_by_the_service_alone(
+async def test_web_05_graphiql_works_with_requests_to_the_service_only(
     browser: Browser, sqlite_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with backstage(sqlite_url, password_hash) as behind:
@@ -78,7 +78,7 @@ async def test_web_05_graphiql_documents_completes_signs_in_and_lists_sessions_b
         await expect(page.locator(".CodeMirror-hints")).to_contain_text("sessions")
 
 
-async def test_web_05_who_signed_in_on_the_account_page_asks_in_graphiql_without_copying_tokens(
+async def test_web_05_a_user_of_the_account_page_is_signed_in_in_graphiql(
     browser: Browser, sqlite_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with backstage(sqlite_url, password_hash) as behind:
@@ -91,7 +91,7 @@ async def test_web_05_who_signed_in_on_the_account_page_asks_in_graphiql_without
         await page.get_by_role("button", name="Sign in", exact=True).click()
         await expect(page.get_by_role("heading", name="Your account")).to_be_visible(timeout=15_000)
         await page.goto(f"{server.url}/graphql")
-        await expect(page.get_by_text("Access token: of the account page")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("Access token: from the account page")).to_be_visible(timeout=15_000)
         await page.get_by_role("tab").nth(1).click()
         await executed(page, '"isCurrent": true')
         kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])")

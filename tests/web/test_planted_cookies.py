@@ -1,4 +1,4 @@
-"""A sibling domain that plants cookies beside the genuine one: over TLS, in a browser, which lets some of them pass."""
+"""A sibling domain plants cookies beside the genuine one, over TLS, in a browser that accepts some of them."""
 
 import json
 from collections.abc import AsyncIterator
@@ -20,31 +20,31 @@ from tests.web.conftest import need_chromium, started
 
 SERVICE, SIBLING = "auth.example.test", "blog.example.test"
 NAME = b"__Host-kindred-refresh"
-# The name with each byte before and after it, and other spellings that a browser or a server may take for it.
+# The name with each byte before and after it, and other spellings that a browser or a server may treat as equal.
 PLANTED = [name for byte in range(256) for name in (bytes([byte]) + NAME, NAME + bytes([byte]))]
 PREFIXED = [NAME, NAME.lower(), NAME.upper(), b"=" + NAME, *PLANTED[1::2]]
 PLANTED += PREFIXED[:4]
-# A browser keeps 180 cookies of a site. The service reads 64 KiB of a request's head: half of these pass the browser.
+# A browser keeps 180 cookies of a site, and the service reads 64 KiB of a request's head. The browser accepts half.
 BATCH = 170
-# These bytes would end a header; a page plants them by script.
+# These bytes would end a header, so the page sets such cookies by script.
 UNFIT_FOR_HEADERS = frozenset(b"\0\r\n")
 
 
 @dataclass
 class Scene:
-    """The service and its sibling, behind one relay that ends TLS."""
+    """The service and its sibling domain, served through one relay that terminates TLS."""
 
     browser: Browser
     victim: str
     # The refresh token of the attacker's own session.
     token: bytes
-    # What the sibling plants.
+    # The names of the cookies that the sibling plants.
     names: list[bytes] = field(default_factory=list)
-    # Each refresh that came from a page, and its answer.
+    # Each refresh by a page, and its answer.
     refreshes: list[tuple[Asked, Answer]] = field(default_factory=list)
 
     def sibling(self, asked: Asked) -> Answer | None:
-        """The sibling's page, which sets the cookies; None for the requests of the service."""
+        """The sibling's page, which sets the cookies. None for requests to the service."""
         if asked.headers["host"] != SIBLING:
             return None
         fit = [name for name in self.names if UNFIT_FOR_HEADERS.isdisjoint(name)]
@@ -57,7 +57,7 @@ class Scene:
         return b"%b=%b; Domain=example.test; Path=/; Secure" % (name, self.token)
 
     def note(self, asked: Asked, answered: Answer) -> Answer:
-        """Remember the refreshes."""
+        """Record the refreshes."""
         if asked.calls("refreshToken"):
             self.refreshes.append((asked, answered))
         return answered
@@ -74,7 +74,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(sqlite_url: str, tmp_path: Path, password_hash: str) -> AsyncIterator[Scene]:
-    """A victim, an attacker with a session of their own, and a browser that finds both hosts."""
+    """A victim, an attacker with a session, and a browser that resolves both hosts."""
     need_chromium()
     async with AsyncExitStack() as stack:
         async with backstage(sqlite_url, password_hash) as behind:
@@ -95,7 +95,7 @@ async def scene(sqlite_url: str, tmp_path: Path, password_hash: str) -> AsyncIte
 
 @pytest.mark.parametrize("order", ["planted after the sign-in", "planted before the sign-in"])
 async def test_web_01_cookies_that_a_sibling_domain_plants_change_nothing(scene: Scene, order: str) -> None:
-    """For each byte that the browser lets pass, the victim stays the victim, and stays signed in."""
+    """For each byte that the browser accepts, the victim stays signed in, and as themselves."""
     let_through: set[bytes] = set()
     for start in range(0, len(PLANTED), BATCH):
         names = PLANTED[start : start + BATCH]
@@ -107,7 +107,7 @@ async def test_web_01_cookies_that_a_sibling_domain_plants_change_nothing(scene:
                 await scene.plant(visit.context, names)
             scene.refreshes.clear()
             await visit.page.reload()
-            await expect(visit.page.locator("#who .username")).to_have_text(scene.victim)
+            await expect(visit.page.locator("#user .username")).to_have_text(scene.victim)
             ((asked, answered),) = scene.refreshes
 
             sent = asked.headers["cookie"].encode("latin-1").split(b"; ")
@@ -117,7 +117,7 @@ async def test_web_01_cookies_that_a_sibling_domain_plants_change_nothing(scene:
             assert json.loads(body)["data"]["refreshToken"]["__typename"] == "RefreshTokenSuccess"
             (cookie,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"set-cookie:")]
             assert b"max-age=0" not in cookie.lower()
-    # Else the browser has stopped the attack, and the service was not tested.
+    # Else the browser stopped the attack, and the test did not reach the service.
     assert {b"\xa0" + NAME, b"\x85" + NAME} <= let_through
-    # What a browser knows by its prefix, it refuses with a Domain.
+    # A browser refuses a name with the `__Host-` prefix and a Domain.
     assert let_through.isdisjoint(PREFIXED)

@@ -1,4 +1,4 @@
-"""docs/verifying.md: access tokens verified without asking the service, by what stands on the page."""
+"""docs/verifying.md: its examples verify access tokens without a request to the service."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ USER = uuid4()
 
 
 def blocks(kind: str, at: str) -> list[str]:
-    """The page's examples of that kind, for keys that are served at that address."""
+    """The page's code blocks in this language, with the keys' URL replaced."""
     found = re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
     assert found
     return [block.replace(f"{ISSUER}/.well-known", f"{at}/.well-known") for block in found]
@@ -44,7 +44,7 @@ def blocks(kind: str, at: str) -> list[str]:
 
 @asynccontextmanager
 async def a_service(folder: Path) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """The address of a service with the page's settings, and tokens: a good one, and others by what is wrong."""
+    """Run a service with the page's settings. Returns its URL and tokens: a good one, and bad ones by their fault."""
     url = await asyncio.to_thread(databases.migrated_sqlite, folder / "kindred.db")
     named = dict(re.findall(r"(KINDRED_\w+)=(\S+)", blocks("sh", "")[0]))
     settings = Settings(database_url=url, secret=SECRET, issuer=ISSUER, audience=AUDIENCE)
@@ -58,7 +58,7 @@ async def a_service(folder: Path) -> AsyncIterator[tuple[str, dict[str, str]]]:
 
 
 def tokens(services: Services, now: datetime) -> dict[str, str]:
-    """A good one of the service's, and what must be refused."""
+    """A good token of the service, and tokens that must be refused."""
 
     def made(issuer: str = ISSUER, audience: str = AUDIENCE, issued_at: datetime = now) -> str:
         return create_access_token(
@@ -77,8 +77,8 @@ def tokens(services: Services, now: datetime) -> dict[str, str]:
     public = base64.urlsafe_b64decode(services.keys.ring.jwks(now)["keys"][0]["x"] + "=")
     header, _, signature = good.split(".")
 
-    def signed(said: dict[str, Any], by: Any, algorithm: str, **others: str) -> str:
-        return jwt.encode(said, by, algorithm, {"typ": "at+jwt", "kid": key.kid} | others)
+    def signed(payload: dict[str, Any], by: Any, algorithm: str, **others: str) -> str:
+        return jwt.encode(payload, by, algorithm, {"typ": "at+jwt", "kid": key.kid} | others)
 
     return {
         "good": good,
@@ -106,13 +106,13 @@ def tokens(services: Services, now: datetime) -> dict[str, str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """As `a_service`, for all tests here."""
+    """The service of `a_service`, shared by all tests here."""
     async with a_service(tmp_path_factory.mktemp("verifying")) as service:
         yield service
 
 
 def python(at: str) -> dict[str, Any]:
-    """What the page's Python defines."""
+    """The definitions of the page's Python code."""
     defined: dict[str, Any] = {}
     for block in blocks("python", at):
         exec(block, defined)
@@ -120,7 +120,7 @@ def python(at: str) -> dict[str, Any]:
 
 
 def accepted(verify: Callable[[str], dict[str, Any]], sent: dict[str, str]) -> list[str]:
-    """Which of the tokens it takes for a user's."""
+    """The tokens that `verify` accepts."""
     found = []
     for what, token in sent.items():
         try:
@@ -133,26 +133,26 @@ def accepted(verify: Callable[[str], dict[str, Any]], sent: dict[str, str]) -> l
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_pyjwt_accepts_a_good_token_and_nothing_else(service: tuple[str, dict[str, str]]) -> None:
+async def test_pyjwt_accepts_only_a_good_token(service: tuple[str, dict[str, str]]) -> None:
     url, sent = service
     verify = python(url)["verify"]
     assert await asyncio.to_thread(accepted, verify, sent) == ["good"]
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_the_fastapi_dependency_lets_a_good_token_in_and_nothing_else(
+async def test_the_fastapi_dependency_accepts_only_a_good_token(
     service: tuple[str, dict[str, str]],
 ) -> None:
     url, sent = service
     answers = await asked(python(url), sent)
     assert answers.pop("good") == (200, str(USER))
-    assert len(answers) == len(sent)  # all but the good one, and none
+    assert len(answers) == len(sent)  # all except the good one, and the request without a token
     for what, answer in answers.items():
         assert answer == (401, {"detail": "Sign in, or refresh the access token."}), what
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_where_the_keys_cannot_be_had_the_fastapi_dependency_calls_no_token_invalid(
+async def test_the_fastapi_dependency_answers_503_if_the_keys_cannot_be_fetched(
     service: tuple[str, dict[str, str]],
 ) -> None:
     answers = await asked(python(f"http://127.0.0.1:{free_port()}"), {"good": service[1]["good"]})
@@ -160,7 +160,7 @@ async def test_where_the_keys_cannot_be_had_the_fastapi_dependency_calls_no_toke
 
 
 async def asked(defined: dict[str, Any], sent: dict[str, str]) -> dict[str, tuple[int, Any]]:
-    """What an API answers that has the page's dependency: to each of the tokens, and to none."""
+    """The answers of an API with the page's dependency, to each token and to a request without one."""
     app = FastAPI()
 
     exec("def me(user_id: UserId) -> str: return user_id", defined)
@@ -186,7 +186,7 @@ console.log(JSON.stringify(accepted));
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_jose_accepts_a_good_token_and_nothing_else(service: tuple[str, dict[str, str]], examples: Path) -> None:
+async def test_jose_accepts_only_a_good_token(service: tuple[str, dict[str, str]], examples: Path) -> None:
     url, sent = service
     [module] = blocks("js", url)
     (examples / "verify.mjs").write_text(module, encoding="utf-8")
@@ -203,7 +203,7 @@ async def test_jose_accepts_a_good_token_and_nothing_else(service: tuple[str, di
 
 
 def verifier(url: str, issuers: list[str], audiences: list[str], algorithms: list[str]) -> Callable[[str], Any]:
-    """What verifies by a configuration: by no more than that."""
+    """A verifier that checks what a configuration names, and nothing else."""
     keys = jwt.PyJWKClient(url)
 
     def verify(token: str) -> Any:
@@ -214,21 +214,21 @@ def verifier(url: str, issuers: list[str], audiences: list[str], algorithms: lis
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_apollo_router_s_configuration_names_what_tokens_carry(service: tuple[str, dict[str, str]]) -> None:
+async def test_apollo_router_s_configuration_matches_the_tokens(service: tuple[str, dict[str, str]]) -> None:
     url, sent = service
     [block] = blocks("yaml", url)
     [source] = yaml.safe_load(block)["authentication"]["router"]["jwt"]["jwks"]
     verify = verifier(source["url"], source["issuers"], source["audiences"], source["algorithms"])
-    # It looks for no `typ`. The keys sign nothing else.
+    # Apollo Router ignores `typ`. The keys sign access tokens only.
     assert await asyncio.to_thread(accepted, verify, sent) == ["good", "of another type"]
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_hasura_s_configuration_names_what_tokens_carry(service: tuple[str, dict[str, str]]) -> None:
+async def test_hasura_s_configuration_matches_the_tokens(service: tuple[str, dict[str, str]]) -> None:
     url, sent = service
     [block] = blocks("json", url)
     config = json.loads(block)
-    # It takes the algorithm from the key.
+    # Hasura takes the algorithm from the key.
     verify = verifier(config["jwk_url"], [config["issuer"]], [config["audience"]], ["EdDSA"])
     assert await asyncio.to_thread(accepted, verify, sent) == ["good", "of another type"]
     claims = await asyncio.to_thread(verify, sent["good"])

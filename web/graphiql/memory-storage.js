@@ -1,7 +1,7 @@
-// GraphiQL writes documents, variables and history to local storage, and the variables of `login` have a password in
-// them. Here it gets a storage that ends with the page. Nor does it find what another GraphiQL left on this origin.
+// GraphiQL writes documents, variables and history to local storage, and the variables of `login` contain a password.
+// This storage ends with the page instead. It also hides what another GraphiQL left on the same origin.
 
-export function inMemory(initial) {
+export function memoryStorage(initial) {
   const items = new Map(Object.entries(initial));
   return {
     getItem: (key) => items.get(key) ?? null,

@@ -1,26 +1,29 @@
-import { cacheExchange, Client, fetchExchange, makeOperation, mapExchange } from "@urql/core";
+import type { Client as Kindred } from "@kindred/client";
+import { Client, cacheExchange, fetchExchange, makeOperation, mapExchange } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
-import { isRefused } from "./refused.mjs";
+import { isRefused } from "./refused.js";
 
-/** urql with the access token. What is refused is held back by its exchange for that, and sent once more. */
-export function createUrql(url, kindred) {
+/** urql with the access token. Its auth exchange holds back refused operations and sends them once more. */
+export function createUrql(url: string, kindred: Kindred) {
   const auth = authExchange(async () => {
-    let refused;
+    let refused: string | undefined;
     return {
-      addAuthToOperation: (operation) => operation, // that is below, where one may wait
+      addAuthToOperation: (operation) => operation, // this cannot wait for a token, so `authorize` below adds it
       didAuthError: (error, { context }) => {
         const isAuthError = Boolean(context.token) && isRefused(error.response?.status, error.graphQLErrors);
         if (isAuthError) refused = context.token;
         return isAuthError;
       },
-      refreshAuth: () => kindred.getAccessToken(refused),
+      refreshAuth: async () => {
+        await kindred.getAccessToken(refused);
+      },
     };
   });
 
   const authorize = mapExchange({
     async onOperation(operation) {
       const token = await kindred.getAccessToken();
-      const fetchOptions = { headers: token ? { authorization: `Bearer ${token}` } : {} };
+      const fetchOptions: RequestInit = token ? { headers: { authorization: `Bearer ${token}` } } : {};
       return makeOperation(operation.kind, operation, { ...operation.context, token, fetchOptions });
     },
   });
