@@ -35,7 +35,10 @@ FILES = [
     *sorted(path for name in ("auth", "db", "graph", "migrations") for path in (ROOT / name).rglob("*.py")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(path for kind in ("ts", "mjs", "css", "md") for path in (ROOT / "web").glob(f"[!n]*/**/*.{kind}")),
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "schema.graphql", "Makefile", "pyproject.toml")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "schema.graphql", "Makefile", "pyproject.toml")
+    ),
 ]
 
 

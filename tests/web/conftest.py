@@ -14,10 +14,11 @@ from playwright.async_api import Browser, async_playwright
 
 from auth.clock import SystemClock
 from tests.support.relay import relaying
+from tests.support.repository import ROOT
 from tests.support.servers import backstage
 from tests.web.front_end import DELIVERIES, FrontEnd, Servers, servers_in
 
-WEB = Path(__file__).parents[2] / "web"
+WEB = ROOT / "web"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Chromium has no sandbox when it runs as root. The other options stop its requests to Google.
 _OPTIONS = [

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from graph.http import pages
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 BUNDLES = sorted(path.parent for path in WEB.glob("*/bundle.mjs"))
 EVERY_BUNDLE = pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.name)

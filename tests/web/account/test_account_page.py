@@ -12,8 +12,8 @@ from auth.clock import SystemClock
 from auth.outcomes import Origin
 from tests.support.doors import PASSWORD
 from tests.support.servers import backstage
-from tests.web.account_page import Visit, axe_installed, findings, visiting
-from tests.web.account_scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, Past
+from tests.web.account.page import Visit, axe_installed, findings, visiting
+from tests.web.account.scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, Past
 from tests.web.front_end import HURRY, Servers
 
 NEW_PASSWORD = "seven slow herons cross 3 bridges"

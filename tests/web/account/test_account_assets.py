@@ -12,9 +12,9 @@ from auth.config.settings import Settings
 from db.tables.base import RevocationReason, SecurityEventKind
 from graph.app import create_app
 from graph.http import pages
+from tests.support.repository import ROOT
 from tests.support.servers import SECRET
 
-ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "web" / "account"
 DOCUMENTS = sorted((SOURCES / "documents").glob("*.graphql"))
 

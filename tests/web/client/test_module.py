@@ -16,7 +16,7 @@ from tests.support.doors import PASSWORD
 from tests.support.relay import Answer, Asked, answer
 from tests.web.front_end import ANY_DELIVERY, FrontEnd
 
-SOURCES = Path(__file__).parents[2] / "web" / "client"
+SOURCES = ROOT / "web" / "client"
 PACKAGE = json.loads((SOURCES / "package.json").read_text())
 
 
@@ -93,6 +93,7 @@ async def test_the_access_token_goes_to_trusted_origins_only(site: FrontEnd) -> 
 
 NODE = """
 import { createClient } from %(module)s;
+from tests.support.repository import ROOT
 
 const kindred = createClient({ url: %(url)s });
 const ended = [];

@@ -29,7 +29,7 @@ from auth.services import Services
 from tests.support import databases
 from tests.support.servers import SECRET, free_port, serving
 
-PAGE = (Path(__file__).parents[2] / "docs" / "verifying.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "verifying.md").read_text(encoding="utf-8")
 ISSUER = "https://auth.example.org"
 AUDIENCE = "https://api.example.org"
 USER = uuid4()
@@ -174,6 +174,7 @@ async def asked(defined: dict[str, Any], sent: dict[str, str]) -> dict[str, tupl
 
 JOSE = """
 import { verify } from "./verify.mjs";
+from tests.support.repository import ROOT
 
 const accepted = [];
 for (const [what, token] of Object.entries(JSON.parse(process.argv[2]))) {

