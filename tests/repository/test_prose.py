@@ -9,7 +9,7 @@ from tests.support.repository import ROOT
 
 # What to write in place of each. The rules are in CONTRIBUTING.md, "Rules for prose".
 WORDS = {
-    r"who(m)?ever|some(body|one)|any(body|one)|nobody|no one|everybody": "name the actor: caller, client, worker, operator, user",
+    r"who(m)?ever|some(body|one)|any(body|one)|nobody|no one|everybody": "name the actor: client, operator, user",
     r"anew": "again",
     r"shall": "must, or the present tense",
     r"meanwhile": "while, with what happens",

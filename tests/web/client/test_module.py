@@ -14,6 +14,7 @@ from playwright.async_api import Route
 from graph.http import pages
 from tests.support.doors import PASSWORD
 from tests.support.relay import Answer, Asked, answer
+from tests.support.repository import ROOT
 from tests.web.front_end import ANY_DELIVERY, FrontEnd
 
 SOURCES = ROOT / "web" / "client"

@@ -27,6 +27,7 @@ from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import Issuer, create_access_token, create_refresh_token
 from auth.services import Services
 from tests.support import databases
+from tests.support.repository import ROOT
 from tests.support.servers import SECRET, free_port, serving
 
 PAGE = (ROOT / "docs" / "verifying.md").read_text(encoding="utf-8")
