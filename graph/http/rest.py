@@ -61,7 +61,7 @@ def router(clock: Clock) -> APIRouter:
             Header(
                 pattern=IDEMPOTENCY_KEY,
                 description="The client's key for this attempt, the same until a response arrives: 16 to 128 printable "
-                "ASCII characters, hard to guess. The same token with the same key yields the same successor.",
+                "ASCII characters, unpredictable. The same token with the same key yields the same successor.",
             ),
         ] = None,
     ) -> JSONResponse:

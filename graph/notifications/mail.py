@@ -31,14 +31,14 @@ from graph.notifications.connection_errors import connection_error_reason
 _TEXTS = {
     NotificationKind.SESSION_REPLAYED: (
         "One of your sessions was signed out to protect your account",
-        "A refresh token of your session on {device} was used twice. Someone else may have a copy of it, and the "
-        "service cannot tell which use was yours. It revoked the session, so that nobody can use it any more.",
+        "A refresh token of your session on {device} was used twice. Another person may have a copy of it, and the "
+        "service cannot tell which use was yours. It revoked the session, which no longer works on any device.",
         "Sign in again. If you do not know the cause, or if it happens again, change your password and review your "
         "other sessions.",
     ),
     NotificationKind.SESSION_FROM_NEW_DEVICE: (
         "New sign-in to your account",
-        "Someone signed in to your account with your password, from a network that you had not used before.",
+        "Your password was used to sign in to your account, from a network that you had not used before.",
         "If this was you, you do not need to do anything. If it was not, change your password now. This signs out "
         "every other session, including the new one.",
     ),

@@ -50,8 +50,8 @@ NOTICE = Notification(
 EXPECTED = """Hello alice,
 
 A refresh token of your session on "Alice's phone (old)" was used twice.
-Someone else may have a copy of it, and the service cannot tell which use
-was yours. It revoked the session, so that nobody can use it any more.
+Another person may have a copy of it, and the service cannot tell which use
+was yours. It revoked the session, which no longer works on any device.
 
 When:  2026-11-23 11:58:30 UTC
 Where: 203.0.113.9, Firefox on Linux
