@@ -25,7 +25,6 @@ GraphiQL = Callable[[], Response]
 
 # With the older media type an invalid document gets status 200; with GraphQL's own it gets 400.
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
-_HEADERS = [(name.encode(), text.encode()) for name, text in (NO_STORE | {"content-type": JSON}).items()]
 
 
 class GraphQLEndpoint:
@@ -86,7 +85,7 @@ class GraphQLEndpoint:
             # A page of another site can send other media types without a CORS preflight (GQL-14).
             return graphql_error(415, "Send JSON in UTF-8, with the header `Content-Type: application/json`.")
         body = parse_request((await request.receive())["body"])  # whole: `RequestBodyLimit` has read all of it
-        response = GraphQLResponse()
+        response = Response(headers=NO_STORE, media_type=JSON)
         # The only clock reading of the request.
         context = Context(self._services(), request, response, self._clock.now())
         try:
@@ -96,18 +95,8 @@ class GraphQLEndpoint:
         except NoOperation as error:
             raise BadRequest(str(error)) from None
         response.body = orjson.dumps(render(result, context, media_type))
-        response.raw_headers.append((b"content-length", str(len(response.body)).encode()))
+        response.headers["content-length"] = str(len(response.body))
         return response
-
-
-class GraphQLResponse(Response):
-    """The response to an operation. Its headers are encoded once, not for each response as Starlette does."""
-
-    media_type = JSON
-
-    def __init__(self) -> None:
-        self.status_code, self.background, self.body = 200, None, b""
-        self.raw_headers = [*_HEADERS]
 
 
 class BadRequest(Exception):
