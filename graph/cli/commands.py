@@ -92,7 +92,7 @@ def check() -> None:
 
     async def report(services: Services, now: datetime) -> None:
         older = len(services.keys.secrets) - 1
-        typer.echo("ok  secret" + (f" ({count_of(older, 'older secret')} still accepted)" if older else ""))
+        typer.echo("ok  secret" + (f" (and {older} older, still read)" if older else ""))
         await _check_database(services)
         warnings = [warning async for warning in _warnings(services, now)]
         for channel in settings.channels:
@@ -125,7 +125,7 @@ async def _warnings(services: Services, now: datetime) -> AsyncIterator[str]:
     else:
         typer.echo("ok  signing keys")
     if abs(ahead := await clock_difference(services.db, SystemClock())) > CLOCKS_MAY_DIFFER:
-        yield f"{describe_difference(ahead)}. Synchronize both with NTP."
+        yield f"{describe_difference(ahead)}. Set both by NTP."
         return
     schedule = services.prune_schedule
     doubts = [doubt for doubt in (await schedule.not_believed(now), await schedule.from_the_future(now)) if doubt]
