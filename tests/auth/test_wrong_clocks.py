@@ -473,7 +473,7 @@ def test_ops_07_prune_shortens_sessions_of_the_future_at_the_operator_s_word(dat
     asyncio.run(_open_session(database_url, datetime.now(UTC) + YEAR))
     assert "warn  1 sessions were opened in the future" in run("check")
     assert "Shortened" not in run("prune")
-    assert "Shortened 1 sessions that were opened in the future." in run("prune", "--clock-is-right")
+    assert "Shortened 1 session with a start in the future." in run("prune", "--clock-is-right")
     assert "ok  clock" in run("check")
 
 
