@@ -1,9 +1,20 @@
 """What every table shares: the metadata with named constraints, and the words that CHECKs hold to."""
 
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, ColumnElement, Delete, Table, delete, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Delete,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    tuple_,
+)
 from sqlmodel import SQLModel
 
 # Set before the first table class: a constraint without a name cannot be dropped by a migration on both databases.
@@ -91,17 +102,23 @@ def check_in(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def delete_some(table: Table, *conditions: ColumnElement[bool], limit: int) -> Delete:
-    """A DELETE of up to `limit` rows on which the conditions hold, without those that another transaction holds.
+def delete_some(table: Table, *conditions: ColumnElement[bool]) -> Delete:
+    """A DELETE of up to `:limit` rows on which the conditions hold, without those that another transaction locks.
 
-    It waits for no row, so pruning is part of no deadlock. A row that is held now is deleted by a later pruning.
+    It waits for no row, so pruning is part of no deadlock. A row that is locked now is deleted by a later pruning.
 
     The rows are chosen in a WITH, because PostgreSQL may execute a plain subquery twice and delete more than the limit.
     The WITH is inside the subquery, because SQLite's driver reports no row count for a statement that begins with WITH.
     """
     key = table.primary_key.columns
+    limit = bindparam("limit", type_=BigInteger())
     free = select(*key).where(*conditions).limit(limit).with_for_update(skip_locked=True).cte("free", nesting=True)
     return delete(table).where(tuple_(*key).in_(select(*free.c)))
+
+
+def defaults_of(model: type[SQLModel]) -> dict[str, Any]:
+    """The columns that an INSERT may leave out, with their defaults."""
+    return {name: field.default for name, field in model.model_fields.items() if not field.is_required()}
 
 
 def table_of(model: type[SQLModel]) -> Table:
