@@ -1,6 +1,6 @@
-"""Which migrations a database has had, and bringing it up to date.
+"""Apply migrations, and find out which of them a database has had.
 
-Alembic needs an engine of SQLAlchemy's. It is made here, for the migrations alone: the service has none.
+Alembic needs an engine of SQLAlchemy. This module makes one for the migrations; the service has none.
 """
 
 import asyncio

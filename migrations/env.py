@@ -1,6 +1,6 @@
-"""Runs the migrations over the database of the settings, whichever of the two it is.
+"""Run the migrations on the database of the settings.
 
-A caller that already knows the database (`db.migrate`) passes its URL in `config.attributes`.
+A caller that already knows the database (`db.migration`) passes its URL in `config.attributes`.
 """
 
 from alembic import context
@@ -13,7 +13,7 @@ from db.migration import run_in_transaction
 
 
 def migrate(connection: Connection) -> None:
-    """Run what was asked for in one transaction."""
+    """Run the migrations of the command in one transaction."""
     sqlite = connection.dialect.name == "sqlite"
     context.configure(
         connection=connection,
@@ -22,7 +22,7 @@ def migrate(connection: Connection) -> None:
         render_as_batch=sqlite,
         compare_type=True,
         compare_server_default=True,
-        # CHECK constraints, which Alembic does not look at unless it is told to.
+        # CHECK constraints, which Alembic does not compare by default.
         autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
     )
     with context.begin_transaction():

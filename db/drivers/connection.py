@@ -1,6 +1,7 @@
 """The connection that statements run on: one interface, which each database implements."""
 
 from abc import ABC, abstractmethod
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -31,8 +32,13 @@ class Statement(Protocol[Row_co]):
     def on_sqlite(self) -> "SQLiteStatement[Row_co]": ...
 
 
+def row_type(statement: Any) -> Any:
+    """A tuple with the names of the columns that the statement returns."""
+    return namedtuple("Row", [column.name for column in getattr(statement, "exported_columns", ())])
+
+
 class Connection(ABC):
-    """Runs statements: in one transaction, or each by itself, as the block says that it comes from."""
+    """Runs statements: all in one transaction, or each by itself. The block that it comes from decides."""
 
     dialect: ClassVar[Dialect]
 
@@ -52,14 +58,13 @@ class Connection(ABC):
         """Run the statement once for each of the values."""
 
     def after_commit(self, call_back: Callable[[], None]) -> None:
-        """Call this when the transaction is committed: one callback a transaction, the last given.
+        """Call this when the database has acknowledged the commit: one callback a transaction, the last given.
 
-        It is called after a commit that the database acknowledged, and only then: best effort, for notifying tasks of
-        this process.
+        Best effort, to wake tasks of this process: if the connection breaks during the commit, it is not called.
         """
         self._call_back = call_back
 
     def committed(self) -> None:
-        """Call the callback. For the block that the connection comes from, once it is committed."""
+        """Call the callback, if there is one. Only the block that the connection comes from calls this."""
         if self._call_back is not None:
             self._call_back()

@@ -22,8 +22,8 @@ class Pool:
 
     Half of them are for single statements and half for transactions, so that neither can starve the other.
 
-    asyncpg's own pool costs more: it makes a task for each connection that is given back, and waits for it. Here
-    nothing waits between a commit and its answer.
+    asyncpg's own pool starts a task for each connection that is given back, and waits for it. Here nothing waits
+    between a commit and its answer.
     """
 
     def __init__(self, size: int, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
@@ -96,7 +96,7 @@ class PostgreSQLConnection(Connection):
         await self.answer(self.driver.executemany(*statement.on_postgresql.bind_many(values)))
 
     async def answer(self, answer: Awaitable[T]) -> T:
-        """Wait for the driver's answer. A connection whose answer nobody read to the end is closed, not used again."""
+        """Wait for the driver's answer. A connection whose answer was not read to the end is closed, not used again."""
         try:
             return await answer
         except asyncpg.PostgresError:
@@ -117,14 +117,14 @@ class PostgreSQLConnection(Connection):
 class Autocommit(AbstractAsyncContextManager[Connection]):
     """A block of single statements, each of which commits by itself.
 
-    A class, because the event loop keeps account of asynchronous generators: three of them cost half as much as the
-    driver's part of a statement.
+    A class, because the event loop tracks asynchronous generators: three of them cost half as much as the driver's
+    part of a statement.
     """
 
     def __init__(self, pool: Pool, slots: asyncio.Semaphore, *, writes: bool) -> None:
         self._pool = pool
         self._slots = slots
-        # Whether work may be in the database although the connection broke.
+        # If the connection breaks, a statement that commits by itself may have committed.
         self._commit_under_way = writes
 
     async def __aenter__(self) -> Connection:

@@ -1,12 +1,11 @@
 """Statements for PostgreSQL's driver, which converts values and rows itself."""
 
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-Row_co = TypeVar("Row_co", covariant=True)
+from db.drivers.connection import Row_co, row_type
 
 _DIALECT: Any = dialect()  # type: ignore[no-untyped-call]
 
@@ -36,8 +35,3 @@ class PostgreSQLStatement(Generic[Row_co]):
     def decode(self, rows: Iterable[Sequence[Any]]) -> Sequence[Row_co]:
         """Return the driver's rows as what they are."""
         return [self._row(*row) for row in rows]
-
-
-def row_type(statement: Any) -> Any:
-    """A tuple with the names of the columns that the statement returns."""
-    return namedtuple("Row", [column.name for column in getattr(statement, "exported_columns", ())])

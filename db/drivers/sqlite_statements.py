@@ -15,8 +15,7 @@ from sqlalchemy import Uuid
 from sqlalchemy.dialects.sqlite.pysqlite import dialect
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from db.drivers.connection import Values
-from db.drivers.postgresql_statements import Row_co, row_type
+from db.drivers.connection import Row_co, Values, row_type
 
 Convert = Callable[[Any], Any]
 
@@ -62,7 +61,7 @@ class SQLiteStatement(Generic[Row_co]):
 
     def execute_many(self, conn: sqlite3.Connection, values: Sequence[Values]) -> None:
         """Run the statement once for each of the values."""
-        conn.executemany(self._text, [self.bind(each)[1] for each in values])
+        conn.executemany(self._text, [self.bind(row)[1] for row in values])
 
     def bind(self, values: Values) -> tuple[str, Values]:
         """Return the statement's text, and the values as the driver takes them."""

@@ -1,7 +1,6 @@
 """SQLite's writer: one connection in a thread of its own, with one transaction at a time.
 
-SQLite has one writer at a time. Those that wait for it try again and again, in no order; within this process
-they queue instead.
+SQLite has one writer at a time. Other processes poll for their turn, in no order; the tasks of this process queue.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The database as use cases see it: a transaction, a single statement, a read."""
+"""The databases, as use cases see them: transactions, single statements, reads."""
 
 import os
 import sqlite3
@@ -44,7 +44,7 @@ def url_of(text: str) -> URL:
 
 
 def _is_in_memory(url: URL) -> bool:
-    # A database that only the connection which made it can see: not even its migrations would be in it.
+    # Only the connection that made such a database sees it: the service would not see its migrations.
     has_no_file = not url.database or ":memory:" in url.database or url.query.get("mode") == "memory"
     return url.get_backend_name() == "sqlite" and has_no_file
 
@@ -95,7 +95,7 @@ class Database(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Close every connection. One that does not answer does not keep the service from stopping."""
+        """Close every connection, without waiting longer than the timeout for one that does not answer."""
 
 
 class PostgreSQLDatabase(Database):
@@ -115,7 +115,7 @@ class PostgreSQLDatabase(Database):
             "application_name": "kindred",
             "lock_timeout": milliseconds,
             "statement_timeout": milliseconds,
-            # A worker that hangs within a transaction must not hold its locks for ever.
+            # A worker that hangs within a transaction must not keep its locks.
             "idle_in_transaction_session_timeout": milliseconds,
         }
         return await asyncpg.connect(**{"timeout": self.timeout, "server_settings": settings, **options})
@@ -139,7 +139,7 @@ class PostgreSQLDatabase(Database):
         return self._pool.in_use, self._pool.size
 
     async def close(self) -> None:
-        """Close every connection. One that does not answer is dropped."""
+        """Close every connection; drop those that do not answer within the timeout."""
         try:
             async with time_limit(self.timeout):
                 await self._pool.close()
@@ -148,7 +148,7 @@ class PostgreSQLDatabase(Database):
 
 
 class SQLiteDatabase(Database):
-    """A SQLite file: one connection that writes and one that reads, each in a thread."""
+    """A SQLite file: one connection for writes and one for reads, each in a thread."""
 
     dialect = Dialect.sqlite
     writer: SQLiteWriter
@@ -212,7 +212,7 @@ def prepare_sqlite(connection: Any, timeout: float) -> None:
     # writer while another connection writes gets "database is locked" at once, whatever the timeout.
     connection.isolation_level = None
     cursor = connection.cursor()
-    # A fifth of what the whole request may take: while SQLite waits it cannot be interrupted, and a request that is
+    # A fifth of the time that the whole request has: while SQLite waits it cannot be interrupted, and a request that is
     # cancelled waits with it.
     cursor.execute(f"PRAGMA busy_timeout = {int(timeout * 200)}")
     cursor.execute("PRAGMA journal_mode = WAL")

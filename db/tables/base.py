@@ -1,4 +1,4 @@
-"""What every table shares: the metadata with named constraints, and the words that CHECKs hold to."""
+"""What every table shares: the metadata with named constraints, and the enums whose values a CHECK allows."""
 
 from enum import StrEnum
 from typing import Any, cast
@@ -30,11 +30,11 @@ metadata = SQLModel.metadata
 # Rotations rewrite these rows in place; the free tenth of each page keeps such updates HOT (PostgreSQL writes
 # the new version into the same page and touches no index).
 HOT_FILLFACTOR = {"postgresql_with": {"fillfactor": 90}}
-# On SQLite the rows themselves lie in primary-key order, so all that belongs to a user lies together.
+# On SQLite the rows themselves are stored in primary-key order, so all rows of a user lie together.
 WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
-# PostgreSQL, as a part of a statement: its commit does not wait for the disk. What it wrote in the last second before
-# the server crashes, or a standby takes over, can be lost; nothing else can.
+# PostgreSQL, as a part of a statement: its commit does not wait for the disk. A crash or a failover can lose what such
+# statements wrote in the last second, and nothing else.
 ASYNC_COMMIT = func.set_config("synchronous_commit", "off", True)
 
 USER_AGENT_LENGTH = 512
@@ -42,7 +42,7 @@ IP_LENGTH = 45
 
 
 class SessionState(StrEnum):
-    """Where a family is in its life."""
+    """The state of a family."""
 
     ACTIVE = "ACTIVE"
     EXPIRED = "EXPIRED"
@@ -50,7 +50,7 @@ class SessionState(StrEnum):
 
 
 class RevocationReason(StrEnum):
-    """Why a family was ended before it expired."""
+    """Why a family was revoked before it expired."""
 
     REVOKED_BY_USER = "REVOKED_BY_USER"
     REFRESH_TOKEN_REPLAYED = "REFRESH_TOKEN_REPLAYED"
@@ -73,7 +73,7 @@ class SecurityEventKind(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """What an owner is told of, by the name that receivers of webhooks know it by."""
+    """Kinds of security notifications, by their names in webhooks."""
 
     SESSION_REPLAYED = "session.replayed"
     SESSION_FROM_NEW_DEVICE = "session.created_from_new_device"
@@ -83,27 +83,27 @@ class NotificationKind(StrEnum):
 
 
 class NotificationChannel(StrEnum):
-    """How an owner is told."""
+    """Ways to deliver a security notification."""
 
     WEBHOOK = "webhook"
     MAIL = "mail"
 
 
 class SigningAlgorithm(StrEnum):
-    """How access tokens are signed."""
+    """Algorithms that sign access tokens, by their names in JWS."""
 
     EDDSA = "EdDSA"
     ES256 = "ES256"
 
 
 def check_in(column: str, values: type[StrEnum]) -> CheckConstraint:
-    """A CHECK that holds `column` to the values of an enum."""
+    """Return a CHECK that allows the values of an enum in `column`."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 def delete_some(table: Table, *conditions: ColumnElement[bool]) -> Delete:
-    """A DELETE of up to `:limit` rows on which the conditions hold, without those that another transaction locks.
+    """Return a DELETE of up to `:limit` rows that meet the conditions, without those that another transaction locks.
 
     It waits for no row, so pruning is part of no deadlock. A row that is locked now is deleted by a later pruning.
 
@@ -117,10 +117,10 @@ def delete_some(table: Table, *conditions: ColumnElement[bool]) -> Delete:
 
 
 def defaults_of(model: type[SQLModel]) -> dict[str, Any]:
-    """The columns that an INSERT may leave out, with their defaults."""
+    """Return the columns that an INSERT may leave out, with their defaults."""
     return {name: field.default for name, field in model.model_fields.items() if not field.is_required()}
 
 
 def table_of(model: type[SQLModel]) -> Table:
-    """The Core table behind a SQLModel class."""
+    """Return the Core table of a SQLModel class."""
     return cast(Table, model.__table__)  # type: ignore[attr-defined]

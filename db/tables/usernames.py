@@ -1,4 +1,4 @@
-"""`usernames`: one row for each name taken, in the form in which names are compared.
+"""`usernames`: one row for each name taken, normalized for comparison.
 
 A unique index on a sharded table must contain its shard key, so the uniqueness of names cannot live in `users`.
 There is no foreign key for the same reason: a name and its user may lie on different shards.
