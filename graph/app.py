@@ -21,7 +21,6 @@ from auth.credentials.password_hashing import HashingQueueFull
 from auth.crypto.entropy import Entropy
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
-from graph.execution.error_masking import Forbidden
 from graph.http import pages, rest
 from graph.http.graphql import NO_STORE, PATH, GraphQLEndpoint
 from graph.http.middleware import with_middleware
@@ -29,6 +28,7 @@ from graph.notifications.channels import deliver_in_background
 from graph.observability import log_format
 from graph.observability.access_log import AccessLogMiddleware
 from graph.observability.metrics import Metrics
+from graph.problems import Forbidden
 from graph.startup import Gate, NotMigrated, Startup, require_migrations
 
 logger = logging.getLogger("kindred")

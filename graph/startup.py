@@ -16,9 +16,9 @@ from auth.crypto.secret_keys import WrongSecret
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.migration import current, head
-from graph.execution.error_masking import RETRY_AFTER, UNAVAILABLE, Code
 from graph.http import rest
 from graph.http.graphql import PATH, refusal
+from graph.problems import RETRY_AFTER, UNAVAILABLE, Code
 
 logger = logging.getLogger("kindred")
 

@@ -14,8 +14,10 @@ from auth.clock import Clock
 from auth.services import Services
 from db.engine.shared_timeout import SharedTimeout
 from graph.api.context import Context
-from graph.api.schema import NoOperation, schema
-from graph.execution.error_masking import INTERNAL_ERROR, RETRY_AFTER, STATUS, UNAVAILABLE, Code, describe_all, severity
+from graph.api.schema import schema
+from graph.execution.documents import OperationNotFound
+from graph.execution.error_masking import describe_all
+from graph.problems import INTERNAL_ERROR, RETRY_AFTER, STATUS, UNAVAILABLE, Code, severity
 
 # Nothing that this door says may be kept by whoever it passes (RFC 6749 section 5.1).
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -90,7 +92,7 @@ class GraphQLEndpoint:
             result = await schema.execute_document(
                 asked["query"], asked.get("variables"), asked.get("operationName"), context
             )
-        except NoOperation as error:
+        except OperationNotFound as error:
             raise BadRequest(str(error)) from None
         response.body = orjson.dumps(render(result, context, media_type))
         response.raw_headers.append((b"content-length", str(len(response.body)).encode()))

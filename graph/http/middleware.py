@@ -10,7 +10,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auth.config.settings import Settings
 from db.engine.shared_timeout import SharedTimeout
-from graph.execution.error_masking import Code
+from graph.problems import Code
 
 MAX_BODY_BYTES = 64 * 1024  # bytes; the largest request that has a meaning here is a fortieth of it
 

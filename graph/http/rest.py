@@ -13,9 +13,10 @@ from auth.services import Services
 from graph.api.context import origin_of
 from graph.api.inputs import IDEMPOTENCY_KEY
 from graph.api.refresh_cookie import RefreshCookie
-from graph.execution.error_masking import INTERNAL_ERROR, RETRY_AFTER, UNAVAILABLE, log_outage
+from graph.execution.error_masking import log_outage
 from graph.http.graphql import NO_STORE, challenge
 from graph.observability.access_log import RequestRecord
+from graph.problems import INTERNAL_ERROR, RETRY_AFTER, UNAVAILABLE
 
 
 class RefreshBody(BaseModel):

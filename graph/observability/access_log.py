@@ -46,6 +46,7 @@ class RequestObserver(Protocol):
     """Counts what was answered."""
 
     def record_request(self, operation: str, outcome: str, status: int, seconds: float) -> None: ...
+    def record_plan_fallback(self, reason: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -60,6 +61,8 @@ class RequestRecord:
     security_events: tuple[str, ...] = ()
     user_id: UUID | None = None
     session_id: UUID | None = None
+    # Why graphql-core executed the operation although plans are on.
+    plan_fallback: str = ""
 
     def record_outcome(self, outcome: object, now: datetime) -> None:
         """Take note of what came of the use case."""
@@ -129,6 +132,8 @@ class AccessLogMiddleware:
         if self._observer:
             one = record.operation[0] if len(record.operation) == 1 else "several" if record.operation else path
             self._observer.record_request(one, outcome, status, seconds)
+            if record.plan_fallback:
+                self._observer.record_plan_fallback(record.plan_fallback)
         grave = outcome == "unavailable" or any(name in WARNING_EVENTS for name in record.security_events)
         level = logging.ERROR if outcome in _INTERNAL else logging.WARNING if grave else logging.INFO
         if not requests.isEnabledFor(level):

@@ -55,6 +55,12 @@ class Metrics:
         self._notices = Counter(
             "kindred_notification_attempts", "Attempts to tell owners.", ["channel", "outcome"], registry=registry
         )
+        self._plan_fallbacks = Counter(
+            "kindred_graphql_plan_fallbacks",
+            "GraphQL operations that graphql-core executed because no plan covered them, by reason.",
+            ["reason"],
+            registry=registry,
+        )
         self._hashing = self._gauge("kindred_password_hashing_in_progress", "Requests that hash a password or wait to.")
         self._hashing_most = self._gauge("kindred_password_hashing_capacity", "How many of them there may be at once.")
         self._pool = self._gauge("kindred_database_connections_in_use", "Connections to the database at work.")
@@ -82,6 +88,10 @@ class Metrics:
         if (by_outcome := {"refreshToken": self._refreshes, "login": self._logins}.get(operation)) is not None:
             counters.append(by_outcome.labels(outcome))
         return counters, self._seconds.labels(operation)
+
+    def record_plan_fallback(self, reason: str) -> None:
+        """Count an operation that no plan covered. `reason` must be one of a fixed set of words (GQL-24)."""
+        self._plan_fallbacks.labels(reason).inc()
 
     def record_delivery(self, channel: str, *, delivered: bool) -> None:
         """Count an attempt to tell an owner."""

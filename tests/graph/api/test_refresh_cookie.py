@@ -1,4 +1,4 @@
-"""The refresh token in a cookie: where it is and is not, and that no other site can make a browser spend it."""
+"""The refresh cookie: where it is and is not, and that no other site can make a browser use it."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -216,7 +216,7 @@ async def test_sess_12_ending_the_current_session_by_its_id_clears_the_cookie_an
 BYTES = [bytes([number]) for number in range(256)]
 # The bytes that leave the name as it is: white space of RFC 6265, and what ends the cookie before it, or the name.
 SAME_NAME = {"before": b" \t;", "after": b" \t="}
-REFUSED = (403, False, ("FORBIDDEN", "came more than once, so none of them counts."))
+REFUSED = (403, False, ("FORBIDDEN", "was sent more than once, so none of them counts."))
 
 
 async def send_raw(

@@ -1,4 +1,4 @@
-"""Pages of sessions: keyset pages that neither lose a session nor show one twice, whatever happens meanwhile."""
+"""Pages of sessions: no session is lost or shown twice, even if sessions change between two pages."""
 
 import base64
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from db.tables.users import User
 from tests.support.clocks import FakeClock
 from tests.support.doors import REVOKE, SESSIONS, Api, GraphQLDoor
 
-pytestmark = pytest.mark.usefixtures("alice")
+pytestmark = pytest.mark.usefixtures("graphql_plans", "alice")
 
 
 def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
     row = {
         "user_id": user.id,
         "id": uuid4(),
-        "token_digest": digest("somebody's"),
+        "token_digest": digest("token"),
         "generation": 1,
         "created_at": now,
         "last_used_at": now,

@@ -182,7 +182,7 @@ async def test_gql_17_a_bug_is_masked_and_can_be_found_in_the_log(
         incident = error["extensions"].pop("id")
         assert error["extensions"] == {"code": "INTERNAL"}
         assert incident in caplog.text
-        assert error["message"] == "Something went wrong here. It has been logged under this ID."
+        assert error["message"] == "Internal error. The server log has the details under this ID."
     assert not any(inside in response.text for inside in (CANARY, "postgresql", "RuntimeError", "Traceback", ".py"))
     assert "RuntimeError: postgresql://" in caplog.text
 
@@ -222,7 +222,7 @@ async def test_gql_17_a_bug_around_the_schema_is_answered_in_graphql_s_form_and_
     assert (response.status_code, response.headers["cache-control"]) == (500, "no-store")
     (error,) = response.json()["errors"]
     assert error == {
-        "message": "Something went wrong here. It has been logged.",
+        "message": "Internal error. The server log has the details.",
         "extensions": {"code": "INTERNAL"},
     }
     record = caplog.records[-1]
