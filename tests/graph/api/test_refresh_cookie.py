@@ -365,7 +365,9 @@ async def test_web_01_a_cookie_that_is_sent_twice_is_refused_and_no_token_is_rot
         assert outcome(answer) in ("RefreshTokenSuccess", "bearer")
 
 
-async def test_web_01_a_forbidden_sign_in_creates_no_session_and_counts_as_no_login_attempt(http: AsyncClient, api: Api) -> None:
+async def test_web_01_a_forbidden_sign_in_creates_no_session_and_counts_as_no_login_attempt(
+    http: AsyncClient, api: Api
+) -> None:
     """Otherwise a user with planted cookies would get many sessions, or reach the rate limit."""
     for password in [PASSWORD] + ["not the password"] * 9:
         login = {"input": {"username": "alice", "password": password, "delivery": "COOKIE"}}
