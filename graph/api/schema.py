@@ -4,7 +4,6 @@ from typing import Any
 
 import strawberry
 from graphql import ExecutionResult, GraphQLError
-from strawberry.schema.config import StrawberryConfig
 
 from graph.api.context import Context
 from graph.api.mutations import Mutation
@@ -12,7 +11,7 @@ from graph.api.queries import Query
 from graph.api.types import Node, SecurityEvent, Session, User
 from graph.execution.documents import parse_and_validate
 from graph.execution.operation_plans import execute_operation
-from graph.execution.strawberry_internals import CachedNameConverter, core_schema
+from graph.execution.strawberry_internals import core_schema
 
 
 class Schema(strawberry.Schema):
@@ -53,7 +52,6 @@ schema = Schema(
     query=Query,
     mutation=Mutation,
     types=[Node, User, Session, SecurityEvent],
-    config=StrawberryConfig(name_converter=CachedNameConverter()),
 )
 
 

@@ -75,9 +75,9 @@ class RootFieldPlan:
         except Exception:
             return Fallback(FallbackReason.VARIABLES)
         info = ContextOnlyInfo(context)
-        given = {name: value for name, value in arguments if value is not Undefined}
+        present = {name: value for name, value in arguments if value is not Undefined}
         try:
-            result = await self.resolve(None, info=info, **given)
+            result = await self.resolve(None, info=info, **present)
         except Exception as error:
             return Fallback(FallbackReason.EXCEPTION, MiddlewareManager(_raising(error)))
         try:
@@ -141,7 +141,6 @@ async def execute_operation(
         variable_values=variables,
         operation_name=operation.name,
         context_value=context,
-        is_awaitable=strawberry_internals.is_awaitable,
         middleware=planned.middleware if planned else None,
         **by_plans,
     )

@@ -95,8 +95,8 @@ def plan_result(
         return _nullable(_list(plan_result(schema, kind.of_type, nodes, subfields)))
     if is_leaf_type(kind):
         return _leaf(kind)
-    possible = schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
-    return _nullable(_by_class(dict(_plan_object(schema, member, nodes, subfields) for member in possible)))
+    members = schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
+    return _nullable(_by_class(dict(_plan_object(schema, member, nodes, subfields) for member in members)))
 
 
 def _plan_object(

@@ -1,20 +1,17 @@
 """The undocumented parts of Strawberry that Kindred depends on. No other module touches them.
 
-They are the definitions that Strawberry attaches to classes and to the types of graphql-core, and the parts that its
-own `Schema.execute` is made of. When a test reports that another version is installed, read the named parts in that
+They are the definitions that Strawberry attaches to classes and to the types of graphql-core, and the validation rules
+that its own `Schema.execute` adds. When a test reports that another version is installed, read the named parts in that
 version, run the tests that the failing test names, and then change `READ_AGAINST`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 import strawberry
 from graphql import GraphQLArgument, GraphQLField, GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema
-from strawberry.execution.is_awaitable import optimized_is_awaitable
-from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -27,21 +24,11 @@ READ_AGAINST = "0.341.2"
 
 # The rules that Strawberry validates with besides the specification's.
 VALIDATION_RULES = (MaybeNullValidationRule, OneOfInputValidationRule)
-# The check that Strawberry gives to graphql-core.
-is_awaitable: Callable[[Any], TypeGuard[Awaitable[Any]]] = optimized_is_awaitable  # type: ignore[assignment]
 
 _DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 
 T = TypeVar("T")
 E = TypeVar("E", bound=type[Enum])
-
-
-class CachedNameConverter(NameConverter):
-    """Strawberry's name converter with a cache: without one, it converts every name of an input for each request."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.apply_naming_config = lru_cache(maxsize=1024)(super().apply_naming_config)  # type: ignore[method-assign]
 
 
 def core_schema(schema: strawberry.Schema) -> GraphQLSchema:

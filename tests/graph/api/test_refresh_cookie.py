@@ -40,8 +40,8 @@ def cookie_of(response: Response) -> Morsel[str]:
 
 
 async def sign_in(http: AsyncClient, headers: dict[str, str] = COOKIE_HEADERS) -> Response:
-    given = {"username": "alice", "password": PASSWORD, "delivery": "COOKIE"}
-    return await http.post("/graphql", json={"query": LOGIN, "variables": {"input": given}}, headers=headers)
+    login = {"username": "alice", "password": PASSWORD, "delivery": "COOKIE"}
+    return await http.post("/graphql", json={"query": LOGIN, "variables": {"input": login}}, headers=headers)
 
 
 async def refresh(
@@ -261,8 +261,8 @@ def names_beside(name: bytes) -> Iterator[tuple[bytes, bool]]:
 @pytest.fixture
 async def bob_s(http: AsyncClient, bob: User) -> bytes:
     """The refresh token of an attacker's own session."""
-    given = {"username": bob.username, "password": PASSWORD, "delivery": "COOKIE"}
-    answer = await http.post("/graphql", json={"query": LOGIN, "variables": {"input": given}}, headers=COOKIE_HEADERS)
+    login = {"username": bob.username, "password": PASSWORD, "delivery": "COOKIE"}
+    answer = await http.post("/graphql", json={"query": LOGIN, "variables": {"input": login}}, headers=COOKIE_HEADERS)
     return cookie_of(answer).value.encode()
 
 

@@ -16,7 +16,6 @@ DOCUMENTED = {
     "graphql",
     "strawberry",
     "strawberry.dataloader",
-    "strawberry.schema.config",
     "strawberry.types",
 }
 INTERNAL_NAMES = {

@@ -187,8 +187,8 @@ def requests(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     if draw(st.integers(0, 5)) == 0:
         variables["beside"] = draw(Strange)
     alias, others = draw(st.sampled_from(["", "", "mine: "])), draw(st.sampled_from(["", "", "", " __typename"]))
-    given = f"({', '.join(arguments)})" if arguments else ""
-    selection, _, fragment = (alias + name + given + SELECTIONS[name]).partition(" fragment ")
+    argument_list = f"({', '.join(arguments)})" if arguments else ""
+    selection, _, fragment = (alias + name + argument_list + SELECTIONS[name]).partition(" fragment ")
     head = f"query Asked({', '.join(declared)}) " if declared else draw(st.sampled_from(["", "query Asked "]))
     return f"{head}{{ {selection}{others} }}" + (f" fragment {fragment}" if fragment else ""), variables
 
