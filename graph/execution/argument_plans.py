@@ -27,9 +27,9 @@ from graphql import (
 from graph.execution import strawberry_internals
 from graph.execution.result_plans import PlanUnavailable
 
-Variables = Mapping[str, Any]
+Variables = Mapping[str, object]
 # Returns the argument, or `Undefined` for the resolver's own default.
-ArgumentPlan = Callable[[Variables], Any]
+ArgumentPlan = Callable[[Variables], object]
 
 
 def from_literal(value: ValueNode, kind: GraphQLInputType) -> ArgumentPlan:
@@ -46,7 +46,7 @@ def from_variable(argument: GraphQLArgument, variable: VariableDefinitionNode, s
     may_be_absent = not is_required and not is_non_null_type(kind)
     default = _coerce_literal(variable.default_value, kind) if variable.default_value else Undefined
 
-    def plan(variables: Variables) -> Any:
+    def plan(variables: Variables) -> object:
         coerced = coerce_input_value(variables[name], kind) if name in variables else default
         if coerced is Undefined and may_be_absent and name not in variables:
             return Undefined
@@ -57,7 +57,7 @@ def from_variable(argument: GraphQLArgument, variable: VariableDefinitionNode, s
     return plan
 
 
-def _coerce_literal(value: ValueNode, kind: GraphQLInputType) -> Any:
+def _coerce_literal(value: ValueNode, kind: GraphQLInputType) -> object:
     try:
         coerced = coerce_input_literal(value, kind)
     except Exception:
@@ -67,7 +67,7 @@ def _coerce_literal(value: ValueNode, kind: GraphQLInputType) -> Any:
     return coerced
 
 
-def _converter(kind: GraphQLInputType) -> Callable[[Any], Any]:
+def _converter(kind: GraphQLInputType) -> Callable[[object], object]:
     """Return how a coerced value becomes the resolver's argument. Raises `PlanUnavailable`.
 
     Lists have no plan: a resolver that changes its list would change it for the next request too.

@@ -30,9 +30,9 @@ SelectedFields = dict[str, Sequence[FieldNode]]
 # Returns what the nodes of one response key select in an object type.
 SelectSubfields = Callable[[GraphQLObjectType, Sequence[FieldNode]], SelectedFields]
 # Returns the completed value of a field of this type and node, or `NOT_COMPLETED`.
-CompleteValue = Callable[[GraphQLOutputType, FieldNode, Any, SelectSubfields], Any]
+CompleteValue = Callable[[GraphQLOutputType, FieldNode, object, SelectSubfields], object]
 
-NOT_COMPLETED: Any = object()
+NOT_COMPLETED = object()
 
 
 class CompletingExecutor(Executor[Any]):
@@ -51,7 +51,7 @@ class CompletingExecutor(Executor[Any]):
         field_details_list: FieldDetailsList,
         info: GraphQLResolveInfo[Any],
         path: Path,
-        result: Any,
+        result: object,
         position_context: Any,
     ) -> Any:
         """Complete a value by `complete`, or else as graphql-core does."""

@@ -17,6 +17,7 @@ from graphql import (
     ExecutionResult,
     FieldNode,
     GraphQLField,
+    GraphQLResolveInfo,
     GraphQLSchema,
     MiddlewareManager,
     OperationDefinitionNode,
@@ -65,10 +66,10 @@ class RootFieldPlan:
 
     key: str
     arguments: list[tuple[str, ArgumentPlan]]
-    resolve: Callable[..., Awaitable[Any]]
+    resolve: Callable[..., Awaitable[object]]
     complete: ResultPlan
 
-    async def execute(self, variables: Variables, context: Any) -> ExecutionResult | Fallback:
+    async def execute(self, variables: Variables, context: object) -> ExecutionResult | Fallback:
         """Return the response, or why graphql-core has to make it."""
         try:
             arguments = [(name, plan(variables)) for name, plan in self.arguments]
@@ -86,16 +87,18 @@ class RootFieldPlan:
             return Fallback(FallbackReason.RESULT, MiddlewareManager(_returning(result)))
 
 
-def _returning(result: Any) -> Callable[..., Any]:
-    def middleware(resolve: Callable[..., Any], value: Any, info: Any, **arguments: Any) -> Any:
+def _returning(result: object) -> Callable[..., object]:
+    def middleware(
+        resolve: Callable[..., object], value: object, info: GraphQLResolveInfo[object], **arguments: object
+    ) -> object:
         is_root = info.path.prev is None
         return result if is_root else resolve(value, info, **arguments)
 
     return middleware
 
 
-def _raising(error: Exception) -> Callable[..., Any]:
-    def middleware(*_: Any, **__: Any) -> Any:
+def _raising(error: Exception) -> Callable[..., object]:
+    def middleware(*_: object, **__: object) -> object:
         raise error
 
     return middleware
@@ -119,7 +122,7 @@ async def execute_operation(
     schema: GraphQLSchema,
     operation: PreparedOperation,
     variables: dict[str, Any] | None,
-    context: Any,
+    context: object,
     on_fallback: Callable[[FallbackReason], object] | None,
 ) -> ExecutionResult:
     """Execute an operation by its plan, or else by graphql-core.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from inspect import iscoroutine
-from typing import Any
 
 from graphql import (
     FieldNode,
@@ -23,6 +22,7 @@ from graphql import (
     is_leaf_type,
     is_list_type,
     is_non_null_type,
+    is_object_type,
 )
 
 from graph.execution import strawberry_internals
@@ -33,10 +33,10 @@ from graph.execution.graphql_core_internals import NOT_COMPLETED, SelectSubfield
 class ContextOnlyInfo:
     """The part of Strawberry's `Info` that a plan offers to resolvers."""
 
-    context: Any
+    context: object
 
 
-ResultPlan = Callable[[Any, ContextOnlyInfo], Any]
+ResultPlan = Callable[[object, ContextOnlyInfo], object]
 
 
 class PlanUnavailable(Exception):
@@ -73,7 +73,7 @@ class PlannedCompletion:
     plans: ResultPlans
     info: ContextOnlyInfo
 
-    def __call__(self, kind: GraphQLOutputType, node: FieldNode, value: Any, subfields: SelectSubfields) -> Any:
+    def __call__(self, kind: GraphQLOutputType, node: FieldNode, value: object, subfields: SelectSubfields) -> object:
         """Return the completed value; `NOT_COMPLETED` if there is no plan, or it does not cover the value."""
         plan = self.plans.find(kind, node, subfields)
         if plan is None:
@@ -95,12 +95,17 @@ def plan_result(
         return _nullable(_list(plan_result(schema, kind.of_type, nodes, subfields)))
     if is_leaf_type(kind):
         return _leaf(kind)
-    members = schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
+    if is_abstract_type(kind):
+        members = schema.get_possible_types(kind)
+    elif is_object_type(kind):
+        members = [kind]
+    else:
+        raise PlanUnavailable
     return _nullable(_by_class(dict(_plan_object(schema, member, nodes, subfields) for member in members)))
 
 
 def _plan_object(
-    schema: GraphQLSchema, kind: Any, nodes: Sequence[FieldNode], subfields: SelectSubfields
+    schema: GraphQLSchema, kind: GraphQLObjectType, nodes: Sequence[FieldNode], subfields: SelectSubfields
 ) -> tuple[type, ResultPlan]:
     python_class = strawberry_internals.class_of(kind)
     if python_class is None:
@@ -117,7 +122,7 @@ def _plan_object(
 
 
 def _non_null(plan: ResultPlan) -> ResultPlan:
-    def complete(value: Any, info: ContextOnlyInfo) -> Any:
+    def complete(value: object, info: ContextOnlyInfo) -> object:
         if value is None:
             raise PlanUnavailable
         return plan(value, info)
@@ -130,7 +135,7 @@ def _nullable(plan: ResultPlan) -> ResultPlan:
 
 
 def _list(plan: ResultPlan) -> ResultPlan:
-    def complete(values: Any, info: ContextOnlyInfo) -> Any:
+    def complete(values: object, info: ContextOnlyInfo) -> object:
         if type(values) is not list:
             raise PlanUnavailable
         return [plan(value, info) for value in values]
@@ -138,7 +143,7 @@ def _list(plan: ResultPlan) -> ResultPlan:
     return complete
 
 
-def _text(value: Any, _info: ContextOnlyInfo) -> Any:
+def _text(value: object, _info: ContextOnlyInfo) -> object:
     if not isinstance(value, str):
         raise PlanUnavailable
     return value
@@ -149,7 +154,7 @@ def _leaf(kind: GraphQLLeafType) -> ResultPlan:
     if kind in (GraphQLString, GraphQLID):
         return _nullable(_text)
 
-    def complete(value: Any, _info: ContextOnlyInfo) -> Any:
+    def complete(value: object, _info: ContextOnlyInfo) -> object:
         if isinstance(value, Exception):  # graphql-core raises it, for every type
             raise PlanUnavailable
         coerced = kind.coerce_output_value(value)
@@ -182,7 +187,7 @@ def _reader(kind: GraphQLObjectType, name: str) -> ResultPlan:
         return _attribute(reader.attribute)
     resolve, takes_info = reader.resolve, reader.takes_info
 
-    def read(value: Any, info: ContextOnlyInfo) -> Any:
+    def read(value: object, info: ContextOnlyInfo) -> object:
         result = resolve(value, info=info) if takes_info else resolve(value)
         if iscoroutine(result):
             result.close()

@@ -52,14 +52,14 @@ def flat_input(kind: type[T]) -> type[T]:
     definition: StrawberryObjectDefinition = kind.__strawberry_definition__  # type: ignore[attr-defined]
     names = {field.graphql_name or to_camel_case(field.python_name): field.python_name for field in definition.fields}
 
-    def build(kind: type, values: Mapping[str, Any], _context: InputContext | None) -> Any:
+    def build(kind: type, values: Mapping[str, object], _context: InputContext | None) -> object:
         return kind(**{names[name]: value for name, value in values.items()})
 
     definition.from_input = build
     return kind
 
 
-def input_builder(kind: GraphQLInputObjectType) -> Callable[[Any], Any] | None:
+def input_builder(kind: GraphQLInputObjectType) -> Callable[[Any], object] | None:
     """Return a function that builds a `flat_input` from coerced values or null; None for any other input."""
     definition: StrawberryObjectDefinition = kind.extensions[_DEFINITION]
     build, origin = definition.from_input, definition.origin
@@ -74,7 +74,7 @@ def argument_name(argument: GraphQLArgument) -> str:
     return definition.python_name
 
 
-def root_resolver(field: GraphQLField) -> Callable[..., Awaitable[Any]] | None:
+def root_resolver(field: GraphQLField) -> Callable[..., Awaitable[object]] | None:
     """Return the coroutine function that resolves a root field; None if extensions surround it, or it is not async."""
     definition: StrawberryField = field.extensions[_DEFINITION]
     if definition.base_resolver is None or not definition.is_async or definition.extensions:
@@ -93,7 +93,7 @@ class FieldReader:
     """How to read a field from its object: call `resolve`, with `info` if it takes that, or else read `attribute`."""
 
     attribute: str
-    resolve: Callable[..., Any] | None = None
+    resolve: Callable[..., object] | None = None
     takes_info: bool = False
 
 
