@@ -58,7 +58,7 @@ class SessionNotFoundError(UserError):
     text: strawberry.Private[str] = "You have no session with this ID."
 
 
-@strawberry.type(description="The new password is too short, too long or too easy to guess.")
+@strawberry.type(description="The new password is too short, too long or too weak.")
 class WeakPasswordError(UserError):
     pass
 
