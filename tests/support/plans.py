@@ -4,4 +4,5 @@ import pytest
 
 from auth.config.settings import Settings
 
-needs_plans = pytest.mark.skipif(not Settings().graphql_plans, reason="KINDRED_GRAPHQL_PLANS is off in this run")
+PLANS_ENABLED = Settings().graphql_plans
+needs_plans = pytest.mark.skipif(not PLANS_ENABLED, reason="KINDRED_GRAPHQL_PLANS is off in this run")
