@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         description="Whether the API tells its schema: by introspection, and by hints in errors. Not set: in "
         "development only.",
     )
+    graphql_plans: bool = Field(
+        True,
+        description="Execute GraphQL documents by plans, which take less CPU than graphql-core. Turn it off if a plan "
+        "has a bug: the responses are the same.",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO, description="From which level on lines are logged: `debug`, `info`, `warning` or `error`."
     )

@@ -1,1 +1,1 @@
-"""The GraphQL contract: types, queries, mutations."""
+"""The GraphQL contract: types, queries and mutations."""

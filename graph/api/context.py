@@ -1,4 +1,4 @@
-"""What a request carries: one instant, where it came from, and who is asking, found out when first needed."""
+"""The context of one GraphQL request: its instant, its origin, and its caller, authenticated when first needed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ from db.tables.refresh_tokens import RefreshTokenRow
 from graph.api.refresh_cookie import RefreshCookie
 from graph.observability.access_log import RequestRecord
 
-# A user's id and a family's.
+# A user's ID and a family's ID.
 FamilyKey = tuple[UUID, UUID]
 
 
 def origin_of(request: Request) -> Origin:
-    """Where a request came from: the peer's address, and the User-Agent header, cut to what the store holds."""
+    """Return the peer's address and the User-Agent header, cut to the length that the database stores."""
     user_agent = request.headers.get("user-agent")
     return Origin(
         ip=normalize_address(request.client.host) if request.client else None,
@@ -38,49 +38,53 @@ def origin_of(request: Request) -> Origin:
 
 @dataclass
 class Context:
-    """One for each GraphQL request. `now` was read from the clock once, and everything is judged by it."""
+    """Created for each GraphQL request. `now` was read from the clock once, and every check of the request uses it."""
 
     services: Services
     request: Request
     response: Response
     now: datetime
-    # Who is asking, once that was found out.
+    # The caller's session, once it is authenticated.
     authenticated_session: FamilyRow | None = None
-    # Whether the answer has new tokens in it. If it failed they would be lost, so what else it tells may be missing.
+    # The response has new tokens. An error would lose them, so optional parts of the response may then be empty.
     issued_tokens: bool = False
 
     @cached_property
     def origin(self) -> Origin:
-        """Where the request came from."""
+        """The origin of the request."""
         return origin_of(self.request)
 
     @cached_property
     def cookie(self) -> RefreshCookie:
-        """The refresh token in a cookie, if that is how it travels."""
+        """The refresh cookie of the request."""
         return RefreshCookie(self.request, self.services.settings)
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether the request carries no credentials at all."""
+        """Whether the request has no `Authorization` header."""
         return "authorization" not in self.request.headers
 
     @property
     def request_record(self) -> RequestRecord:
-        """What is told of the request in the log."""
+        """What the access log and the metrics get about the request."""
         record: RequestRecord = self.request.scope["request_record"]
         return record
 
     def record_outcome(self, outcome: object) -> None:
-        """Take note, for the log and the metrics, of what came of the use case."""
+        """Record the outcome of a use case for the access log and the metrics."""
         self.request_record.record_outcome(outcome, self.now)
 
+    def record_plan_fallback(self, reason: str) -> None:
+        """Record for the metrics why graphql-core executed the operation although plans are on."""
+        self.request_record.plan_fallback = reason
+
     async def caller(self) -> FamilyRow:
-        """The live session that is asking. Raises `Unauthenticated`, which is answered with HTTP 401."""
-        return await self._asking
+        """Return the caller's live session. Raises `Unauthenticated`, which becomes HTTP 401."""
+        return await self._authentication
 
     @cached_property
-    def _asking(self) -> asyncio.Task[FamilyRow]:
-        # Found out once, however many fields ask at the same time, and all of them get the same answer.
+    def _authentication(self) -> asyncio.Task[FamilyRow]:
+        # One task: fields that ask at the same time share one query and get the same result.
         return asyncio.create_task(self._authenticate())
 
     async def _authenticate(self) -> FamilyRow:
@@ -93,7 +97,7 @@ class Context:
         return family
 
     async def optional_caller(self) -> FamilyRow | None:
-        """The live session that is asking; None where there is no access token, or one that is no good."""
+        """Return the caller's live session; None without an access token, or with one that is not accepted."""
         try:
             return await self.caller()
         except Unauthenticated:
@@ -104,46 +108,48 @@ class Context:
             raise
 
     async def yield_to_loop(self) -> None:
-        """Wait until no other field of this request answers a list, and others have had the event loop in between.
+        """Let other requests run between two lists of this request.
 
-        A DataLoader wakes all who wait for it in one go: sixteen tokens for each of a hundred sessions would be
-        answered without a pause, and the whole worker would stand for as long.
+        A DataLoader resumes all waiting fields at once. Without the pause, the lineages of a hundred sessions, sixteen
+        tokens each, would block the worker's event loop until all are completed (GQL-09).
         """
-        async with self._turns:
+        async with self._loop_lock:
             await asyncio.sleep(0)
 
     @cached_property
-    def _turns(self) -> asyncio.Lock:
+    def _loop_lock(self) -> asyncio.Lock:
         return asyncio.Lock()
 
     @cached_property
     def lineages(self) -> DataLoader[FamilyKey, list[RefreshTokenRow]]:
-        """The lineage of families, many in one statement: a page of sessions asks once."""
+        """Loads lineages of families: one statement for a page of sessions."""
 
         async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshTokenRow]]:
+            family_ids = [family_id for _, family_id in keys]
             try:
-                found = await self.services.sessions.list_lineages(_user_of(keys), [family_id for _, family_id in keys])
+                lineages = await self.services.sessions.list_lineages(_user_of(keys), family_ids)
             except DatabaseUnavailable:
                 if self.issued_tokens:
                     return [[] for _ in keys]
                 raise
-            return [found[family_id] for _, family_id in keys]
+            return [lineages[family_id] for family_id in family_ids]
 
         return DataLoader(load)
 
     @cached_property
     def families(self) -> DataLoader[FamilyKey, FamilyRow | None]:
-        """Families, many in one statement: a page of security events asks once."""
+        """Loads families: one statement for a page of security events."""
 
         async def load(keys: list[FamilyKey]) -> Sequence[FamilyRow | None]:
-            found = await self.services.sessions.get_many(_user_of(keys), [family_id for _, family_id in keys])
-            return [found.get(family_id) for _, family_id in keys]
+            family_ids = [family_id for _, family_id in keys]
+            families = await self.services.sessions.get_many(_user_of(keys), family_ids)
+            return [families.get(family_id) for family_id in family_ids]
 
         return DataLoader(load)
 
 
 def _user_of(keys: list[FamilyKey]) -> UUID:
-    # All that one request may see belongs to one user: the viewer, or whose token the one mutation was about.
+    # A request sees rows of one user only: the viewer, or the owner of the token in its one mutation.
     (user_id,) = {user_id for user_id, _ in keys}
     return user_id
 

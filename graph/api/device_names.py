@@ -1,4 +1,4 @@
-"""What to call a device whose owner has not named it."""
+"""Default names of devices, derived from the User-Agent header."""
 
 from functools import lru_cache
 
@@ -9,12 +9,12 @@ UNKNOWN = "Unknown device"
 
 @lru_cache(maxsize=4096)
 def describe_device(user_agent: str | None) -> str:
-    """A name derived from a User-Agent header, such as `Firefox on Linux`; `Unknown device` where it tells nothing."""
+    """Return a name such as `Firefox on Linux`; `Unknown device` if the header names neither browser nor system."""
     if not user_agent:
         return UNKNOWN
-    found = parse(user_agent)
-    browser = found.user_agent.family if found.user_agent else None
-    system = found.os.family if found.os else None
+    parsed = parse(user_agent)
+    browser = parsed.user_agent.family if parsed.user_agent else None
+    system = parsed.os.family if parsed.os else None
     match browser, system:
         case None, None:
             return UNKNOWN

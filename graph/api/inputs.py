@@ -1,41 +1,37 @@
-"""What can be given, and what of it has no meaning."""
+"""Input types of the mutations, and checks of their values."""
 
 import re
-from collections.abc import Mapping
 from enum import Enum
-from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import strawberry
-from strawberry.types.arguments import InputContext
-from strawberry.types.base import StrawberryObjectDefinition
-from strawberry.utils.str_converters import to_camel_case
 
 from auth.credentials.identifiers import clean_device_name
-from graph.execution.error_masking import BadUserInput
+from graph.execution.strawberry_internals import flat_input
+from graph.problems import BadUserInput
 
-# Printable ASCII, so that a key is the same in a GraphQL string and in an HTTP header.
+# Printable ASCII, so that a key is the same text in a GraphQL string and in an HTTP header.
 IDEMPOTENCY_KEY = r"^[\x21-\x7e]{16,128}$"
-BAD_IDEMPOTENCY_KEY = "An idempotency key has 16 to 128 printable ASCII characters and no spaces."
+BAD_IDEMPOTENCY_KEY = "The idempotency key is invalid. Use 16 to 128 printable ASCII characters without spaces."
 
 
 def check_idempotency_key(key: str | None) -> str | None:
-    """The key as it may be, or None where there is none; raises `BadUserInput`."""
+    """Return the key, or None if there is none. Raises `BadUserInput`."""
     if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
         raise BadUserInput(BAD_IDEMPOTENCY_KEY)
     return key
 
 
 def check_device_name(name: str) -> str:
-    """A device's name as it is stored; raises `BadUserInput`."""
+    """Return a device's name in the form that is stored. Raises `BadUserInput`."""
     cleaned = clean_device_name(name)
     if cleaned is None:
-        raise BadUserInput("A device's name has 1 to 100 characters, none of them invisible.")
+        raise BadUserInput("The device name is invalid. Use 1 to 100 characters, none of them invisible.")
     return cleaned
 
 
 def parse_id(text: str) -> UUID | None:
-    """The id, in the one spelling that the API gives out; None for what can be the id of nothing."""
+    """Return the ID; None for text that is no ID, or spells one differently than the API does."""
     try:
         parsed = UUID(text)
     except ValueError:
@@ -43,59 +39,41 @@ def parse_id(text: str) -> UUID | None:
     return parsed if str(parsed) == text else None
 
 
-@strawberry.enum(description="How a session's refresh token travels.")
+@strawberry.enum(description="How a session's refresh token is delivered.")
 class TokenDelivery(Enum):
-    BODY = strawberry.enum_value("BODY", description="In the body of answers, for the client to keep.")
+    BODY = strawberry.enum_value("BODY", description="In the response body. The client stores it.")
     COOKIE = strawberry.enum_value(
         "COOKIE",
-        description="In a cookie that no script can read, and never in a body. For pages; the request needs the header "
-        "`Kindred-Delivery: cookie`.",
+        description="In a cookie that scripts cannot read, and never in a response body. For browsers. The request "
+        "needs the header `Kindred-Delivery: cookie`.",
     )
 
 
-T = TypeVar("T")
-
-
-def flat_input(kind: type[T]) -> type[T]:
-    """An input without others in it. graphql-core has made every value what it should be: nothing is left to convert.
-
-    Strawberry's own conversion asks what each type is each time, a twentieth of a refresh.
-    """
-    definition = cast(StrawberryObjectDefinition, kind.__strawberry_definition__)  # type: ignore[attr-defined]
-    names = {field.graphql_name or to_camel_case(field.python_name): field.python_name for field in definition.fields}
-
-    def build(kind: type, given: Mapping[str, Any], _context: InputContext) -> Any:
-        return kind(**{names[name]: value for name, value in given.items()})
-
-    definition.from_input = build
-    return kind
-
-
 @flat_input
-@strawberry.input(description="Who signs in, and on what.")
+@strawberry.input(description="The user's credentials, and the name of their device.")
 class LoginInput:
-    username: str = strawberry.field(description="The name the person signs in with.")
-    password: str = strawberry.field(description="The person's password.")
+    username: str = strawberry.field(description="The username.")
+    password: str = strawberry.field(description="The password.")
     device_name: str | None = strawberry.field(
-        default=None, description="What to call this session in the list, such as `Work laptop`."
+        default=None, description="The session's name in the list of sessions, such as `Work laptop`."
     )
     delivery: TokenDelivery = strawberry.field(
-        default=TokenDelivery.BODY, description="How the session's refresh token travels."
+        default=TokenDelivery.BODY, description="How the session's refresh token is delivered."
     )
 
 
 @flat_input
-@strawberry.input(description="The token to exchange, and the name of the attempt.")
+@strawberry.input(description="The refresh token to exchange, and the attempt's idempotency key.")
 class RefreshTokenInput:
     refresh_token: str | None = strawberry.field(
-        default=None, description="The session's current refresh token. Null where it is in the cookie."
+        default=None, description="The session's current refresh token. Null if it is in the cookie."
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
         description=(
-            "A value the client makes up before it sends the request, stores beside the token and sends again if no\n"
-            "answer came: 16 to 128 characters, hard to guess. The same token with the same key yields the same\n"
-            "successor, so a lost answer costs nothing; with any other key, or none, it is a replay."
+            "A random value of 16 to 128 characters. Generate it and store it with the token before you send the\n"
+            "request. If the response is lost, send the same token with the same key again: the response has the same\n"
+            "successor. The same token with another key, or without one, is a replay."
         ),
     )
 
@@ -103,33 +81,33 @@ class RefreshTokenInput:
 @flat_input
 @strawberry.input(
     one_of=True,
-    description="Exactly one: the ID of a session of the viewer, or any refresh token of the session, "
-    "which needs no access token.",
+    description="Exactly one of: the ID of a session of the viewer, or any refresh token of the session. "
+    "A refresh token needs no access token.",
 )
 class RevokeSessionInput:
     id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="The ID of a session of the viewer."
     )
     refresh_token: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Any refresh token of the session, current or not."
+        default=strawberry.UNSET, description="Any refresh token of the session, current or rotated."
     )
 
 
 @flat_input
-@strawberry.input(description="The password as it is, and as it shall be.")
+@strawberry.input(description="The current and the new password.")
 class ChangePasswordInput:
-    current_password: str = strawberry.field(description="The viewer's password as it is.")
-    new_password: str = strawberry.field(description="What it shall be: hard to guess, at most 1,024 bytes.")
+    current_password: str = strawberry.field(description="The viewer's current password.")
+    new_password: str = strawberry.field(description="The new password: at most 1,024 bytes, and strong enough.")
 
 
 @flat_input
-@strawberry.input(description="A password to judge.")
+@strawberry.input(description="A password to check.")
 class CheckPasswordInput:
-    new_password: str = strawberry.field(description="What the viewer may choose as the next one.")
+    new_password: str = strawberry.field(description="The password that the viewer may choose.")
 
 
 @flat_input
-@strawberry.input(description="A session, and what to call it.")
+@strawberry.input(description="A session and its new name.")
 class RenameSessionInput:
     id: strawberry.ID = strawberry.field(description="The ID of a session of the viewer.")
-    device_name: str = strawberry.field(description="What to call it in the list: 1 to 100 characters.")
+    device_name: str = strawberry.field(description="The name in the list of sessions: 1 to 100 characters.")

@@ -1,4 +1,4 @@
-"""What can be done. Each mutation: its result, then one `match` from outcome to answer."""
+"""Mutations. Each one calls its use case and maps the outcome to a result in one `match`."""
 
 from typing import Annotated, assert_never
 
@@ -59,18 +59,18 @@ from graph.api.user_errors import (
 )
 
 
-# The results are nullable: an error in a field of a result must not take the tokens beside it along.
-@strawberry.type(description="What can be done. At most one of these fields in a document.")
+# Results are nullable: an error in one of their fields must not null the tokens beside it (GQL-18).
+@strawberry.type(description="Changes. A document may have one mutation field.")
 class Mutation:
-    @strawberry.mutation(description="Exchange a username and a password for a new session.")
+    @strawberry.mutation(description="Sign in: exchange a username and a password for a new session.")
     async def login(
-        self, info: Info, input: Annotated[LoginInput, strawberry.argument(description="Who signs in.")]
+        self, info: Info, input: Annotated[LoginInput, strawberry.argument(description="The credentials.")]
     ) -> LoginResult | None:
         context = info.context
         device_name = check_device_name(input.device_name) if input.device_name is not None else None
         in_cookie = input.delivery is TokenDelivery.COOKIE
         if in_cookie:
-            context.cookie.require()  # or another site could sign its visitors in as somebody of its own (WEB-02)
+            context.cookie.require()  # or another site could sign its visitors in to its own account (WEB-02)
         outcome = await context.services.sign_in.login(
             input.username, input.password, device_name, context.origin, context.now
         )
@@ -90,11 +90,11 @@ class Mutation:
                 assert_never(outcome)
 
     @strawberry.mutation(
-        description="Exchange a refresh token for its successor. Each works once: presenting it again ends the whole "
-        "session."
+        description="Exchange a refresh token for its successor. Each token works once: using it again revokes the "
+        "whole session."
     )
     async def refresh_token(
-        self, info: Info, input: Annotated[RefreshTokenInput, strawberry.argument(description="What to exchange.")]
+        self, info: Info, input: Annotated[RefreshTokenInput, strawberry.argument(description="The token to exchange.")]
     ) -> RefreshTokenResult | None:
         context = info.context
         token = context.cookie.token() if input.refresh_token is None else input.refresh_token
@@ -123,14 +123,14 @@ class Mutation:
             case _:
                 assert_never(outcome)
 
-    @strawberry.mutation(description="End one session. Ending an ended session succeeds and changes nothing.")
+    @strawberry.mutation(description="Revoke one session. Revoking a revoked session succeeds and changes nothing.")
     async def revoke_session(
         self,
         info: Info,
         input: Annotated[
             RevokeSessionInput | None,
             strawberry.argument(
-                description="Which one. Null: that of the refresh token in the cookie, which is cleared."
+                description="The session to revoke. Null: the one of the refresh cookie, which is then cleared."
             ),
         ] = None,
     ) -> RevokeSessionResult | None:
@@ -139,7 +139,7 @@ class Mutation:
         if input is None:
             outcome = await sessions.revoke_by_token(context.cookie.token(), context.origin, context.now)
             context.cookie.clear_if_sent(context.response)
-        elif isinstance(input.refresh_token, str):  # an empty one too
+        elif isinstance(input.refresh_token, str):  # the empty string too
             outcome = await sessions.revoke_by_token(input.refresh_token, context.origin, context.now)
         else:
             caller = await context.caller()
@@ -162,7 +162,7 @@ class Mutation:
             case _:
                 assert_never(outcome)
 
-    @strawberry.mutation(description="End every session of the viewer but the current one.")
+    @strawberry.mutation(description="Revoke every session of the viewer except the current one.")
     async def revoke_other_sessions(self, info: Info) -> RevokeSessionsPayload | None:
         context = info.context
         caller = await context.caller()
@@ -172,7 +172,7 @@ class Mutation:
         context.request_record.revoked(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
-    @strawberry.mutation(description="End every session of the viewer, the current one too.")
+    @strawberry.mutation(description="Revoke every session of the viewer, including the current one.")
     async def revoke_all_sessions(self, info: Info) -> RevokeSessionsPayload | None:
         context = info.context
         caller = await context.caller()
@@ -181,9 +181,9 @@ class Mutation:
         context.request_record.revoked(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
-    @strawberry.mutation(description="Set a new password, and end every other session.")
+    @strawberry.mutation(description="Set a new password and revoke every other session.")
     async def change_password(
-        self, info: Info, input: Annotated[ChangePasswordInput, strawberry.argument(description="Old and new.")]
+        self, info: Info, input: Annotated[ChangePasswordInput, strawberry.argument(description="The passwords.")]
     ) -> ChangePasswordResult | None:
         context = info.context
         outcome = await context.services.accounts.change_password(
@@ -202,20 +202,24 @@ class Mutation:
             case _:
                 assert_never(outcome)
 
-    # It changes nothing, and stands here because of a document's mutations there is one: each takes time to judge.
+    # A mutation although it changes nothing: a document has one mutation field, and each check costs CPU (GQL-01).
     @strawberry.mutation(
-        description="Tell what a password would be worth as the viewer's next one, by the rule of `changePassword`."
+        description="Estimate the strength of a new password for the viewer, by the rule of `changePassword`."
     )
     async def check_password(
-        self, info: Info, input: Annotated[CheckPasswordInput, strawberry.argument(description="Which one.")]
+        self,
+        info: Info,
+        input: Annotated[CheckPasswordInput, strawberry.argument(description="The password to check.")],
     ) -> PasswordCheck | None:
         context = info.context
-        judged = await context.services.accounts.check_password(await context.caller(), input.new_password)
-        return PasswordCheck(strength=judged.strength, weakness=judged.weakness)
+        check = await context.services.accounts.check_password(await context.caller(), input.new_password)
+        return PasswordCheck(strength=check.strength, weakness=check.weakness)
 
-    @strawberry.mutation(description="Give a session a name its owner will recognise.")
+    @strawberry.mutation(description="Give a session a name that its owner recognizes.")
     async def rename_session(
-        self, info: Info, input: Annotated[RenameSessionInput, strawberry.argument(description="Which, and what.")]
+        self,
+        info: Info,
+        input: Annotated[RenameSessionInput, strawberry.argument(description="The session and its new name.")],
     ) -> RenameSessionResult | None:
         context = info.context
         caller = await context.caller()

@@ -1,4 +1,4 @@
-"""What can be asked."""
+"""Queries."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,8 +14,8 @@ from graph.api.inputs import parse_id
 from graph.api.pagination import SecurityEventConnection, SecurityEventEdge, SessionConnection, SessionEdge
 from graph.api.types import SecurityEvent, Session, User
 
-First = Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")]
-After = Annotated[str | None, strawberry.argument(description="An `endCursor`: what comes behind that page.")]
+First = Annotated[int, strawberry.argument(description="The page size: 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="The `endCursor` of the previous page.")]
 
 
 def _family_cursor(family: FamilyRow) -> str:
@@ -26,9 +26,9 @@ def _event_cursor(event: SecurityEventRow) -> str:
     return pagination.id_cursor(event.id)
 
 
-@strawberry.type(description="What can be asked. All but `viewer` needs an access token.")
+@strawberry.type(description="Queries. All fields except `viewer` need an access token.")
 class Query:
-    @strawberry.field(description="The person asking. Null when the request carries no access token.")
+    @strawberry.field(description="The signed-in user. Null if the request has no access token.")
     async def viewer(self, info: Info) -> User | None:
         context = info.context
         if context.is_anonymous:
@@ -36,19 +36,19 @@ class Query:
         user = await context.services.accounts.get((await context.caller()).user_id)
         return User.of(user) if user else None
 
-    @strawberry.field(description="The viewer's sessions, last used first. `state: null` lists every state.")
+    @strawberry.field(description="The viewer's sessions, most recently used first.")
     async def sessions(
         self,
         info: Info,
         first: First = 20,
         after: After = None,
         state: Annotated[
-            SessionState | None, strawberry.argument(description="Only sessions in this state; null for all.")
+            SessionState | None, strawberry.argument(description="Only sessions in this state. Null: all states.")
         ] = SessionState.ACTIVE,
     ) -> SessionConnection:
         context = info.context
         caller = await context.caller()
-        found = await context.services.sessions.page(
+        families = await context.services.sessions.page(
             caller.user_id,
             state=state,
             after=pagination.parse_time_cursor(after) if after is not None else None,
@@ -56,8 +56,10 @@ class Query:
             now=context.now,
         )
         return SessionConnection(
-            edges=[SessionEdge(node=Session.of(row, context.now), cursor=_family_cursor(row)) for row in found[:first]],
-            page_info=pagination.page_info(found, first, after, _family_cursor),
+            edges=[
+                SessionEdge(node=Session.of(row, context.now), cursor=_family_cursor(row)) for row in families[:first]
+            ],
+            page_info=pagination.page_info(families, first, after, _family_cursor),
         )
 
     @strawberry.field(description="One of the viewer's sessions. Null if the viewer has none with this ID.")
@@ -72,16 +74,16 @@ class Query:
         family = await context.families.load((caller.user_id, session_id))
         return Session.of(family, context.now) if family else None
 
-    @strawberry.field(description="What happened to the viewer's account, newest first.")
+    @strawberry.field(description="Security events of the viewer's account, newest first.")
     async def security_events(self, info: Info, first: First = 20, after: After = None) -> SecurityEventConnection:
         context = info.context
         caller = await context.caller()
-        found = await context.services.accounts.events(
+        events = await context.services.accounts.events(
             caller.user_id,
             after=pagination.parse_id_cursor(after) if after is not None else None,
             limit=pagination.page_size(first) + 1,
         )
         return SecurityEventConnection(
-            edges=[SecurityEventEdge(node=SecurityEvent.of(row), cursor=_event_cursor(row)) for row in found[:first]],
-            page_info=pagination.page_info(found, first, after, _event_cursor),
+            edges=[SecurityEventEdge(node=SecurityEvent.of(row), cursor=_event_cursor(row)) for row in events[:first]],
+            page_info=pagination.page_info(events, first, after, _event_cursor),
         )

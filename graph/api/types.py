@@ -1,8 +1,8 @@
-"""What the API shows. Here, and only here, a *family* becomes a *session*."""
+"""Object types and enums of the API. Here, and only here, a token family becomes a session."""
 
+from collections.abc import Awaitable
 from datetime import datetime
-from enum import Enum
-from typing import Self, TypeVar, cast
+from typing import Self
 
 import strawberry
 
@@ -14,43 +14,33 @@ from db.tables.security_events import SecurityEventRow
 from db.tables.users import UserRow
 from graph.api.context import Info
 from graph.api.device_names import describe_device
-
-E = TypeVar("E", bound=type[Enum])
-
-
-def describe_enum(enum: E, description: str, **values: str) -> E:
-    """Make a GraphQL enum of one that the store knows, with a description for each of its values."""
-    strawberry.enum(enum, description=description)
-    for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
-        value.description = values[value.name]
-    return enum
-
+from graph.execution.strawberry_internals import describe_enum
 
 describe_enum(
     SessionState,
-    "Where a session is in its life.",
-    ACTIVE="It can be refreshed.",
-    EXPIRED="Nobody refreshed it in time, or it reached its absolute limit.",
-    REVOKED="It was ended before it expired.",
+    "The state of a session.",
+    ACTIVE="The session can be refreshed.",
+    EXPIRED="The session was not refreshed in time, or reached its absolute limit.",
+    REVOKED="The session was revoked before it expired.",
 )
 describe_enum(
     RevocationReason,
-    "Why a session was ended before it expired.",
-    REVOKED_BY_USER="Its owner signed out or ended it from another session.",
-    REFRESH_TOKEN_REPLAYED="A refresh token of the session was presented after it had been rotated.",
+    "Why a session was revoked.",
+    REVOKED_BY_USER="The user signed out, or revoked it from another session.",
+    REFRESH_TOKEN_REPLAYED="A refresh token of the session was used after it was rotated.",
     PASSWORD_CHANGED="The password was changed.",
     USER_DISABLED="The account was disabled.",
-    SESSION_LIMIT="The user had too many sessions, and this was the one used longest ago.",
-    REVOKED_BY_OPERATOR="An operator ended it.",
+    SESSION_LIMIT="The user had too many sessions, and this one was the least recently used.",
+    REVOKED_BY_OPERATOR="An operator revoked it.",
 )
 describe_enum(
     SecurityEventKind,
-    "What happened to an account.",
-    LOGIN_SUCCEEDED="Somebody signed in with the right password.",
-    LOGIN_FAILED="Somebody tried to sign in, or to change the password, with a wrong password.",
-    LOGIN_THROTTLED="Somebody tried too often, and was told to wait.",
-    REFRESH_TOKEN_REPLAYED="A refresh token was presented after it had been rotated, and its session was ended.",
-    SESSION_REVOKED="A session was ended before it expired.",
+    "The kind of a security event.",
+    LOGIN_SUCCEEDED="A sign-in with the right password.",
+    LOGIN_FAILED="An attempt to sign in, or to change the password, with a wrong password.",
+    LOGIN_THROTTLED="A login attempt was refused because the rate limit was reached.",
+    REFRESH_TOKEN_REPLAYED="A refresh token was used after it was rotated, and its session was revoked.",
+    SESSION_REVOKED="A session was revoked before it expired.",
     PASSWORD_CHANGED="The password was changed.",
     USER_DISABLED="The account was disabled.",
 )
@@ -58,43 +48,47 @@ describe_enum(
 
 @strawberry.interface(description="An object with a globally unique, opaque ID.")
 class Node:
-    id: strawberry.ID = strawberry.field(description="Globally unique, and opaque: do not take it apart.")
+    id: strawberry.ID = strawberry.field(description="Globally unique and opaque: do not parse it.")
 
 
-@strawberry.type(description="A person who can sign in.")
+@strawberry.type(description="A user, who can sign in.")
 class User(Node):
-    username: str = strawberry.field(description="The name the person signs in with.")
-    email: str | None = strawberry.field(description="Where security notices go. Null if none was given.")
-    created_at: datetime = strawberry.field(description="When the account was made.")
+    username: str = strawberry.field(description="The name that the user signs in with.")
+    email: str | None = strawberry.field(
+        description="The address for security notifications. Null if the user has none."
+    )
+    created_at: datetime = strawberry.field(description="When the account was created.")
 
     @classmethod
     def of(cls, user: UserRow) -> Self:
         return cls(id=strawberry.ID(str(user.id)), username=user.username, email=user.email, created_at=user.created_at)
 
 
-@strawberry.type(description="What a password is worth.")
+@strawberry.type(description="The strength of a password.")
 class PasswordCheck:
-    strength: int = strawberry.field(description="0 to 4. `changePassword` takes what has 2 or more.")
+    strength: int = strawberry.field(description="0 to 4. `changePassword` accepts 2 or more.")
     weakness: str | None = strawberry.field(
-        description="Why it would not do, as a sentence for a person; null if it would."
+        description="Why `changePassword` would refuse it, as a sentence for the user. Null if it would not."
     )
 
 
 @strawberry.type(description="A refresh token that was issued in a session. Never the token itself.")
 class IssuedToken:
-    generation: int = strawberry.field(description="1 for the sign-in's own token, one more for each rotation.")
+    generation: int = strawberry.field(description="1 for the token of the sign-in, and one more for each rotation.")
     issued_at: datetime = strawberry.field(description="When it was issued.")
     rotated_at: datetime | None = strawberry.field(
-        description="When it was exchanged for its successor. Null for the newest."
+        description="When it was exchanged for its successor. Null for the newest token."
     )
     ip_address: str | None = strawberry.field(
-        description="Where the request that obtained it came from. Null if not recorded."
+        description="The address of the request that obtained it. Null if not recorded."
     )
-    user_agent: str | None = strawberry.field(description="Cut at 512 characters. Null if none was sent.")
+    user_agent: str | None = strawberry.field(
+        description="The User-Agent header of the request, cut at 512 characters. Null if none was sent."
+    )
 
     @classmethod
     def lineage(cls, newest_first: list[RefreshTokenRow]) -> list[Self]:
-        # Nothing marks a token as rotated: its end is the next one's beginning.
+        # A token was rotated when its successor was issued.
         successors: list[RefreshTokenRow | None] = [None, *newest_first]
         return [
             cls(
@@ -109,31 +103,36 @@ class IssuedToken:
 
 
 @strawberry.type(
-    description="One sign-in on one device: the family of every refresh token descended from that sign-in."
+    description="One sign-in on one device, with all refresh tokens that descend from it (a token family)."
 )
 class Session(Node):
     family: strawberry.Private[FamilyRow]
-    state: SessionState = strawberry.field(description="Where the session is in its life.")
+    state: SessionState = strawberry.field(description="The state of the session.")
     device_name: str = strawberry.field(
-        description="The name given at sign-in or later, else one derived from the user agent, "
+        description="The name given at sign-in or later, or else one derived from the user agent, "
         "such as `Firefox on Linux`."
     )
     user_agent: str | None = strawberry.field(
-        description="The User-Agent header of the sign-in, as sent, cut at 512 characters. Null if none was sent."
+        description="The User-Agent header of the sign-in, cut at 512 characters. Null if none was sent."
     )
     ip_address: str | None = strawberry.field(
-        description="The address that last used the session. Null if not recorded."
+        description="The address of the last sign-in or refresh. Null if not recorded."
     )
-    created_at: datetime = strawberry.field(description="When the person signed in.")
+    created_at: datetime = strawberry.field(description="When the user signed in.")
     last_used_at: datetime = strawberry.field(
-        description="When a refresh token of this session was last exchanged; at first, the sign-in."
+        description="When the session was last refreshed. Before the first refresh, the time of the sign-in."
     )
     expires_at: datetime = strawberry.field(
-        description="When the session ends if nobody refreshes it: the idle limit, never past the absolute one."
+        description="When the session expires if it is not refreshed: the idle limit, or the absolute limit if that is "
+        "earlier."
     )
-    absolute_expires_at: datetime = strawberry.field(description="When the session ends however often it is refreshed.")
-    revoked_at: datetime | None = strawberry.field(description="Null unless the state is REVOKED.")
-    revocation_reason: RevocationReason | None = strawberry.field(description="Null unless the state is REVOKED.")
+    absolute_expires_at: datetime = strawberry.field(
+        description="When the session expires even if it is refreshed: the absolute limit."
+    )
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked. Null unless the state is REVOKED.")
+    revocation_reason: RevocationReason | None = strawberry.field(
+        description="Why it was revoked. Null unless the state is REVOKED."
+    )
 
     @classmethod
     def of(cls, family: FamilyRow, now: datetime) -> Self:
@@ -154,21 +153,24 @@ class Session(Node):
             revocation_reason=RevocationReason(str(family.revocation_reason)) if is_revoked else None,
         )
 
-    @strawberry.field(description="Whether this request was made with an access token of this session.")
-    def is_current(self, info: Info) -> bool:
-        # A list has it for each of its sessions, and by then it is known who asks: then nothing has to be awaited.
+    @strawberry.field(
+        description="Whether this request was made with an access token of this session.", graphql_type=bool
+    )
+    def is_current(self, info: Info) -> bool | Awaitable[bool]:
+        # In a list the caller is already authenticated. A value that is not awaited can be completed by a plan.
         if (caller := info.context.authenticated_session) is not None:
             return caller.id == self.family.id
         if info.context.is_anonymous:
-            return False  # as at a sign-in
-        return cast(bool, self._is_current(info))
+            return False  # as in the result of a sign-in
+        return self._is_current(info)
 
     async def _is_current(self, info: Info) -> bool:
         caller = await info.context.optional_caller()
         return caller is not None and caller.id == self.family.id
 
     @strawberry.field(
-        description="The newest tokens of the family, newest first, at most sixteen: who rotated when and from where."
+        description="The newest refresh tokens of the session, newest first, at most sixteen: when each was issued, "
+        "and to which address."
     )
     async def lineage(self, info: Info) -> list[IssuedToken]:
         family = self.family
@@ -177,16 +179,17 @@ class Session(Node):
         return IssuedToken.lineage(newest_first)
 
 
-@strawberry.type(description="Something that happened to the account, worth its owner's attention.")
+@strawberry.type(description="An event that concerns the security of the account.")
 class SecurityEvent(Node):
     stored: strawberry.Private[SecurityEventRow]
-    kind: SecurityEventKind = strawberry.field(description="What happened.")
+    kind: SecurityEventKind = strawberry.field(description="The kind of the event.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
-    ip_address: str | None = strawberry.field(description="Where the request came from. Null if not recorded.")
-    user_agent: str | None = strawberry.field(description="Cut at 512 characters. Null if none was sent.")
+    ip_address: str | None = strawberry.field(description="The address of the request. Null if not recorded.")
+    user_agent: str | None = strawberry.field(
+        description="The User-Agent header of the request, cut at 512 characters. Null if none was sent."
+    )
     generation: int | None = strawberry.field(
-        description="Of a replay: which generation of the session's tokens came again, so that two parties held it. "
-        "Null for all else."
+        description="The generation of the replayed refresh token, which two parties had. Null for every other kind."
     )
 
     @classmethod
@@ -203,7 +206,7 @@ class SecurityEvent(Node):
         )
 
     @strawberry.field(
-        description="The session it is about. Null if there was none, as for a failed sign-in, or it is long gone."
+        description="The session. Null if the event has none, as a failed login attempt, or if it is no longer stored."
     )
     async def session(self, info: Info) -> Session | None:
         if self.stored.family_id is None:
@@ -213,19 +216,15 @@ class SecurityEvent(Node):
         return Session.of(family, info.context.now) if family else None
 
 
-@strawberry.type(
-    description="The credentials of a session, shown once. The server keeps no copy that it could show again."
-)
+@strawberry.type(description="The tokens of a session, returned once. The server does not store them.")
 class TokenPair:
     access_token: str = strawberry.field(description="A signed JWT, for the header `Authorization: Bearer`.")
-    refresh_token: str = strawberry.field(
-        description="Good for one `refreshToken` call. Empty where it is in the cookie."
-    )
+    refresh_token: str = strawberry.field(description="For one call of `refreshToken`. Empty if it is in the cookie.")
     token_type: str = strawberry.field(description="Always `bearer`.")
     expires_in: int = strawberry.field(description="The access token's lifetime in seconds.")
-    access_token_expires_at: datetime = strawberry.field(description="When the access token ends.")
+    access_token_expires_at: datetime = strawberry.field(description="When the access token expires.")
     refresh_token_expires_at: datetime = strawberry.field(
-        description="When the refresh token ends, unless it is exchanged before."
+        description="When the refresh token expires if it is not exchanged."
     )
 
     @classmethod

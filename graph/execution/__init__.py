@@ -1,1 +1,1 @@
-"""How a GraphQL document is checked and run."""
+"""Checks and execution of GraphQL documents."""

@@ -1,7 +1,7 @@
-"""How much a document may ask for: looked at once, before any other rule, so that no document makes those slow.
+"""Limits of a document, checked before any validation rule, so that no document makes those rules slow.
 
-Everything is counted with fragments put in where they are spread. A fragment is counted once however often it is
-spread, and counting ends at the first limit that is passed, so it takes linear time whatever spreads what (GQL-07).
+Fragments count where they are spread. Each fragment is walked once however often it is spread, and the walk stops at
+the first limit that is passed, so it takes linear time for any document (GQL-07).
 """
 
 from collections import Counter
@@ -20,83 +20,90 @@ from graphql import (
     SelectionSetNode,
 )
 
-# GraphiQL's introspection, the longest document that anybody needs, has some 400 tokens, 200 fields and 14 levels.
+# GraphiQL's introspection query, the longest that a client needs, has about 400 tokens, 200 fields and 14 levels.
 MAX_TOKENS = 1000
 MAX_FIELDS = 400
 MAX_LEVELS = 30
 MAX_ALIASES = 30
 MAX_DIRECTIVES = 30
-# Fields with the name of another one in the same place: whether they can be merged is asked for each pair of them.
+# Fields with a response key that is already used in the same place: validation compares each pair of them.
 MAX_REPETITIONS = 30
-# The whole schema takes ten milliseconds to tell, and nobody needs it twice.
+# One `__schema` takes ten milliseconds to answer, and no client needs two.
 MAX_SCHEMA_FIELDS = 1
-# In the answer, with every list as long as it can be: two full pages of sessions with all of their lineage.
+# In the largest possible response: two full pages of sessions with their lineages.
 MAX_RESULT_FIELDS = 20_000
-# Each error's place is found by counting lines from the first, so many lines times many errors would be slow.
+# The location of each error is found by counting lines from the start: many lines times many errors would be slow.
 MAX_LINES = 1000
 MAX_ERRORS = 5
 
-# How long the lists of our schema can be: a page of a connection, and a session's lineage.
+# The maximum length of each list in the schema: a page of a connection, and a session's lineage.
 LONGEST = {"edges": 100, "lineage": 16}
 _INTROSPECTION = ("__schema", "__type")
 
 
 class LimitExceeded(GraphQLError):
-    """The document asks for more than any client needs."""
+    """The document passes a limit."""
 
 
 class TooManyMutations(GraphQLError):
-    """Two mutation fields in one document would be two guesses or two refreshes in one request (GQL-01, ROT-16)."""
+    """The document has two mutation fields: two login attempts or two refreshes in one request (GQL-01, ROT-16)."""
 
 
 class IntrospectionDisabled(GraphQLError):
-    """The schema is not told here (GQL-10)."""
+    """The document uses introspection, and the service does not offer it (GQL-10)."""
 
 
 @dataclass
 class _Cost:
-    """What a selection set asks for, and what it adds to the place where it stands."""
+    """The cost of a selection set."""
 
     fields: int = 0
-    # Fields of the answer, at most.
-    answered: int = 0
+    # Fields in the largest possible response.
+    result_fields: int = 0
     levels: int = 1
     aliases: int = 0
     directives: int = 0
-    schemas: int = 0
-    # In places further in.
+    schema_fields: int = 0
+    # Repeated response keys further in.
     repetitions: int = 0
-    # How often each name is answered with in this place, and how many fields there are that do something.
-    names: Counter[str] = field(default_factory=Counter)
-    at_work: int = 0
+    # The response keys of this place, and how many of its fields have a resolver of ours.
+    keys: Counter[str] = field(default_factory=Counter)
+    resolvers: int = 0
 
-    def add(self, other: "_Cost", *, here: bool, times: int = 1) -> None:
-        """Take in what stands within, answered so many times; `here` where its fields are answered beside ours."""
-        self.fields += other.fields
-        self.answered += other.answered * times
-        self.aliases += other.aliases
-        self.directives += other.directives
-        self.schemas += other.schemas
-        self.levels = max(self.levels, other.levels + 1)
-        self.repetitions += other.repetitions
-        if here:
-            self.names.update(other.names)
-            self.at_work += other.at_work
-        else:
-            self.repetitions += other.names.total() - len(other.names)
+    def add_fragment(self, cost: "_Cost") -> None:
+        """Add a selection set whose fields are in the same place of the response."""
+        self._add(cost)
+        self.result_fields += cost.result_fields
+        self.keys.update(cost.keys)
+        self.resolvers += cost.resolvers
+
+    def add_subfields(self, cost: "_Cost", *, times: int) -> None:
+        """Add the selection set of a field. `times` is the maximum length of the field's list."""
+        self._add(cost)
+        self.result_fields += cost.result_fields * times
+        self.repetitions += cost.keys.total() - len(cost.keys)
+
+    def _add(self, cost: "_Cost") -> None:
+        self.fields += cost.fields
+        self.aliases += cost.aliases
+        self.directives += cost.directives
+        self.schema_fields += cost.schema_fields
+        self.levels = max(self.levels, cost.levels + 1)
+        self.repetitions += cost.repetitions
 
     def check(self, level: int) -> None:
-        for count, most, what in (
+        """Raise `LimitExceeded` if the selection set at this level passes a limit."""
+        for count, limit, unit in (
             (self.fields, MAX_FIELDS, "fields"),
-            (self.answered, MAX_RESULT_FIELDS, "fields to answer, with lists at their longest"),
+            (self.result_fields, MAX_RESULT_FIELDS, "fields in its largest possible response"),
             (level + self.levels, MAX_LEVELS, "levels"),
             (self.aliases, MAX_ALIASES, "aliases"),
             (self.directives, MAX_DIRECTIVES, "directives"),
-            (self.schemas, MAX_SCHEMA_FIELDS, "`__schema`"),
-            (self.repetitions + self.names.total() - len(self.names), MAX_REPETITIONS, "repeated fields"),
+            (self.schema_fields, MAX_SCHEMA_FIELDS, "`__schema`"),
+            (self.repetitions + self.keys.total() - len(self.keys), MAX_REPETITIONS, "repeated fields"),
         ):
-            if count > most:
-                raise LimitExceeded(f"The document has more than {most} {what}.")
+            if count > limit:
+                raise LimitExceeded(f"The document has more than {limit} {unit}.")
 
 
 class _Walk:
@@ -109,62 +116,66 @@ class _Walk:
         }
         self._costs: dict[str, _Cost] = {}
 
-    def of_set(self, selections: SelectionSetNode, level: int) -> _Cost:
+    def selection_set(self, selections: SelectionSetNode, level: int) -> _Cost:
         cost = _Cost()
-        cost.check(level)  # before going deeper, or the document decides how deep Python goes
+        cost.check(level)  # before the recursion, or a document could exhaust Python's stack
         for selection in selections.selections:
             cost.directives += len(selection.directives or ())
             self._add(cost, selection, level)
             cost.check(level)
         return cost
 
-    def of_fragment(self, name: str, level: int) -> _Cost:
+    def fragment(self, name: str, level: int) -> _Cost:
         if name not in self._costs:
-            # Nothing while it is being counted: one that spreads itself is refused by the rules that come after.
+            # Zero during its own walk: a validation rule refuses a fragment that spreads itself.
             self._costs[name] = _Cost()
             if fragment := self._fragments.get(name):
-                cost = self._costs[name] = self.of_set(fragment.selection_set, level)
+                cost = self._costs[name] = self.selection_set(fragment.selection_set, level)
                 cost.directives += len(fragment.directives or ())
                 cost.check(level)
         return self._costs[name]
 
     def _add(self, cost: _Cost, selection: SelectionNode, level: int) -> None:
         if isinstance(selection, FragmentSpreadNode):
-            cost.add(self.of_fragment(selection.name.value, level + 1), here=True)
-            return
-        if isinstance(selection, FieldNode):
-            name = selection.name.value
-            if name in _INTROSPECTION and not self._introspection:
-                raise IntrospectionDisabled("Introspection is off here.", selection)
-            cost.fields += 1
-            cost.answered += 1
-            cost.aliases += selection.alias is not None
-            cost.schemas += name == "__schema"
-            cost.names[selection.alias.value if selection.alias else name] += 1
-            cost.at_work += name != "__typename"
-            if selection.selection_set:
-                inside = self.of_set(selection.selection_set, level + 1)
-                cost.add(inside, here=False, times=LONGEST.get(name, 1))
+            cost.add_fragment(self.fragment(selection.name.value, level + 1))
         elif isinstance(selection, InlineFragmentNode):
-            cost.add(self.of_set(selection.selection_set, level + 1), here=True)
+            cost.add_fragment(self.selection_set(selection.selection_set, level + 1))
+        elif isinstance(selection, FieldNode):
+            self._add_field(cost, selection, level)
+
+    def _add_field(self, cost: _Cost, selection: FieldNode, level: int) -> None:
+        name = selection.name.value
+        if name in _INTROSPECTION and not self._introspection:
+            raise IntrospectionDisabled("Introspection is disabled on this server.", selection)
+        cost.fields += 1
+        cost.result_fields += 1
+        cost.aliases += selection.alias is not None
+        cost.schema_fields += name == "__schema"
+        cost.keys[selection.alias.value if selection.alias else name] += 1
+        cost.resolvers += name != "__typename"
+        if selection.selection_set:
+            subfields = self.selection_set(selection.selection_set, level + 1)
+            cost.add_subfields(subfields, times=LONGEST.get(name, 1))
 
 
 def check_lines(query: str) -> None:
-    """Raises `LimitExceeded` for a document that would make it slow to say where in it an error is."""
+    """Raise `LimitExceeded` if the document has so many lines that locating an error would be slow."""
     if query.count("\n") + query.count("\r") - query.count("\r\n") >= MAX_LINES:
         raise LimitExceeded(f"The document has more than {MAX_LINES} lines.")
 
 
 def check(document: DocumentNode, *, introspection: bool) -> None:
-    """Raises `LimitExceeded`, `OneMutationOnly` or `IntrospectionOff` for what no other rule needs to look at."""
+    """Raise `LimitExceeded`, `TooManyMutations` or `IntrospectionDisabled` if the document may not be validated."""
     walk = _Walk(document, introspection=introspection)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            cost = walk.of_set(definition.selection_set, 0)
+            cost = walk.selection_set(definition.selection_set, 0)
             cost.directives += len(definition.directives or ())
             cost.directives += sum(len(variable.directives or ()) for variable in definition.variable_definitions or ())
             cost.check(0)
-            if definition.operation is OperationType.MUTATION and cost.at_work > 1:
-                raise TooManyMutations("A document may have one mutation field only.", definition)
+            if definition.operation is OperationType.MUTATION and cost.resolvers > 1:
+                raise TooManyMutations(
+                    "A document may have only one mutation field. Send one request each.", definition
+                )
         elif isinstance(definition, FragmentDefinitionNode):
-            walk.of_fragment(definition.name.value, 0)
+            walk.fragment(definition.name.value, 0)

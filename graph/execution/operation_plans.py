@@ -1,19 +1,23 @@
-"""Operations by plan: one field at the root, from the variables as they came to the answer.
+"""Operation plans: how to execute an operation with one root field, worked out once for each document.
 
-What graphql-core does between the two (coercing variables, collecting fields, an executor, several coroutines around
-the resolver) comes to the same for every request with the same document. A plan knows it, and holds where nothing is
-unusual. Where it cannot be made, or the variables do not fit, graphql-core executes the operation as ever. Once the
-resolver was called it is not called again: where its result, or its exception, needs graphql-core to tell of it, that
-gets what the resolver came to in its place. So errors and where they stand stay graphql-core's own.
+Coercing variables, collecting fields, and the executor with its coroutines around the resolver give the same result
+for every request with the same document. A plan knows that result. It covers the usual case only: if there is no plan,
+or the variables do not fit, graphql-core executes the operation. The resolver is called once at most. If graphql-core
+has to describe its result or its exception, it gets them in place of the resolver. So errors, their paths and their
+nulls are always graphql-core's own.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
+    GraphQLField,
+    GraphQLResolveInfo,
     GraphQLSchema,
     MiddlewareManager,
     OperationDefinitionNode,
@@ -21,126 +25,177 @@ from graphql import (
     VariableNode,
     execute,
 )
-from graphql.execution.collect_fields import collect_fields
-from strawberry.execution.is_awaitable import optimized_is_awaitable
-from strawberry.types.field import StrawberryField
 
-from graph.execution.argument_plans import Argument, Variables, from_literal, from_variable
-from graph.execution.result_plans import DEFINITION, ContextOnlyInfo, Plan, PlannedExecutor, Plans, PlanUnavailable
+from graph.execution import strawberry_internals
+from graph.execution.argument_plans import ArgumentPlan, Variables, from_literal, from_variable
+from graph.execution.graphql_core_internals import CompletingExecutor, select_root_fields
+from graph.execution.result_plans import (
+    ContextOnlyInfo,
+    PlannedCompletion,
+    PlanUnavailable,
+    ResultPlan,
+    ResultPlans,
+    plan_result,
+)
+
+
+class FallbackReason(StrEnum):
+    """Why graphql-core executed an operation although plans are on."""
+
+    # Several root fields or operations, directives, introspection, or fields to await.
+    NO_PLAN = "no_plan"
+    # The variables do not fit their types.
+    VARIABLES = "variables"
+    # The resolver raised an exception.
+    EXCEPTION = "exception"
+    # The resolver returned a value that the plan does not cover.
+    RESULT = "result"
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedOperation:
-    """One operation of a document."""
+class Fallback:
+    """graphql-core has to execute the operation, with the middleware if the resolver was already called."""
 
-    # The fields that it asks for first, as the schema calls them; none where the document is not sound.
-    root_fields: tuple[str, ...]
-    # None where graphql-core executes it.
-    plan: "RootFieldPlan | None" = None
+    reason: FallbackReason
+    middleware: MiddlewareManager | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RootFieldPlan:
-    """An operation's one field."""
+    """The plan of an operation with one root field."""
 
     key: str
-    arguments: list[tuple[str, Argument]]
-    resolve: Callable[..., Awaitable[Any]]
-    complete: Plan
+    arguments: list[tuple[str, ArgumentPlan]]
+    resolve: Callable[..., Awaitable[object]]
+    complete: ResultPlan
 
-    async def execute(self, variables: Variables, context: Any) -> ExecutionResult | MiddlewareManager | None:
-        """The answer; else what makes graphql-core tell of it, or None where nothing was done yet."""
+    async def execute(self, variables: Variables, context: object) -> ExecutionResult | Fallback:
+        """Return the response, or why graphql-core has to make it."""
         try:
-            made = [(name, of(variables)) for name, of in self.arguments]
+            arguments = [(name, plan(variables)) for name, plan in self.arguments]
         except Exception:
-            return None  # graphql-core knows what is wrong, and says it
-        info, given = ContextOnlyInfo(context), {name: value for name, value in made if value is not Undefined}
+            return Fallback(FallbackReason.VARIABLES)
+        info = ContextOnlyInfo(context)
+        present = {name: value for name, value in arguments if value is not Undefined}
         try:
-            found = await self.resolve(None, info=info, **given)
+            result = await self.resolve(None, info=info, **present)
         except Exception as error:
-            return MiddlewareManager(_raising(error))
+            return Fallback(FallbackReason.EXCEPTION, MiddlewareManager(_raising(error)))
         try:
-            return ExecutionResult({self.key: self.complete(found, info)}, None)
+            return ExecutionResult({self.key: self.complete(result, info)}, None)
         except Exception:
-            return MiddlewareManager(_returning(found))
+            return Fallback(FallbackReason.RESULT, MiddlewareManager(_returning(result)))
 
 
-def _returning(found: Any) -> Callable[..., Any]:
-    return lambda resolve, value, info, **given: found if info.path.prev is None else resolve(value, info, **given)
+def _returning(result: object) -> Callable[..., object]:
+    def middleware(
+        resolve: Callable[..., object], value: object, info: GraphQLResolveInfo[object], **arguments: object
+    ) -> object:
+        is_root = info.path.prev is None
+        return result if is_root else resolve(value, info, **arguments)
+
+    return middleware
 
 
-def _raising(error: Exception) -> Callable[..., Any]:
-    def fail(*_: Any, **__: Any) -> Any:
+def _raising(error: Exception) -> Callable[..., object]:
+    def middleware(*_: object, **__: object) -> object:
         raise error
 
-    return fail
+    return middleware
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOperation:
+    """One operation of a valid document, and its plans."""
+
+    document: DocumentNode
+    name: str | None
+    # By their names in the schema.
+    root_fields: tuple[str, ...] = ()
+    # None: graphql-core executes the operation.
+    plan: RootFieldPlan | None = None
+    # None: graphql-core completes every value.
+    result_plans: ResultPlans | None = None
 
 
 async def execute_operation(
     schema: GraphQLSchema,
-    document: DocumentNode,
     operation: PreparedOperation,
-    plans: Plans | None,
     variables: dict[str, Any] | None,
-    operation_name: str | None,
-    context: Any,
+    context: object,
+    on_fallback: Callable[[FallbackReason], object] | None,
 ) -> ExecutionResult:
-    """What an operation of a valid document comes to: by its plan, or by graphql-core."""
-    answer = await operation.plan.execute(variables or {}, context) if operation.plan else None
-    if isinstance(answer, ExecutionResult):
-        return answer
+    """Execute an operation by its plan, or else by graphql-core.
+
+    `on_fallback` is called if graphql-core executes it. None if plans are off: then that is no fallback.
+    """
+    planned = await operation.plan.execute(variables or {}, context) if operation.plan else None
+    if isinstance(planned, ExecutionResult):
+        return planned
+    if on_fallback:
+        on_fallback(planned.reason if planned else FallbackReason.NO_PLAN)
+    by_plans: dict[str, Any] = {}
+    if operation.result_plans is not None:
+        completion = PlannedCompletion(operation.result_plans, ContextOnlyInfo(context))
+        by_plans = {"executor_class": CompletingExecutor, "complete": completion}
     result = execute(
         schema,
-        document,
+        operation.document,
         variable_values=variables,
-        operation_name=operation_name,
+        operation_name=operation.name,
         context_value=context,
-        is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-        middleware=answer,
-        executor_class=PlannedExecutor,
-        plans=plans,
+        middleware=planned.middleware if planned else None,
+        **by_plans,
     )
     return result if isinstance(result, ExecutionResult) else await result
 
 
-def plan_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootFieldPlan | None:
-    """The plan of an operation of a valid document without directives; None where it has none."""
+def plan_operation(
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+) -> RootFieldPlan | None:
+    """Plan an operation of a valid document without directives; None if no plan covers it."""
     try:
-        return _plan(schema, document, operation)
+        return _plan_root_field(schema, document, operation)
     except PlanUnavailable:
         return None
 
 
-def _plan(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> RootFieldPlan:
-    # Without directives, what is selected does not depend on the variables: none are needed to find it out.
-    nameless = OperationDefinitionNode(operation=operation.operation, selection_set=operation.selection_set)
-    fragments = [definition for definition in document.definitions if type(definition) is not OperationDefinitionNode]
-    executor = PlannedExecutor.build(schema, DocumentNode(definitions=(nameless, *fragments)), plans={})
-    root = schema.get_root_type(operation.operation)
-    if not isinstance(executor, PlannedExecutor) or root is None:
+def _plan_root_field(
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+) -> RootFieldPlan:
+    selected, root = select_root_fields(schema, document, operation), schema.get_root_type(operation.operation)
+    if selected is None or root is None:
         raise PlanUnavailable
-    asked = collect_fields(schema, executor.fragments, executor.variable_values, root, nameless).grouped_field_set
-    if len(asked) != 1:
+    fields, subfields = selected
+    if len(fields) != 1:
         raise PlanUnavailable
-    ((key, details),) = asked.items()
-    node = details[0].node
-    if len(details) != 1 or node.name.value not in root.fields:
+    ((key, nodes),) = fields.items()
+    name = nodes[0].name.value
+    if len(nodes) != 1 or name not in root.fields:
         raise PlanUnavailable
-    of_schema = root.fields[node.name.value]
-    field: StrawberryField = of_schema.extensions[DEFINITION]
-    if field.base_resolver is None or not field.is_async or field.extensions:
+    field = root.fields[name]
+    resolve = strawberry_internals.root_resolver(field)
+    if resolve is None:
         raise PlanUnavailable
-    declared = {one.variable.name.value: one for one in operation.variable_definitions or ()}
-    arguments = []
-    for one in node.arguments or ():
-        argument = of_schema.args[one.name.value]
-        made = (
-            from_variable(argument, declared[one.value.name.value], schema)
-            if isinstance(one.value, VariableNode)
-            else from_literal(one.value, argument.type)
-        )
-        arguments.append((argument.extensions[DEFINITION].python_name, made))
-    # Of a variable within a value, or further below, nothing here knows.
-    if {one.value.name.value for one in node.arguments or () if isinstance(one.value, VariableNode)} != set(declared):
+    arguments = _plan_arguments(schema, field, nodes[0], operation)
+    return RootFieldPlan(key, arguments, resolve, plan_result(schema, field.type, nodes, subfields))
+
+
+def _plan_arguments(
+    schema: GraphQLSchema, field: GraphQLField, node: FieldNode, operation: OperationDefinitionNode
+) -> list[tuple[str, ArgumentPlan]]:
+    declared = {variable.variable.name.value: variable for variable in operation.variable_definitions or ()}
+    used: set[str] = set()
+    plans = []
+    for argument_node in node.arguments or ():
+        argument, value = field.args[argument_node.name.value], argument_node.value
+        if isinstance(value, VariableNode):
+            used.add(value.name.value)
+            plan = from_variable(argument, declared[value.name.value], schema)
+        else:
+            plan = from_literal(value, argument.type)
+        plans.append((strawberry_internals.argument_name(argument), plan))
+    # A variable within a value or further in, which the plan would not coerce.
+    if used != set(declared):
         raise PlanUnavailable
-    return RootFieldPlan(key, arguments, field.base_resolver, executor.plan(of_schema.type, details))
+    return plans

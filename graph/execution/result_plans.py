@@ -1,125 +1,128 @@
-"""Plans: how what a resolver returned becomes what the document asks for of it, worked out once for each document.
+"""Result plans: how to make a response from what a resolver returned, worked out once for each document.
 
-graphql-core finds out anew for each value of each answer which fields are asked for and what their types are. A plan
-knows: it is made of closures that read attributes. It holds where nothing is unusual. Wherever a value is not what the
-schema has it to be, or a field has to be awaited, graphql-core completes the value as ever, and tells what is wrong.
+For each value of each response, graphql-core finds out again which fields are selected and which types they have. A
+plan is made of closures that know both and read attributes. It covers the usual case only. If a value does not fit the
+schema, or a field has to be awaited, graphql-core completes the value and describes what is wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from inspect import iscoroutine
-from typing import Any
 
 from graphql import (
-    Executor,
+    FieldNode,
     GraphQLID,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLResolveInfo,
+    GraphQLSchema,
     GraphQLString,
     is_abstract_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
+    is_object_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList
-from graphql.pyutils import Path
-from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.base import StrawberryObjectDefinition
-from strawberry.types.field import StrawberryField
+
+from graph.execution import strawberry_internals
+from graph.execution.graphql_core_internals import NOT_COMPLETED, SelectSubfields
 
 
 @dataclass(frozen=True, slots=True)
 class ContextOnlyInfo:
-    """All that a field has of `Info` which a plan reads. Whatever asks for more is left to graphql-core."""
+    """The part of Strawberry's `Info` that a plan offers to resolvers."""
 
-    context: Any
-
-
-Plan = Callable[[Any, ContextOnlyInfo], Any]
-# By the field's node in the document and the type that is made of its value. Both live as long as the plans.
-Plans = dict[tuple[int, int], Plan | None]
+    context: object
 
 
-DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
+ResultPlan = Callable[[object, ContextOnlyInfo], object]
 
 
 class PlanUnavailable(Exception):
-    """No plan can be made, or the one that was made does not hold."""
+    """The plan cannot be made, or does not cover this value."""
 
 
-class PlannedExecutor(Executor[Any]):
-    """graphql-core's, which completes values by plans where they hold.
+class ResultPlans:
+    """The result plans of one document, each made when it is first needed."""
 
-    `plans` are those of the document, to which others are added; None where what is selected depends on more than it.
-    """
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._core_schema = schema
+        # By the identities of the field's node and of its type. The document and the schema keep both alive.
+        self._plans: dict[tuple[int, int], ResultPlan | None] = {}
 
-    def __init__(self, *arguments: Any, plans: Plans | None, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._plans = plans
-        self._only_context = ContextOnlyInfo(self.context_value)
-
-    def complete_value(
-        self,
-        return_type: GraphQLOutputType,
-        field_details_list: FieldDetailsList,
-        info: GraphQLResolveInfo[Any],
-        path: Path,
-        result: Any,
-        position_context: Any,
-    ) -> Any:
-        """Complete a value."""
-        if self._plans is not None and len(field_details_list) == 1:
-            key = id(field_details_list[0].node), id(return_type)
-            try:
-                plan = self._plans[key]
-            except KeyError:
-                plan = self._plans[key] = self._plan_or_none(return_type, field_details_list)
-            if plan is not None:
-                try:
-                    return plan(result, self._only_context)
-                except Exception:  # noqa: S110
-                    pass  # reading it once more does no harm, and graphql-core knows what to say and where
-        return super().complete_value(return_type, field_details_list, info, path, result, position_context)
-
-    def _plan_or_none(self, kind: Any, asked: FieldDetailsList) -> Plan | None:
+    def find(self, kind: GraphQLOutputType, node: FieldNode, subfields: SelectSubfields) -> ResultPlan | None:
+        """Return the plan for a field of this node and type; None if it has none."""
+        key = id(node), id(kind)
         try:
-            return self.plan(kind, asked)
-        except PlanUnavailable:
-            return None
-
-    def plan(self, kind: Any, asked: FieldDetailsList) -> Plan:
-        """How a value of this type is completed. Raises `Unplanned`."""
-        if is_non_null_type(kind):
-            return _non_null(self.plan(kind.of_type, asked))
-        if is_list_type(kind):
-            return _nullable(_list(self.plan(kind.of_type, asked)))
-        if is_leaf_type(kind):
-            return _leaf(kind)
-        possible = self.schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
-        return _nullable(_by_type(dict(self._of_objects(one, asked) for one in possible)))
-
-    def _of_objects(self, kind: GraphQLObjectType, asked: FieldDetailsList) -> tuple[type, Plan]:
-        definition: StrawberryObjectDefinition | None = kind.extensions.get(DEFINITION)
-        if definition is None:  # of introspection
-            raise PlanUnavailable
-        fields = {field.python_name: field for field in definition.fields}
-        parts: list[tuple[str, Plan, Plan]] = []
-        for key, details in self.collect_subfields(kind, asked).grouped_field_set.items():
-            name = details[0].node.name.value
-            if name == "__typename":
-                parts.append((key, _constant(kind.name), _text))
-            else:
-                of_schema = kind.fields[name]
-                field = fields[of_schema.extensions[DEFINITION].python_name]
-                parts.append((key, _reader(field), self.plan(of_schema.type, details)))
-        return definition.origin, _object(parts)
+            return self._plans[key]
+        except KeyError:
+            plan: ResultPlan | None
+            try:
+                plan = plan_result(self._core_schema, kind, [node], subfields)
+            except PlanUnavailable:
+                plan = None
+            self._plans[key] = plan
+            return plan
 
 
-def _non_null(plan: Plan) -> Plan:
-    def complete(value: Any, info: ContextOnlyInfo) -> Any:
+@dataclass(frozen=True, slots=True)
+class PlannedCompletion:
+    """Completes values of one response by plans: a `CompleteValue` for the executor."""
+
+    plans: ResultPlans
+    info: ContextOnlyInfo
+
+    def __call__(self, kind: GraphQLOutputType, node: FieldNode, value: object, subfields: SelectSubfields) -> object:
+        """Return the completed value; `NOT_COMPLETED` if there is no plan, or it does not cover the value."""
+        plan = self.plans.find(kind, node, subfields)
+        if plan is None:
+            return NOT_COMPLETED
+        try:
+            return plan(value, self.info)
+        except Exception:
+            # graphql-core reads the value again, and describes the error and its path.
+            return NOT_COMPLETED
+
+
+def plan_result(
+    schema: GraphQLSchema, kind: GraphQLOutputType, nodes: Sequence[FieldNode], subfields: SelectSubfields
+) -> ResultPlan:
+    """Plan how a value of this type is completed. Raises `PlanUnavailable`."""
+    if is_non_null_type(kind):
+        return _non_null(plan_result(schema, kind.of_type, nodes, subfields))
+    if is_list_type(kind):
+        return _nullable(_list(plan_result(schema, kind.of_type, nodes, subfields)))
+    if is_leaf_type(kind):
+        return _leaf(kind)
+    if is_abstract_type(kind):
+        members = schema.get_possible_types(kind)
+    elif is_object_type(kind):
+        members = [kind]
+    else:
+        raise PlanUnavailable
+    return _nullable(_by_class(dict(_plan_object(schema, member, nodes, subfields) for member in members)))
+
+
+def _plan_object(
+    schema: GraphQLSchema, kind: GraphQLObjectType, nodes: Sequence[FieldNode], subfields: SelectSubfields
+) -> tuple[type, ResultPlan]:
+    python_class = strawberry_internals.class_of(kind)
+    if python_class is None:
+        raise PlanUnavailable
+    parts: list[tuple[str, ResultPlan, ResultPlan]] = []
+    for key, field_nodes in subfields(kind, nodes).items():
+        name = field_nodes[0].name.value
+        if name == "__typename":
+            parts.append((key, _constant(kind.name), _text))
+        else:
+            complete = plan_result(schema, kind.fields[name].type, field_nodes, subfields)
+            parts.append((key, _reader(kind, name), complete))
+    return python_class, _object(parts)
+
+
+def _non_null(plan: ResultPlan) -> ResultPlan:
+    def complete(value: object, info: ContextOnlyInfo) -> object:
         if value is None:
             raise PlanUnavailable
         return plan(value, info)
@@ -127,12 +130,12 @@ def _non_null(plan: Plan) -> Plan:
     return complete
 
 
-def _nullable(plan: Plan) -> Plan:
+def _nullable(plan: ResultPlan) -> ResultPlan:
     return lambda value, info: None if value is None else plan(value, info)
 
 
-def _list(plan: Plan) -> Plan:
-    def complete(values: Any, info: ContextOnlyInfo) -> Any:
+def _list(plan: ResultPlan) -> ResultPlan:
+    def complete(values: object, info: ContextOnlyInfo) -> object:
         if type(values) is not list:
             raise PlanUnavailable
         return [plan(value, info) for value in values]
@@ -140,19 +143,19 @@ def _list(plan: Plan) -> Plan:
     return complete
 
 
-def _text(value: Any, _info: ContextOnlyInfo) -> Any:
+def _text(value: object, _info: ContextOnlyInfo) -> object:
     if not isinstance(value, str):
         raise PlanUnavailable
     return value
 
 
-@cache  # a schema has but a few
-def _leaf(kind: GraphQLLeafType) -> Plan:
+@cache  # a schema has few leaf types
+def _leaf(kind: GraphQLLeafType) -> ResultPlan:
     if kind in (GraphQLString, GraphQLID):
         return _nullable(_text)
 
-    def complete(value: Any, _info: ContextOnlyInfo) -> Any:
-        if isinstance(value, Exception):  # which graphql-core raises, whatever the type
+    def complete(value: object, _info: ContextOnlyInfo) -> object:
+        if isinstance(value, Exception):  # graphql-core raises it, for every type
             raise PlanUnavailable
         coerced = kind.coerce_output_value(value)
         if coerced is None:
@@ -162,39 +165,38 @@ def _leaf(kind: GraphQLLeafType) -> Plan:
     return _nullable(complete)
 
 
-def _by_type(plans: dict[type, Plan]) -> Plan:
-    # An object of a type that is not among them raises KeyError, which is no worse than `Unplanned`.
+def _by_class(plans: dict[type, ResultPlan]) -> ResultPlan:
+    # For an object of another class this raises KeyError, which has the same effect as `PlanUnavailable`.
     return lambda value, info: plans[type(value)](value, info)
 
 
-def _object(parts: list[tuple[str, Plan, Plan]]) -> Plan:
+def _object(parts: list[tuple[str, ResultPlan, ResultPlan]]) -> ResultPlan:
     return lambda value, info: {key: complete(read(value, info), info) for key, read, complete in parts}
 
 
-def _constant(text: str) -> Plan:
+def _constant(text: str) -> ResultPlan:
     return lambda _value, _info: text
 
 
-def _reader(field: StrawberryField) -> Plan:
-    """How a field is read from its object. Raises `Unplanned` where that takes arguments or has to be awaited."""
-    if field.is_basic_field:
-        return _attribute(field.python_name)
-    resolve = field.base_resolver
-    if resolve is None or field.extensions or field.arguments or field.is_async:
+def _reader(kind: GraphQLObjectType, name: str) -> ResultPlan:
+    """Return how a field is read from its object. Raises `PlanUnavailable`, and so does the reader."""
+    reader = strawberry_internals.field_reader(kind, name)
+    if reader is None:
         raise PlanUnavailable
+    if reader.resolve is None:
+        return _attribute(reader.attribute)
+    resolve, takes_info = reader.resolve, reader.takes_info
 
-    takes_info = resolve.info_parameter is not None
-
-    def read(value: Any, info: ContextOnlyInfo) -> Any:
-        found = resolve(value, info=info) if takes_info else resolve(value)
-        if iscoroutine(found):
-            found.close()
+    def read(value: object, info: ContextOnlyInfo) -> object:
+        result = resolve(value, info=info) if takes_info else resolve(value)
+        if iscoroutine(result):
+            result.close()
             raise PlanUnavailable
-        return found
+        return result
 
     return read
 
 
 @cache
-def _attribute(name: str) -> Plan:
+def _attribute(name: str) -> ResultPlan:
     return lambda value, _info: getattr(value, name)

@@ -15,7 +15,8 @@ from starlette.types import Scope
 
 from auth.credentials.password_hashing import HashingQueueFull
 from db.drivers.errors import DatabaseUnavailable
-from graph.execution.error_masking import INTERNAL_ERROR, RETRY_AFTER, UNAVAILABLE, Code, Forbidden, log_outage
+from graph.execution.error_masking import log_outage
+from graph.problems import INTERNAL_ERROR, RETRY_AFTER, UNAVAILABLE, Code, Forbidden
 
 GRAPHQL_PATH = "/graphql"
 # No cache may store a response: it may hold tokens (RFC 6749 section 5.1).

@@ -17,9 +17,11 @@ from auth.clock import Clock
 from auth.services import Services
 from db.engine.shared_timeout import SharedTimeout
 from graph.api.context import Context
-from graph.api.schema import NoOperation, schema
-from graph.execution.error_masking import INTERNAL_ERROR, RETRY_AFTER, STATUS, Code, describe_all, severity
+from graph.api.schema import schema
+from graph.execution.documents import OperationNotFound
+from graph.execution.error_masking import describe_all
 from graph.http.errors import GRAPHQL_PATH, NO_STORE, challenge, graphql_error, unavailable_for
+from graph.problems import INTERNAL_ERROR, RETRY_AFTER, STATUS, Code, severity
 
 GraphiQL = Callable[[], Response]
 
@@ -92,7 +94,7 @@ class GraphQLEndpoint:
             result = await schema.execute_document(
                 body["query"], body.get("variables"), body.get("operationName"), context
             )
-        except NoOperation as error:
+        except OperationNotFound as error:
             raise BadRequest(str(error)) from None
         response.body = orjson.dumps(render(result, context, media_type))
         response.headers["content-length"] = str(len(response.body))

@@ -9,8 +9,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auth.config.settings import Settings
 from db.engine.shared_timeout import SharedTimeout
-from graph.execution.error_masking import Code
 from graph.http.errors import error_for
+from graph.problems import Code
 
 MAX_BODY_BYTES = 64 * 1024  # 40 times the largest valid request
 

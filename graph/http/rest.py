@@ -13,9 +13,9 @@ from auth.services import Services
 from graph.api.context import origin_of
 from graph.api.inputs import IDEMPOTENCY_KEY
 from graph.api.refresh_cookie import RefreshCookie
-from graph.execution.error_masking import UNAVAILABLE
 from graph.http.errors import NO_STORE, RETRY_LATER, challenge, rest_error
 from graph.observability.access_log import RequestRecord
+from graph.problems import UNAVAILABLE
 
 
 class RefreshRequest(BaseModel):

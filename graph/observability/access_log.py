@@ -47,6 +47,7 @@ class RequestObserver(Protocol):
     """Counts requests."""
 
     def record_request(self, operation: str, outcome: str, seconds: float) -> None: ...
+    def record_plan_fallback(self, reason: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -61,6 +62,8 @@ class RequestRecord:
     security_events: tuple[str, ...] = ()
     user_id: UUID | None = None
     session_id: UUID | None = None
+    # Why graphql-core executed the operation although plans are on.
+    plan_fallback: str = ""
 
     def record_outcome(self, outcome: object, now: datetime) -> None:
         """Record the outcome of a use case."""
@@ -133,6 +136,8 @@ class AccessLogMiddleware:
             fields = record.operation
             operation = fields[0] if len(fields) == 1 else "several" if fields else path
             self._observer.record_request(operation, record.outcome, seconds)
+            if record.plan_fallback:
+                self._observer.record_plan_fallback(record.plan_fallback)
         level = _level(record)
         if not requests.isEnabledFor(level):
             return

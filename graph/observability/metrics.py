@@ -59,6 +59,12 @@ class Metrics:
             ["channel", "outcome"],
             registry=registry,
         )
+        self._plan_fallbacks = Counter(
+            "kindred_graphql_plan_fallbacks",
+            "GraphQL operations that graphql-core executed because no plan covered them, by reason.",
+            ["reason"],
+            registry=registry,
+        )
         self._hashing = self._gauge(
             "kindred_password_hashing_in_progress", "Requests that hash a password, or wait for a hashing slot."
         )
@@ -94,6 +100,10 @@ class Metrics:
         if (by_outcome := {"refreshToken": self._refreshes, "login": self._logins}.get(operation)) is not None:
             counters.append(by_outcome.labels(outcome))
         return counters, self._seconds.labels(operation)
+
+    def record_plan_fallback(self, reason: str) -> None:
+        """Count an operation that no plan covered. `reason` must be one of a fixed set of words (GQL-24)."""
+        self._plan_fallbacks.labels(reason).inc()
 
     def record_delivery(self, channel: str, *, delivered: bool) -> None:
         """Count an attempt to deliver a notification."""

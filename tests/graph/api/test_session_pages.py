@@ -1,4 +1,4 @@
-"""Pages of sessions: keyset pages that neither lose a session nor show one twice, whatever happens meanwhile."""
+"""Pages of sessions: no session is lost or shown twice, even if sessions change between two pages."""
 
 import base64
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.support.clocks import FakeClock
 from tests.support.doors import REVOKE, SESSIONS, Api, GraphQLDoor
 from tests.support.sql import looking_at
 
-pytestmark = pytest.mark.usefixtures("alice")
+pytestmark = pytest.mark.usefixtures("graphql_plans", "alice")
 
 
 def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
     row = {
         "user_id": user.id,
         "id": uuid4(),
-        "token_digest": digest("somebody's"),
+        "token_digest": digest("token"),
         "generation": 1,
         "created_at": now,
         "last_used_at": now,
@@ -42,7 +42,7 @@ def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def add_sessions(services: Services, clock: FakeClock) -> Callable[..., Any]:
-    """Many sessions of a user at once, used a minute apart, the first of them last."""
+    """Add sessions of a user, used a minute apart. The first one is the most recently used."""
 
     async def add(user: User, count: int, **values: Any) -> list[str]:
         rows = [
@@ -63,7 +63,7 @@ async def page(api: Api, bearer: str, **variables: Any) -> tuple[list[str], dict
     return [edge["node"]["id"] for edge in edges], info
 
 
-async def test_sess_01_a_page_is_twenty_sessions_last_used_first(
+async def test_sess_01_a_page_has_twenty_sessions_most_recently_used_first(
     api: Api, clock: FakeClock, alice: User, add_sessions: Callable[..., Any]
 ) -> None:
     clock.advance(timedelta(hours=1))
@@ -75,7 +75,7 @@ async def test_sess_01_a_page_is_twenty_sessions_last_used_first(
     assert (info["hasNextPage"], info["hasPreviousPage"]) == (True, False)
 
 
-async def test_forty_five_sessions_come_once_each_page_by_page(
+async def test_five_pages_list_each_of_forty_five_sessions_once(
     api: Api, clock: FakeClock, alice: User, bob: User, add_sessions: Callable[..., Any]
 ) -> None:
     await add_sessions(bob, 5)
@@ -98,7 +98,7 @@ async def test_forty_five_sessions_come_once_each_page_by_page(
     )
 
 
-async def test_a_cursor_keeps_its_place_while_sessions_come_and_go_and_are_used(
+async def test_a_cursor_keeps_its_position_when_sessions_are_added_revoked_and_refreshed(
     api: Api, http: AsyncClient, clock: FakeClock, alice: User, add_sessions: Callable[..., Any]
 ) -> None:
     phone = await api.login()
@@ -111,7 +111,7 @@ async def test_a_cursor_keeps_its_place_while_sessions_come_and_go_and_are_used(
     clock.advance(timedelta(minutes=1))
     await api.login()
     await GraphQLDoor(http).refresh(phone.refresh)  # moves to the front
-    await api.data(REVOKE, {"input": {"id": first[-1]}}, current.access)  # the very one that the cursor names
+    await api.data(REVOKE, {"input": {"id": first[-1]}}, current.access)  # the session of the cursor
     again, _ = await page(api, current.access, first=100, after=info["endCursor"])
     assert again == rest[:-1]
 
@@ -124,7 +124,7 @@ async def test_gql_09_a_page_has_one_to_a_hundred_sessions(api: Api, first: int)
     assert len((await page(api, current.access, first=100))[0]) == 1
 
 
-async def test_what_is_no_cursor_is_refused(api: Api) -> None:
+async def test_an_invalid_cursor_is_bad_user_input(api: Api) -> None:
     current = await api.login()
     too_late = base64.urlsafe_b64encode(b"\xff" * 24).decode()
     sizes = ["A" * length for length in (1, 21, 23, 31, 33, 5000)]
@@ -134,14 +134,14 @@ async def test_what_is_no_cursor_is_refused(api: Api) -> None:
             assert await api.codes(query, {"after": after}, current.access) == ["BAD_USER_INPUT"], after
 
 
-async def test_any_point_in_time_may_be_a_cursor(api: Api) -> None:
+async def test_a_cursor_may_have_any_time(api: Api) -> None:
     current = await api.login()
     beginning, end = "A" * 32, base64.urlsafe_b64encode((2**57).to_bytes(8, "big") + b"\xff" * 16).decode().rstrip("=")
     assert (await page(api, current.access, after=beginning))[0] == []
     assert (await page(api, current.access, after=end))[0] == [current.session_id]
 
 
-async def test_sessions_are_listed_by_state_and_null_is_all(
+async def test_sessions_are_listed_by_state_and_null_lists_all(
     api: Api, clock: FakeClock, alice: User, services: Services
 ) -> None:
     now = clock.now()
@@ -177,7 +177,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["ACTIVE", "EXPIRED
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, first=st.integers(1, 9), state=st.sampled_from(["ACTIVE", "EXPIRED", "REVOKED", None]))
-async def test_all_pages_together_are_the_plain_sorted_list(
+async def test_all_pages_together_are_the_sorted_list(
     api: Api,
     services: Services,
     clock: FakeClock,
@@ -192,7 +192,7 @@ async def test_all_pages_together_are_the_plain_sorted_list(
     now = clock.now()
     expected: list[tuple[datetime, UUID, str]] = [(now, UUID(current.session_id), "ACTIVE")]
     stored = []
-    for ago, of_state in rows:  # so few instants that many sessions share one
+    for ago, of_state in rows:  # few times, so that many sessions share one
         values: dict[str, Any] = {
             "EXPIRED": {"expires_at": now},
             "REVOKED": {"revoked_at": now, "revocation_reason": "SESSION_LIMIT"},

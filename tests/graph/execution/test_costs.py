@@ -1,4 +1,4 @@
-"""What each operation costs that can be counted, and no more of it by mistake: statements, calls. No timed tests."""
+"""Costs of the usual operations: statements, calls of graphql-core, and calls of Python functions. No test is timed."""
 
 import asyncio
 import sys
@@ -18,6 +18,7 @@ from db.tables.users import UserRow as User
 from tests.bench.limits import InPlace, asked
 from tests.bench.service import REFRESH as ONLY_TOKENS
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, SESSIONS, Api, Pair
+from tests.support.plans import needs_plans
 from tests.support.sql import looking_at
 from tests.support.statements import statements
 
@@ -40,7 +41,7 @@ OPERATIONS: dict[str, tuple[Operation, int]] = {
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_an_operation_asks_the_database_no_more_often_than_it_did(
+async def test_an_operation_sends_no_more_statements_than_before(
     api: Api, services: Services, alice: User, name: str
 ) -> None:
     operation, most = OPERATIONS[name]
@@ -50,8 +51,8 @@ async def test_an_operation_asks_the_database_no_more_often_than_it_did(
     pair = await api.login()
     with statements(services, of_writer=True) as sent:
         await operation(api, pair)
-        await asyncio.sleep(0)  # the driver tells of a statement one turn of the event loop later
-    if services.db.writer:  # one after the other what is one statement on PostgreSQL
+        await asyncio.sleep(0)  # the driver reports a statement in the next turn of the event loop
+    if services.db.writer:  # SQLite: several statements for one of PostgreSQL
         most = {"refreshToken": 2, "login": 16}.get(name, most)
     assert len(sent) == most, sent
 
@@ -59,31 +60,35 @@ async def test_an_operation_asks_the_database_no_more_often_than_it_did(
 PLANNED: dict[str, Operation] = {
     "refreshToken": OPERATIONS["refreshToken"][0],
     "a page of sessions": OPERATIONS["a page of sessions"][0],
-    "a page of sessions behind another": lambda api, pair: api.data(SESSIONS, {"first": 1}, bearer=pair.access),
+    "the next page of sessions": lambda api, pair: api.data(SESSIONS, {"first": 1}, bearer=pair.access),
     "the state of an access token": OPERATIONS["the state of an access token"][0],
     "login": OPERATIONS["login"][0],
     "revokeSession": lambda api, pair: api.data(REVOKE, {"input": {"id": pair.session_id}}, bearer=pair.access),
 }
 
 
+@needs_plans
 @pytest.mark.parametrize("name", PLANNED)
-async def test_what_is_asked_for_most_is_answered_by_plan_alone(
+async def test_the_usual_operations_are_executed_by_plans_alone(
     api: Api, alice: User, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = await api.login()
 
-    def asked_for(*_: Any, **__: Any) -> Any:
-        raise AssertionError("graphql-core was asked")
+    def fail(*_: Any, **__: Any) -> Any:
+        raise AssertionError("graphql-core executed the operation")
 
-    monkeypatch.setattr(Executor, "execute_operation", asked_for)
+    monkeypatch.setattr(Executor, "execute_operation", fail)
     await PLANNED[name](api, pair)
 
 
-async def test_a_refresh_makes_no_more_calls_than_it_did(
+@needs_plans
+async def test_a_refresh_makes_no_more_python_calls_than_before(
     app: FastAPI, api: Api, services: Services, alice: User
 ) -> None:
-    """Calls of functions written in Python, without the database and the client: 289 by Python 3.11. What needs more is
-    to be weighed against what it gives."""
+    """Calls of functions written in Python, without the database and the client: 289 with Python 3.11.
+
+    A change that needs more calls has to be worth them.
+    """
     pair = await api.login()
     async with looking_at(services.db) as conn:
         row = (await conn.execute(select(families))).one()
@@ -102,7 +107,7 @@ async def test_a_refresh_makes_no_more_calls_than_it_did(
     async def send(message: Any) -> None:
         answers.append(message)
 
-    for _ in range(3):  # the first one fills caches
+    for _ in range(3):  # the first one fills the caches
         calls = 0
         sys.setprofile(count)
         try:

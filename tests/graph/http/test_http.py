@@ -11,8 +11,8 @@ from httpx2 import ASGITransport, AsyncClient
 
 from auth.config.settings import Settings
 from db.tables.users import UserRow as User
-from graph.api.schema import parse_and_validate
 from graph.app import create_app
+from graph.execution.documents import parse_and_validate
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, SESSIONS, Api, Door, GraphQLDoor
 
 JSON = {"content-type": "application/json"}

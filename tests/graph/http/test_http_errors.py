@@ -182,7 +182,7 @@ async def test_gql_17_an_internal_error_is_masked_and_found_in_the_log_by_its_id
         error_id = error["extensions"].pop("id")
         assert error["extensions"] == {"code": "INTERNAL"}
         assert error_id in caplog.text
-        assert error["message"] == "Something went wrong here. It has been logged under this ID."
+        assert error["message"] == "Internal error. The server log has the details under this ID."
     assert not any(inside in response.text for inside in (CANARY, "postgresql", "RuntimeError", "Traceback", ".py"))
     assert "RuntimeError: postgresql://" in caplog.text
 
@@ -222,7 +222,7 @@ async def test_gql_17_an_error_outside_the_schema_has_the_graphql_format_and_is_
     assert (response.status_code, response.headers["cache-control"]) == (500, "no-store")
     (error,) = response.json()["errors"]
     assert error == {
-        "message": "Something went wrong here. It has been logged.",
+        "message": "Internal error. The server log has the details.",
         "extensions": {"code": "INTERNAL"},
     }
     record = caplog.records[-1]

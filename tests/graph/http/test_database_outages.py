@@ -1,4 +1,4 @@
-"""A database that fails: 503 and nothing spent, or tried again and answered, and never taken for a replay."""
+"""Refreshes while the database fails: 503 and no rotation, or a retry that succeeds, and never a replay."""
 
 import asyncio
 import sqlite3
@@ -38,7 +38,7 @@ Lock = Callable[[str], AbstractAsyncContextManager[Any]]
 
 @pytest.fixture
 def answers(http: AsyncClient) -> list[Response]:
-    """Every answer that the client got, headers and all."""
+    """Every response that the client received."""
     seen: list[Response] = []
 
     async def see(response: Response) -> None:
@@ -89,27 +89,27 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 
 
 async def family_of(services: Services, user: User) -> TokenFamily:
-    """The one family that the user has."""
+    """The user's only family."""
     async with services.db.read() as conn:
         (family,) = await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10)
     return family
 
 
 async def sessions(services: Services, user: User, clock: FakeClock, count: int) -> list[str]:
-    """The refresh tokens of so many new sessions of a user, made without hashing for each."""
+    """Create sessions of a user without hashing a password for each. Return their refresh tokens."""
     opened = [await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(count)]
     return [signed_in.tokens.refresh_token for signed_in in opened if signed_in is not None]
 
 
 async def replays(services: Services, user: User) -> int:
-    """How many replays are on record."""
+    """How many replays the security events have."""
     events = await services.accounts.events(user.id, after=None, limit=1000)
     return sum(event.kind == "REFRESH_TOKEN_REPLAYED" for event in events)
 
 
 @impatient
 @locked
-async def test_rot_07_a_refresh_that_waits_too_long_is_503_and_the_same_token_works_once(
+async def test_rot_07_a_refresh_that_times_out_is_503_and_its_token_still_works_once(
     api: Api, door: Door, answers: list[Response], lock: Lock, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
@@ -126,7 +126,7 @@ async def test_rot_07_a_refresh_that_waits_too_long_is_503_and_the_same_token_wo
 
 @impatient
 @locked
-async def test_rot_07_a_replay_that_waits_too_long_is_503_and_is_found_when_it_comes_again(
+async def test_rot_07_a_replay_that_times_out_is_503_and_is_detected_when_it_is_sent_again(
     api: Api, door: Door, lock: Lock, database_url: str
 ) -> None:
     first = await api.login()
@@ -139,10 +139,10 @@ async def test_rot_07_a_replay_that_waits_too_long_is_503_and_is_found_when_it_c
 
 @impatient
 @locked
-async def test_rot_07_dos_06_however_many_wait_too_long_each_is_503_and_each_token_works_afterwards(
+async def test_rot_07_dos_06_many_refreshes_that_time_out_are_503_and_all_tokens_still_work(
     api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User, clock: FakeClock
 ) -> None:
-    # More than there are connections, so that some wait for the lock and some for a connection.
+    # More refreshes than connections: some wait for the lock, the others for a connection.
     tokens = await sessions(services, alice, clock, 30)
     async with lock(database_url):
         refused = await asyncio.gather(*map(door.refresh, tokens))
@@ -153,7 +153,7 @@ async def test_rot_07_dos_06_however_many_wait_too_long_each_is_503_and_each_tok
 
 
 @locked
-async def test_rot_07_a_refresh_that_need_not_wait_too_long_is_answered(
+async def test_rot_07_a_refresh_that_waits_for_less_than_the_timeout_succeeds(
     api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
@@ -167,10 +167,10 @@ async def test_rot_07_a_refresh_that_need_not_wait_too_long_is_answered(
 
 @impatient
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_spends_nothing(
+async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_rotates_nothing(
     api: Api, door: Door, services: Services, alice: User
 ) -> None:
-    # A rotation is written over in place; a row of its lineage needs room, and a long User-Agent much of it.
+    # A rotation updates its row in place. A row of its lineage needs new space: more with a long User-Agent.
     api.http.headers["user-agent"] = "kindred-test/" + "x" * 499
 
     async def limit_to(pages: str) -> None:
@@ -191,7 +191,7 @@ async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_s
 
 
 @on_postgresql
-async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_refresh_is_replaced(
+async def test_rot_07_a_backend_that_is_terminated_during_a_refresh_is_replaced(
     api: Api, door: Door, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
@@ -207,7 +207,7 @@ async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_refresh_is
 
 
 @on_postgresql
-async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_replay_does_not_save_the_family(
+async def test_rot_07_a_backend_that_is_terminated_during_a_replay_does_not_prevent_the_revocation(
     api: Api, door: Door, database_url: str, services: Services, alice: User
 ) -> None:
     first = await api.login()
@@ -221,12 +221,12 @@ async def test_rot_07_a_backend_that_is_terminated_in_the_middle_of_a_replay_doe
 
 
 @on_postgresql
-async def test_connections_that_broke_while_nobody_used_them_are_nobodys_concern(
+async def test_connections_that_broke_while_idle_are_replaced(
     api: Api, door: Door, database_url: str, services: Services, alice: User
 ) -> None:
     token = (await api.login()).refresh
     for _ in range(3):
-        # As many open connections as the pool holds, and then none of them any good.
+        # The pool is full of open connections, and then all of them break.
         await asyncio.gather(*(api.is_live("") for _ in range(20)), *(services.accounts.list_all() for _ in range(20)))
         async with row_lock(database_url) as holder:
             await holder.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + OURS)
@@ -244,25 +244,25 @@ OURS = "datname = current_database() AND application_name = 'kindred'"
 
 
 async def waiting_for_a_lock(connection: asyncpg.Connection) -> int:
-    """The backend of the service that waits for a lock, once there is one."""
+    """Wait until a backend of the service waits for a lock, and return its process ID."""
     for _ in range(500):
         query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND " + OURS
-        # Not from the snapshot of activity that a transaction keeps.
+        # Outside a transaction, which would keep its first snapshot of the activity.
         await connection.execute("SELECT pg_stat_clear_snapshot()")
         if pid := await connection.fetchval(query):
             return int(pid)
         await asyncio.sleep(0.01)
-    raise AssertionError("nobody waits for the lock")
+    raise AssertionError("no backend waits for the lock")
 
 
 async def terminate(connection: asyncpg.Connection, pid: int) -> None:
-    """End a backend, and wait until it is gone."""
+    """Terminate a backend, and wait until it has ended."""
     await connection.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
 
 
 @impatient
 @pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
-async def test_rot_07_while_connections_are_refused_it_is_503_and_the_same_token_works_once(
+async def test_rot_07_a_refresh_while_connections_are_refused_is_503_and_its_token_still_works_once(
     api: Api, door: Door, proxy: Proxy, answers: list[Response], services: Services, alice: User
 ) -> None:
     first = await api.login()
@@ -278,7 +278,7 @@ async def test_rot_07_while_connections_are_refused_it_is_503_and_the_same_token
 
 @pytest.fixture(scope="module")
 def server_to_crash() -> Iterator[databases.Server]:
-    """A PostgreSQL server that is nobody else's."""
+    """A PostgreSQL server for this module alone."""
     server = databases.Server()
     yield server
     server.stop()
@@ -286,7 +286,7 @@ def server_to_crash() -> Iterator[databases.Server]:
 
 @pytest.fixture
 async def crashing_url(server_to_crash: databases.Server) -> str:
-    """A migrated database on a server of its own, which may be made to crash."""
+    """A migrated database on a server that a test may crash."""
     if server_to_crash.process() is None:
         pytest.skip("a PostgreSQL server that is not ours to crash")
     url = await databases.create_database(server_to_crash.url)
@@ -295,19 +295,19 @@ async def crashing_url(server_to_crash: databases.Server) -> str:
 
 
 def a_backend_of(server: databases.Server) -> psutil.Process:
-    """A process of the server that serves one of our connections."""
+    """A process of the server that serves a connection of the service."""
     postmaster = server.process()
     assert postmaster is not None
     for child in postmaster.children():
         with suppress(psutil.NoSuchProcess):
             if " kindred_" in " ".join(child.cmdline()):
                 return child
-    raise AssertionError("nobody is connected")
+    raise AssertionError("the service has no connection")
 
 
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 30, "rate_limits": False}], ids=[""])
 @pytest.mark.parametrize("database_url", ["crashing"], indirect=True)
-async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_costs_nobody_a_session_even_without_keys(
+async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_revokes_no_session_even_without_keys(
     api: Api,
     door: Door,
     database_url: str,
@@ -328,7 +328,7 @@ async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_costs_nobody_a
     clients = asyncio.gather(*map(rotate_until_it_is_over, tokens))
     for _ in range(3):
         await asyncio.sleep(0.3)
-        # One backend that ends like this, and the server ends all the others: what they share may be damaged.
+        # After a kill of one backend, the server ends all others, as their shared memory may be damaged.
         a_backend_of(server_to_crash).kill()
         await asyncio.sleep(0.3)
         assert await services.accounts.find_by_username("alice")
@@ -339,7 +339,7 @@ async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_costs_nobody_a
 
 @asynccontextmanager
 async def isolated(url: str, level: str) -> AsyncIterator[str]:
-    """The database, with another isolation level for whoever asks for none."""
+    """The database with another default isolation level."""
     name = make_url(url).database
     connection = await databases.connect(url)
     try:
@@ -371,14 +371,14 @@ ISOLATION = Compiled(text("SHOW transaction_isolation").columns(column("transact
 
 
 async def assert_isolated(services: Services) -> None:
-    """That the service's own transactions are what the database's owner wants them to be."""
+    """Check that the service's transactions have the database's default isolation level."""
     async with services.db.transaction() as conn:
         (level,) = await conn.all(ISOLATION, {})
     assert level.transaction_isolation in ("repeatable read", "serializable")
 
 
 @at_every_isolation
-async def test_rot_21_at_stricter_isolation_one_of_many_wins_all_the_same(
+async def test_rot_21_at_stricter_isolation_one_of_many_refreshes_wins(
     api: Api, door: Door, services: Services, alice: User, clock: FakeClock
 ) -> None:
     await assert_isolated(services)
@@ -395,7 +395,7 @@ async def test_rot_21_at_stricter_isolation_one_of_many_wins_all_the_same(
 
 
 @at_every_isolation
-async def test_rot_21_at_stricter_isolation_one_attempt_sent_often_is_no_replay(
+async def test_rot_21_at_stricter_isolation_one_attempt_that_is_repeated_is_no_replay(
     api: Api, door: Door, services: Services, alice: User
 ) -> None:
     await assert_isolated(services)
@@ -409,7 +409,7 @@ async def test_rot_21_at_stricter_isolation_one_attempt_sent_often_is_no_replay(
 
 
 @at_every_isolation
-async def test_rot_21_at_stricter_isolation_families_side_by_side_are_not_in_each_others_way(
+async def test_rot_21_at_stricter_isolation_refreshes_of_different_families_all_succeed(
     api: Api, door: Door, services: Services, alice: User
 ) -> None:
     tokens = [(await api.login()).refresh for _ in range(5)]
