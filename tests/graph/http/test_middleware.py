@@ -348,7 +348,7 @@ async def test_dos_02_a_length_that_is_none_is_no_way_around(http: AsyncClient, 
 
 
 @pytest.mark.parametrize("path", DOORS)
-@pytest.mark.parametrize("more_settings", [{"request_timeout": 1}])
+@pytest.mark.parametrize("more_settings", [{"http_read_timeout": 1}])
 async def test_dos_03_a_body_that_does_not_come_is_not_waited_for(http: AsyncClient, path: str) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield b"{"
