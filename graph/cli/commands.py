@@ -92,8 +92,8 @@ def check() -> None:
         elif doubts := [
             says
             for says in (
-                await services.prune_schedule.not_believed(now),
-                await services.prune_schedule.from_the_future(now),
+                await services.prune_schedule.clock_warning(now),
+                await services.prune_schedule.future_sessions_warning(now),
             )
             if says
         ]:
@@ -127,7 +127,7 @@ def prune(
     """
 
     async def work(services: Services, now: datetime) -> None:
-        if clock_is_right and (shortened := await services.prune_schedule.end_in_time(now)):
+        if clock_is_right and (shortened := await services.prune_schedule.shorten_future_sessions(now)):
             typer.echo(f"Shortened {shortened} sessions that were opened in the future.")
         pruned = await services.prune_schedule.prune_now(now, clock_is_right=clock_is_right)
         typer.echo(

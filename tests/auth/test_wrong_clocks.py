@@ -312,7 +312,7 @@ async def test_tok_12_a_rotation_retires_what_a_clock_a_year_ahead_made_and_was_
     made = await rotate()
     clock.advance(timedelta(0) if at_once else 25 * MINUTE)
     assert [key["kid"] for key in services.keys.ring.jwks(clock.now())["keys"]] == [made]
-    assert services.keys.ring.signing(clock.now()).kid == made
+    assert services.keys.ring.signing_key(clock.now()).kid == made
     # In a year's time as well.
     clock.advance(YEAR + HOUR)
     assert [key["kid"] for key in services.keys.ring.jwks(clock.now())["keys"]] == [made]
@@ -329,15 +329,15 @@ async def test_tok_12_the_first_key_of_a_machine_whose_clock_is_wrong_signs_when
         (first,) = await services.keys.list_all()
         clock.step(-wrong_by)
         ring = services.keys.ring
-        assert ring.signing(clock.now()).kid == first.kid
-        assert ring.verifying(first.kid, clock.now()) is not None
+        assert ring.signing_key(clock.now()).kid == first.kid
+        assert ring.verification_key(first.kid, clock.now()) is not None
         assert [key["kid"] for key in ring.jwks(clock.now())["keys"]] == [first.kid]
         # The next one replaces it, as it would any other.
         made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=15 * MINUTE)
         await services.keys.reload()
         clock.advance(25 * MINUTE)
-        assert services.keys.ring.signing(clock.now()).kid == made.kid
-        assert services.keys.ring.verifying(first.kid, clock.now()) is None
+        assert services.keys.ring.signing_key(clock.now()).kid == made.kid
+        assert services.keys.ring.verification_key(first.kid, clock.now()) is None
 
 
 @pytest.mark.parametrize("ahead", [YEAR, -YEAR], ids=str)
@@ -432,10 +432,10 @@ async def test_rot_20_sessions_that_a_clock_a_year_ahead_opened_end_in_time_once
     clock.advance(HOUR)
     clock.database_ahead = YEAR
     with pytest.raises(ClocksDiffer):
-        await services.prune_schedule.end_in_time(clock.now())
+        await services.prune_schedule.shorten_future_sessions(clock.now())
     clock.database_ahead = timedelta(0)
-    assert await services.prune_schedule.end_in_time(clock.now()) == 1
-    assert await services.prune_schedule.end_in_time(clock.now()) == 0
+    assert await services.prune_schedule.shorten_future_sessions(clock.now()) == 1
+    assert await services.prune_schedule.shorten_future_sessions(clock.now()) == 0
     after = {str(family.id): family for family in await every(services, families)}
     assert after[usual.session_id] == before[usual.session_id]
     shortened = after[pair.session_id]
@@ -546,7 +546,7 @@ async def test_data_03_after_an_upgrade_the_lease_of_the_former_release_says_whe
     async with services.db.transaction() as conn:
         await leases.claim(conn, LEASE, now=clock.now(), until=clock.now() + HOUR)
     clock.advance(2 * HOUR)
-    assert await started_later.prune_schedule.not_believed(clock.now()) is None
+    assert await started_later.prune_schedule.clock_warning(clock.now()) is None
     assert await started_later.prune_schedule.prune_if_due(clock) == NOTHING
     assert await last_run_at(started_later) == clock.now()
 

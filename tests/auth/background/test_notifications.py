@@ -510,7 +510,7 @@ async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s
         patch.setattr("graph.notifications.webhook.body_of", broken)
         await put_in(services, alice, clock)
         row = await attempted(services, clock, 1)
-    assert row.last_error == "an error of ours, which the log has"
+    assert row.last_error == "internal error; see the log"
     assert "KeyError" in caplog.text
     assert "hunter2" not in caplog.text
     clock.instant = row.next_attempt_at
@@ -676,5 +676,5 @@ async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
         await asyncio.sleep(0.2)
     about_webhook = [record.getMessage() for record in caplog.records if "by webhook" in record.getMessage()]
     assert len(about_webhook) == 2
-    assert about_webhook[0].startswith("notices by webhook wait: The database's clock is 31536000 s ")
-    assert about_webhook[1] == "notices by webhook are delivered again: the clocks agree"
+    assert about_webhook[0].startswith("notifications by webhook wait: The database's clock is 31536000 s ")
+    assert about_webhook[1] == "notifications by webhook are delivered again: the clocks agree"

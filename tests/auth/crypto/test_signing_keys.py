@@ -48,7 +48,7 @@ def kid_of(token: str) -> str:
 
 async def test_data_05_the_first_key_is_an_ed25519_key_that_is_stored_sealed(services: Services) -> None:
     (row,) = await stored(services)
-    private = services.keys.ring.signing(row.active_from).private
+    private = services.keys.ring.signing_key(row.active_from).private
     assert isinstance(private, ed25519.Ed25519PrivateKey)
     assert row.algorithm == "EdDSA"
     assert load_der_public_key(row.public_key) == private.public_key()
@@ -87,7 +87,7 @@ async def test_es256_works_by_setting(api: Api, alice: User, services: Services,
     pair = await api.login()
     (row,) = await stored(services)
     assert row.algorithm == "ES256"
-    assert isinstance(services.keys.ring.signing(row.active_from).private, ec.EllipticCurvePrivateKey)
+    assert isinstance(services.keys.ring.signing_key(row.active_from).private, ec.EllipticCurvePrivateKey)
     assert jwt.get_unverified_header(pair.access) == {"alg": "ES256", "typ": "at+jwt", "kid": row.kid}
     assert await api.is_live(pair.access)
     assert await api.is_live((await DOORS["rest"](http).refresh(pair.refresh)).tokens.access)
@@ -149,7 +149,7 @@ async def test_workers_that_start_at_the_same_time_on_a_new_database_make_one_ke
     await asyncio.gather(*(worker.start(clock.now()) for worker in workers))
     (row,) = await stored(workers[0])
     for worker in workers:
-        assert worker.keys.ring.signing(clock.now()).kid == row.kid
+        assert worker.keys.ring.signing_key(clock.now()).kid == row.kid
         await worker.stop()
 
 
@@ -337,4 +337,4 @@ async def test_a_worker_reads_the_keys_anew_every_other_second_and_opens_them_on
     async with asyncio.timeout(5):
         while services.keys.ring is ring:
             await asyncio.sleep(0.05)
-    assert services.keys.ring.verifying(made.kid, clock.now()) is not None
+    assert services.keys.ring.verification_key(made.kid, clock.now()) is not None

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from auth.crypto.base64url import base64url
-from auth.crypto.key_ring import KEPT_CLAIMS
+from auth.crypto.key_ring import MAX_CACHED_CLAIMS
 from auth.crypto.secret_keys import SecretKeys
 from auth.services import Services
 from db.tables.base import SigningAlgorithm
@@ -676,7 +676,7 @@ async def kinds(services: Services) -> set[str]:
 async def test_tokens_are_what_pyjwt_reads(api: Api, services: Services, clock: FakeClock, alice: User) -> None:
     """And so whatever else reads JSON Web Tokens."""
     pair = await api.login()
-    key = services.keys.ring.signing(clock.now())
+    key = services.keys.ring.signing_key(clock.now())
     reading: Any = {"issuer": "kindred", "options": {"verify_exp": False, "verify_iat": False}}
     access = jwt.decode_complete(pair.access, key.public, [key.algorithm], audience="kindred", **reading)
     refresh = jwt.decode_complete(
@@ -708,15 +708,15 @@ async def test_an_access_token_that_was_found_good_is_asked_each_time_whether_it
     await services.keys.reload()
     assert not await api.is_live(fresh.access)
     ring = services.keys.ring
-    assert ring.read.cache_info().maxsize == KEPT_CLAIMS
+    assert ring.verified_claims.cache_info().maxsize == MAX_CACHED_CLAIMS
 
 
 async def test_what_is_not_found_good_is_not_kept(api: Api, services: Services, alice: User) -> None:
     """Or a flood of forged tokens would drive out those of everybody else."""
     pair = await api.login()
     assert await api.is_live(pair.access)
-    before = services.keys.ring.read.cache_info().currsize
+    before = services.keys.ring.verified_claims.cache_info().currsize
     head, claims, _ = pair.access.split(".")
     for number in range(5):
         assert not await api.is_live(f"{head}.{claims}.{base64url(bytes([number]) * 64)}")
-    assert services.keys.ring.read.cache_info().currsize == before
+    assert services.keys.ring.verified_claims.cache_info().currsize == before
