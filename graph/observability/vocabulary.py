@@ -14,7 +14,7 @@ from auth.outcomes import (
     PasswordSet,
     Replayed,
     Revoked,
-    RevokedSession,
+    RevokeSucceeded,
     Rotated,
     SignedIn,
     StoreBehind,
@@ -64,7 +64,7 @@ def log_entry_for(outcome: Any, operation: tuple[str, ...], now: datetime) -> Lo
             fail = "authn_password_change_fail" if operation == ("changePassword",) else "authn_login_fail"
             more = ("authn_login_lock",) if locks else ("authn_login_fail_max",) if begins_waits else ()
             return "wrong_credentials", (fail, *more), None
-        case RevokedSession(family):
+        case RevokeSucceeded(family):
             was_live = family.revoked_at == now and family.expires_at > now
             events = ("authn_token_revoked",) if was_live else ()
             return "revoked", events, (family.user_id, family.id)

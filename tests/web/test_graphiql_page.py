@@ -53,7 +53,7 @@ async def test_web_05_graphiql_documents_completes_signs_in_and_lists_sessions_b
     browser: Browser, sqlite_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with backstage(sqlite_url, password_hash) as behind:
-        await behind.services.accounts._add("alice", "alice", None, password_hash, SystemClock().now())
+        await behind.services.accounts.import_user("alice", None, password_hash, SystemClock().now())
     async with (
         serving(sqlite_url, tmp_path, KINDRED_ENVIRONMENT="development") as server,
         graphiql(browser, server.url) as page,
@@ -82,7 +82,7 @@ async def test_web_05_who_signed_in_on_the_account_page_asks_in_graphiql_without
     browser: Browser, sqlite_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with backstage(sqlite_url, password_hash) as behind:
-        await behind.services.accounts._add("alice", "alice", None, password_hash, SystemClock().now())
+        await behind.services.accounts.import_user("alice", None, password_hash, SystemClock().now())
     async with serving(sqlite_url, tmp_path, KINDRED_ENVIRONMENT="development") as server:
         page = await browser.new_page()
         await page.goto(f"{server.url}/account")

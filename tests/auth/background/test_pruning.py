@@ -163,14 +163,14 @@ async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
         notice |= {"occurred_at": long_ago, "next_attempt_at": None, "delivered_at": long_ago}
         await conn.execute(insert(outbox), [notice | {"id": uuid4()} for _ in range(number)])
     sizes: list[int] = []
-    one = pruning.Pruning._one
+    one = pruning.Pruning._prune_batch
 
     async def noted(self: Any, batch: Any) -> int:
         sizes.append(await one(self, batch))
         return sizes[-1]
 
     with pytest.MonkeyPatch.context() as patch, statements(services) as sent:
-        patch.setattr(pruning.Pruning, "_one", noted)
+        patch.setattr(pruning.Pruning, "_prune_batch", noted)
         assert await services.pruning.prune(now) == Pruned(number, number, number, number, number)
     # Two full ones, the rest, and the one that finds nothing left; for each of the five tables.
     assert sizes == [pruning.BATCH, pruning.BATCH, 10, 0] * 5

@@ -18,11 +18,11 @@ from auth.credentials.password_hashing import (
     Hasher,
     HashingQueueFull,
     Verified,
-    check_strength,
     hash_password,
     normalize_password,
     verify_password,
 )
+from auth.credentials.password_strength import check_strength, scored_prefix
 
 
 def reason(password: str, *, at_least: int = 8, known: tuple[str, ...] = ("alice",)) -> str | None:
@@ -78,7 +78,7 @@ def test_cred_05_any_composition_will_do_that_is_hard_to_guess(fine: str) -> Non
 @settings(max_examples=30, deadline=None)
 def test_signs_that_look_like_letters_are_not_judged_in_all_their_combinations(password: str) -> None:
     """zxcvbn's time grows with their product; twenty of them took it seconds."""
-    judged = password_hashing.scored_prefix(password)
+    judged = scored_prefix(password)
     assert password.startswith(judged)
     assert len(enumerate_l33t_subs(relevant_l33t_subtable(judged, L33T_TABLE))) <= 128
 

@@ -129,7 +129,7 @@ async def test_a_jwks_client_verifies_what_a_running_server_signs(
     sqlite_url: str, tmp_path: Path, settings_for: Callable[..., Settings], password_hash: str, algorithm: str
 ) -> None:
     backstage = Services.create(settings_for(sqlite_url), SECRET.encode(), Entropy())
-    await backstage.accounts._add("alice", "alice", None, password_hash, FakeClock().now())
+    await backstage.accounts.import_user("alice", None, password_hash, FakeClock().now())
     await backstage.stop()
     async with serving(sqlite_url, tmp_path, KINDRED_SIGNING_ALGORITHM=algorithm) as server:
         async with AsyncClient(base_url=server.url) as http:

@@ -90,7 +90,7 @@ class Attack:
     @property
     def sign_access(self) -> Signer:
         """The real signature of access tokens, for tokens in which only one thing is wrong."""
-        (key,) = self.services.keys.ring._keys.values()
+        (key,) = self.services.keys.ring
         assert isinstance(key.private, Ed25519PrivateKey)
         return key.private.sign
 
@@ -295,7 +295,8 @@ async def test_tok_01_no_algorithm_but_our_own_is_taken_from_a_token(attack: Att
 
 async def test_tok_01_the_public_key_is_no_secret_to_sign_with(attack: Attack) -> None:
     kid = header_of(attack.pair.access)["kid"]
-    public = attack.services.keys.ring._keys[kid].public
+    (key,) = attack.services.keys.ring
+    public = key.public
     (jwk,) = (await attack.http.get("/.well-known/jwks.json")).json()["keys"]
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     secrets = (

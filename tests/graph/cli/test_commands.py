@@ -123,7 +123,7 @@ def test_a_user_who_cannot_be_is_not_made_and_the_reason_said(kin: Kin) -> None:
     assert "No password" in refused(kin("user", "add", "bob", stdin="\n"))
     assert "No password" in refused(kin("user", "add", "bob", stdin=""))
     for unfit in ("", " ", "x" * 129, "a\nb", "a\u200bb"):
-        assert "A username has 1 to 128 characters" in refused(kin("user", "add", unfit, stdin=PASSWORD))
+        assert "Use 1 to 128 characters" in refused(kin("user", "add", unfit, stdin=PASSWORD))
     for address in ("x" * 300, "nobody", "a@" + "x" * 300):
         assert "address" in refused(kin("user", "add", "bob", "--email", address, stdin=PASSWORD))
     assert [row[0] for row in rows(kin("user", "list"))] == ["alice"]
