@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 SBOM ?= sbom.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema sbom lock clean
+.PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema settings sbom lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ web: ## Build what runs in a browser into graph/static, and check its types; nee
 
 schema: .venv/installed ## Write schema.graphql anew
 	@$(BIN)/kindred schema > schema.graphql
+
+settings: .venv/installed ## Write docs/settings.md from the settings' descriptions
+	@$(BIN)/kindred settings > docs/settings.md
 
 sbom: .venv-sbom/installed ## Write sbom.json, the software bill of materials (CycloneDX)
 	@.venv-sbom/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \

@@ -42,9 +42,9 @@ class SecretKeys:
         return cls(key(b"refresh tokens"), key(b"successors"), key(b"signing keys"))
 
     @classmethod
-    def derive_all(cls, secrets: bytes) -> tuple["SecretKeys", ...]:
+    def derive_all(cls, secret_list: bytes) -> tuple["SecretKeys", ...]:
         """Derive the keys of each secret in a list with white space between them, in its order: newest first."""
-        return tuple(cls.derive(secret) for secret in dict.fromkeys(secrets.split()))
+        return tuple(cls.derive(secret) for secret in dict.fromkeys(secret_list.split()))
 
     def seal(self, private_key: bytes, kid: str, nonce: bytes) -> bytes:
         """Encrypt a private key, bound to its id: an attacker who can write to the table cannot swap two keys."""

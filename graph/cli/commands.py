@@ -16,13 +16,15 @@ from graph.api.schema import sdl
 from graph.cli import keys, notifications, sessions, users, workers
 from graph.cli.common import CommandError, report_errors, run_with_services, settings_or_exit
 from graph.cli.development import prepare
+from graph.cli.settings_page import settings_page
 from graph.observability import log_format
 from graph.observability.metrics import multiprocess_dir
 from graph.startup import check_before_serving
 
 main = typer.Typer(
     help="Kindred: sign-in and sessions for GraphQL applications.\n\n"
-    "Settings are environment variables, KINDRED_DATABASE_URL and KINDRED_SECRET above all; the README lists them.",
+    "Settings are environment variables, KINDRED_DATABASE_URL and KINDRED_SECRET first of all. "
+    "`kindred settings` lists them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -137,6 +139,12 @@ def prune(
         )
 
     run_with_services(work)
+
+
+@main.command()
+def settings() -> None:
+    """Print every setting with its default and its meaning, in Markdown."""
+    typer.echo(settings_page(), nl=False)
 
 
 @main.command()

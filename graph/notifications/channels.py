@@ -9,7 +9,7 @@ from functools import partial
 
 from auth.background.notifications import Channel, Delivered, Failed, Notification
 from auth.clock import Clock
-from auth.config.endpoints import mail_server, signing_keys
+from auth.config.endpoints import mail_server, webhook_keys
 from auth.config.settings import Settings
 from auth.services import Services
 from db.tables.base import NotificationChannel
@@ -25,7 +25,7 @@ async def channels(settings: Settings) -> AsyncIterator[dict[NotificationChannel
     found: dict[NotificationChannel, Channel] = {}
     async with AsyncExitStack() as stack:
         if settings.webhook_url is not None and settings.webhook_secret is not None:
-            keys = signing_keys(settings.webhook_secret.get_secret_value())
+            keys = webhook_keys(settings.webhook_secret.get_secret_value())
             found[NotificationChannel.WEBHOOK] = await stack.enter_async_context(Webhook(settings.webhook_url, keys))
         if settings.smtp_url is not None and settings.mail_from is not None:
             server = mail_server(settings.smtp_url.get_secret_value(), in_production=settings.in_production)

@@ -12,15 +12,17 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner, Result
 
-from auth.config.endpoints import mail_server, signing_keys
-from auth.config.settings import Environment, Settings
+from auth.config.endpoints import mail_server, webhook_keys
+from auth.config.settings import GROUPS, Environment, Settings
 from graph.cli import main
 from tests.support.databases import migrated_sqlite
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "settings.md"
 WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # an example of the specification's
+BOTH_WEBHOOK_SETTINGS = "Set both KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET, or neither"
+BOTH_MAIL_SETTINGS = "Set both KINDRED_SMTP_URL and KINDRED_MAIL_FROM, or neither"
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
 Kin = Callable[..., Result]
 
@@ -141,10 +143,10 @@ def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"WEBHOOK_URL": "https://hunter2.org/"}, "KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET need each other"),
-        ({"WEBHOOK_SECRET": WEBHOOK_SECRET}, "KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET need each other"),
-        ({"SMTP_URL": "smtp://u:hunter2@h"}, "KINDRED_SMTP_URL and KINDRED_MAIL_FROM need each other"),
-        ({"MAIL_FROM": "kindred@hunter2.org"}, "KINDRED_SMTP_URL and KINDRED_MAIL_FROM need each other"),
+        ({"WEBHOOK_URL": "https://hunter2.org/"}, BOTH_WEBHOOK_SETTINGS),
+        ({"WEBHOOK_SECRET": WEBHOOK_SECRET}, BOTH_WEBHOOK_SETTINGS),
+        ({"SMTP_URL": "smtp://u:hunter2@h"}, BOTH_MAIL_SETTINGS),
+        ({"MAIL_FROM": "kindred@hunter2.org"}, BOTH_MAIL_SETTINGS),
         (
             {"ENVIRONMENT": "production", "WEBHOOK_URL": "http://hunter2.org/", "WEBHOOK_SECRET": WEBHOOK_SECRET},
             "KINDRED_WEBHOOK_URL must be an https:// URL in production",
@@ -168,12 +170,12 @@ def test_production_posts_by_https_or_to_this_machine(url: str) -> None:
 
 def test_a_webhook_secret_is_base64_with_or_without_its_prefix_and_there_may_be_several() -> None:
     bare = WEBHOOK_SECRET.removeprefix("whsec_")
-    assert signing_keys(WEBHOOK_SECRET) == signing_keys(bare) == [b64decode(bare)]
+    assert webhook_keys(WEBHOOK_SECRET) == webhook_keys(bare) == [b64decode(bare)]
     other = b64encode(b"x" * 64).decode()
-    assert signing_keys(f"{other} , {WEBHOOK_SECRET}") == [b"x" * 64, b64decode(bare)]
+    assert webhook_keys(f"{other} , {WEBHOOK_SECRET}") == [b"x" * 64, b64decode(bare)]
     for size in (23, 65):
         with pytest.raises(ValueError, match="24 to 64 random bytes"):
-            signing_keys(b64encode(b"x" * size).decode())
+            webhook_keys(b64encode(b"x" * size).decode())
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_data_02_a_secret_that_others_may_read_is_refused(kin: Kin, mode: int) -
         result = kin("user list", SECRET_FILE="some.secret", ENVIRONMENT=environment)
         assert (result.exit_code, result.stderr) == (
             1,
-            "kindred: Others may read some.secret, which holds the server secret. Mend it: chmod 600 some.secret\n",
+            "kindred: Other users may read some.secret, which holds the server secret. Run: chmod 600 some.secret\n",
         )
 
 
@@ -281,18 +283,37 @@ def test_a_secret_comes_from_its_file_and_a_newline_is_no_part_of_it(kin: Kin, t
     assert "another server secret" in kin("check", SECRET=SECRET, DATABASE_URL=url).stderr
 
 
-def test_the_readme_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = re.findall(r"^\| `KINDRED_(\w+)` \| ([^|]+) \| ([^|]+) \|$", README.read_text(encoding="utf-8"), re.M)
+def test_the_page_of_settings_is_what_the_command_prints() -> None:
+    page = CliRunner().invoke(main, ["settings"]).stdout
+    assert PAGE.read_text(encoding="utf-8") == page, "docs/settings.md is out of date. Run `make settings`."
+
+
+def test_the_page_has_every_setting_in_a_group_with_a_meaning_and_a_default_that_an_operator_can_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `KINDRED_(\w+)` \| ([^|]+) \| ([^|]+) \|$", page, re.M)
     assert [name for name, _, _ in rows] == [name.upper() for name in Settings.model_fields]
-    for name, default, description in rows:
-        assert description.strip()
+    assert re.findall(r"^## (.+)$", page, re.M) == list(GROUPS.values())
+    assert next(iter(GROUPS)) == next(iter(Settings.model_fields))
+    for name, default, meaning in rows:
+        assert meaning.endswith("."), name
         if default.startswith("`"):
             monkeypatch.setenv(f"KINDRED_{name}", default.strip("`"))
         else:
             assert Settings.model_fields[name.lower()].default in (None, ())
-    shown = Settings()
+    settings = Settings()
     for name, field in Settings.model_fields.items():
-        assert getattr(shown, name) == field.default, name
+        assert getattr(settings, name) == field.default, name
+
+
+def test_a_setting_that_does_not_exist_is_an_error_in_code_and_ignored_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ValidationError, match="sesion_ttl"):
+        Settings(sesion_ttl=60)  # type: ignore[call-arg]
+    monkeypatch.setenv("KINDRED_SESION_TTL", "60")
+    assert Settings().session_ttl == timedelta(days=30)
 
 
 def test_a_duration_is_a_number_of_seconds_or_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:

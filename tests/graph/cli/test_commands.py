@@ -295,7 +295,7 @@ def commands() -> Iterator[tuple[list[str], Any]]:
 def test_every_command_option_and_argument_has_a_help_text() -> None:
     found = {" ".join(path): command for path, command in commands()}
     assert set(found) == {
-        *("", "serve", "check", "prune", "schema", "user", "session", "key", "webhook", "mail"),
+        *("", "serve", "check", "prune", "settings", "schema", "user", "session", "key", "webhook", "mail"),
         *(f"user {name}" for name in ("add", "list", "disable", "enable", "delete", "set-password", "unlock")),
         *("session list", "session revoke", "key list", "key rotate", "key reseal"),
         *(f"{channel} {name}" for channel in ("webhook", "mail") for name in ("test", "list", "retry")),

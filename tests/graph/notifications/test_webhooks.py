@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from auth.background import notifications
 from auth.background.notifications import Delivered, Failed, Notification, attempt
-from auth.config.endpoints import signing_keys
+from auth.config.endpoints import webhook_keys
 from db.tables.base import NotificationKind
 from graph.cli import main
 from graph.notifications.webhook import Webhook, headers_of
@@ -50,7 +50,7 @@ async def receiver() -> AsyncIterator[WebReceiver]:
 
 async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
     """What comes of one attempt there."""
-    async with Webhook(SecretStr(url), signing_keys(secret)) as webhook:
+    async with Webhook(SecretStr(url), webhook_keys(secret)) as webhook:
         return await attempt(webhook, NOTICE, now)
 
 
@@ -66,7 +66,7 @@ def readmes_receiver() -> Callable[..., Any]:
 
 def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
     """The example that each of them tests itself against."""
-    keys = signing_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    keys = webhook_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330.9, UTC)
     assert headers_of("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', keys, at) == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
