@@ -19,6 +19,7 @@ from auth.credentials.password_hashing import (
     HashingQueueFull,
     Verified,
     hash_password,
+    is_usable_hash,
     normalize_password,
     verify_password,
 )
@@ -117,6 +118,52 @@ def test_what_is_no_hash_of_ours_is_nobody_s_password() -> None:
     elsewhere = sha512_crypt.using(rounds=1000).hash("password")  # type: ignore[no-untyped-call]
     for stored in ("", "x", "password", "\x00", "é" * 60, elsewhere, argon2d, *truncated):
         assert verify_password("password", stored) is False, stored
+
+
+ARGON2 = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
+BCRYPT = "$2b$04$" + "a" * 53
+
+
+@pytest.mark.parametrize(
+    "usable",
+    [
+        ARGON2,
+        ARGON2.replace("argon2id", "argon2i"),
+        ARGON2.replace("m=19456,t=2,p=1", "m=262144,t=16,p=16"),
+        ARGON2.replace("c29tZXNhbHRzb21lc2FsdA", "c29tZXNhbHQ") + "A" * 43,
+        BCRYPT,
+        BCRYPT.replace("2b", "2y"),
+        BCRYPT.replace("$04$", "$14$"),
+    ],
+)
+def test_cred_14_a_whole_hash_of_bounded_cost_can_be_imported(usable: str) -> None:
+    assert is_usable_hash(usable)
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        "",
+        "no hash at all",
+        ARGON2[:-22],
+        ARGON2 + "\n",
+        ARGON2 + "$",
+        ARGON2.replace("argon2id", "argon2d"),
+        ARGON2.replace("v=19", "v=99"),
+        ARGON2.replace("m=19456", "m=262145"),
+        ARGON2.replace("m=19456", "m=0"),
+        ARGON2.replace("t=2", "t=17"),
+        ARGON2.replace("p=1", "p=17"),
+        ARGON2.replace("c29tZXNhbHRzb21lc2FsdA", ""),
+        BCRYPT[:-1],
+        BCRYPT + "a",
+        BCRYPT.replace("$04$", "$15$"),
+        BCRYPT.replace("2b", "2x"),
+        "$6$rounds=5000$c29tZXNhbHQ$" + "a" * 86,
+    ],
+)
+def test_cred_14_a_hash_that_is_cut_foreign_or_too_expensive_cannot_be_imported(unusable: str) -> None:
+    assert not is_usable_hash(unusable)
 
 
 def test_two_schemes_are_read_and_one_is_written() -> None:

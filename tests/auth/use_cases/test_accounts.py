@@ -8,12 +8,13 @@ from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
+from passlib.hash import argon2, bcrypt
 
 from auth.credentials.login_throttle import _name
 from auth.credentials.password_hashing import verify_password
 from auth.outcomes import Origin, PasswordSet, WeakPassword
 from auth.services import Services
-from auth.use_cases.accounts import InvalidUsername, UsernameTaken
+from auth.use_cases.accounts import InvalidEmail, InvalidPasswordHash, InvalidUsername, UsernameTaken
 from auth.use_cases.sessions import Unauthenticated
 from db.tables import familiar_networks, login_failures
 from db.tables.users import User
@@ -254,3 +255,38 @@ async def test_a_name_is_taken_once_however_it_is_written(services: Services, ht
     assert sorted(type(one).__name__ for one in made) == ["User", "UsernameTaken", "UsernameTaken"]
     assert isinstance(await services.accounts.add("same", None, "same", now), WeakPassword)
     assert len(await services.accounts.list_all()) == 2
+
+
+@pytest.mark.parametrize("scheme", [argon2, bcrypt])
+async def test_an_imported_user_signs_in_with_their_old_password_and_gets_a_newer_hash(
+    api: Api, services: Services, clock: FakeClock, scheme: Any
+) -> None:
+    old_hash = scheme.using(rounds=4).hash(PASSWORD)
+    carol = await services.accounts.import_user(" Carol ", "carol@example.org", old_hash, clock.now())
+    assert (carol.username, carol.email, carol.hashed_password) == ("Carol", "carol@example.org", old_hash)
+    await api.login("carol")
+    stored = await services.accounts.get(carol.id)
+    assert stored is not None
+    assert stored.hashed_password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_an_import_checks_the_name_the_address_and_that_the_name_is_free(
+    services: Services, clock: FakeClock, password_hash: str
+) -> None:
+    with pytest.raises(InvalidUsername, match="Use 1 to 128 characters"):
+        await services.accounts.import_user("a\nb", None, password_hash, clock.now())
+    with pytest.raises(InvalidEmail, match=r"Use the form name@example\.org"):
+        await services.accounts.import_user("carol", "carol", password_hash, clock.now())
+    with pytest.raises(UsernameTaken):
+        await services.accounts.import_user("ALICE", None, password_hash, clock.now())
+    assert await services.accounts.find_by_username("carol") is None
+
+
+@pytest.mark.parametrize("unusable", ["", "hunter2", "$argon2id$v=19$m=999999,t=2,p=1$c29tZXNhbHQxMjM$" + "A" * 43])
+async def test_cred_14_an_import_refuses_a_hash_that_no_sign_in_could_verify(
+    services: Services, clock: FakeClock, unusable: str
+) -> None:
+    with pytest.raises(InvalidPasswordHash) as refused:
+        await services.accounts.import_user("carol", None, unusable, clock.now())
+    assert not unusable or unusable not in str(refused.value)
+    assert await services.accounts.find_by_username("carol") is None
