@@ -72,7 +72,7 @@ async def test_tok_10_rot_20_two_nodes_whose_clocks_differ_a_little_agree(
 
 
 @pytest.mark.parametrize("ahead", [31, 120, 3600])
-async def test_tok_10_an_access_token_from_too_far_ahead_is_refused_and_a_refresh_mends_it(
+async def test_tok_10_an_access_token_from_too_far_ahead_is_refused_and_a_refresh_replaces_it(
     api: Api, alice: User, door: Door, node: Node, ahead: int
 ) -> None:
     async with node(ahead * SECOND) as other:
@@ -83,7 +83,7 @@ async def test_tok_10_an_access_token_from_too_far_ahead_is_refused_and_a_refres
 
 
 @pytest.mark.parametrize("step", [120, 3600, -120, -3600])
-async def test_tok_10_rot_20_a_clock_that_steps_signs_nobody_out_and_takes_nobody_for_a_thief(
+async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_replay(
     api: Api, alice: User, door: Door, clock: FakeClock, step: int
 ) -> None:
     first = await api.login()
@@ -113,7 +113,7 @@ async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services,
         assert type(in_time).__name__ == "Rotated"
 
 
-async def test_rot_11_rot_20_what_expired_by_a_clock_that_was_ahead_is_no_replay(
+async def test_rot_11_rot_20_a_session_that_expired_by_a_clock_that_was_ahead_is_not_replayed(
     api: Api, alice: User, door: Door, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -123,7 +123,7 @@ async def test_rot_11_rot_20_what_expired_by_a_clock_that_was_ahead_is_no_replay
     assert (await door.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_session(
+async def test_rot_20_the_database_s_clock_and_time_zone_do_not_affect_a_session(
     api: Api, alice: User, door: Door, services: Services, clock: FakeClock, database_url: str
 ) -> None:
     """Signing in, refreshing, listing and revoking do not ask it, and no column has it for a default.
@@ -169,7 +169,7 @@ async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_
         (-60, "warn  The database's clock is 60 s ahead of this machine's. Set both by NTP."),
     ],
 )
-def test_ops_07_check_tells_when_the_clocks_differ(
+def test_ops_07_check_warns_when_the_clocks_differ(
     database_url: str, monkeypatch: pytest.MonkeyPatch, ahead: int, says: str
 ) -> None:
     class Shifted(SystemClock):
@@ -184,7 +184,7 @@ def test_ops_07_check_tells_when_the_clocks_differ(
     assert checked.stdout.splitlines()[-1] == says
 
 
-async def test_ops_07_what_the_network_takes_is_no_difference(services: Services, clock: FakeClock) -> None:
+async def test_ops_07_the_time_of_the_query_is_not_a_difference_of_clocks(services: Services, clock: FakeClock) -> None:
     class Slow(SystemClock):
         """The question took six seconds, by this clock."""
 
@@ -198,7 +198,9 @@ async def test_ops_07_what_the_network_takes_is_no_difference(services: Services
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])
-def test_ops_07_instants_are_utc_wherever_the_machine_stands(database_url: str, tmp_path: Path, zone: str) -> None:
+def test_ops_07_timestamps_are_utc_in_every_time_zone_of_the_machine(
+    database_url: str, tmp_path: Path, zone: str
+) -> None:
     services = str(Path(sys.executable).with_name("kindred"))
 
     def run(*command: str) -> Any:

@@ -88,7 +88,7 @@ async def test_data_03_nothing_is_pruned_while_the_database_s_clock_differs(
     assert pruned.sessions == 3
 
 
-async def test_data_03_the_service_says_that_the_clocks_differ_and_tries_again(
+async def test_data_03_the_service_logs_that_the_clocks_differ_and_tries_again(
     services: Services, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     await fill(services, alice, clock.now(), 3)
@@ -146,7 +146,7 @@ async def _refreshed(services: Services, token: str, clock: FakeClock) -> Any:
 
 
 @pytest.mark.parametrize(("gap", "is_believed"), [(7 * DAY, True), (9 * DAY, False), (YEAR, False)], ids=str)
-async def test_data_03_after_a_start_an_outage_of_a_week_is_believed_and_no_more(
+async def test_data_03_after_a_restart_an_outage_of_a_week_is_plausible_and_a_longer_one_is_not(
     services: Services,
     started_later: Services,
     alice: User,
@@ -192,7 +192,7 @@ async def test_data_03_an_operator_confirms_the_clock_for_the_command_and_for_ev
         assert clock.now() - (await last_run_at(services) or clock.now()) <= HOUR
 
 
-async def test_data_03_a_clock_that_was_ahead_is_forgotten_when_it_is_put_right(
+async def test_data_03_a_clock_that_was_ahead_is_trusted_again_once_it_is_corrected(
     services: Services, started_later: Services, alice: User, clock: FakeClock
 ) -> None:
     """A database that was made while the clock was a year ahead must not believe that year for ever."""
@@ -209,7 +209,7 @@ async def test_data_03_a_clock_that_was_ahead_is_forgotten_when_it_is_put_right(
         clock.advance(HOUR)
 
 
-async def test_data_03_the_first_run_of_all_believes_no_more_than_a_week_since_the_newest_event(
+async def test_data_03_at_the_first_run_a_week_since_the_newest_event_is_plausible_and_more_is_not(
     api: Api, services: Services, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As after an upgrade from a release that did not keep the instant of its last run."""
@@ -222,7 +222,7 @@ async def test_data_03_the_first_run_of_all_believes_no_more_than_a_week_since_t
     assert await last_run_at(services) == signed_in_at + clock_agreement.CLOCKS_MUST_AGREE
 
 
-async def test_data_03_a_worker_a_year_behind_deletes_nothing_that_is_young(
+async def test_data_03_a_worker_a_year_behind_deletes_nothing_recent(
     api: Api, services: Services, alice: User, clock: FakeClock
 ) -> None:
     await api.login()
@@ -232,7 +232,7 @@ async def test_data_03_a_worker_a_year_behind_deletes_nothing_that_is_young(
     assert await services.prune_schedule.prune_if_due(clock) == NOTHING
 
 
-def test_ops_07_prune_and_check_ask_for_the_operator_s_word(database_url: str) -> None:
+def test_ops_07_prune_and_check_ask_the_operator_to_confirm_the_clock(database_url: str) -> None:
     env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
 
     def run(*command: str) -> tuple[int, str]:
@@ -262,7 +262,7 @@ async def _set_last_run(database_url: str, instant: datetime) -> None:
 
 
 @APART
-async def test_ops_04_many_sessions_are_not_ended_while_the_database_s_clock_differs(
+async def test_ops_04_sessions_are_not_revoked_by_age_while_the_database_s_clock_differs(
     api: Api, services: Services, alice: User, clock: FakeClock, ahead: timedelta
 ) -> None:
     pair = await api.login()
@@ -296,7 +296,7 @@ async def test_tok_12_no_key_is_made_or_retired_while_the_database_s_clock_diffe
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-async def test_tok_12_a_rotation_retires_what_a_clock_a_year_ahead_made_and_was_to_retire(
+async def test_tok_12_a_rotation_retires_keys_that_a_clock_a_year_ahead_made_or_scheduled(
     services: Services, clock: FakeClock, at_once: bool
 ) -> None:
     async def rotate() -> str:
@@ -319,7 +319,7 @@ async def test_tok_12_a_rotation_retires_what_a_clock_a_year_ahead_made_and_was_
 
 
 @pytest.mark.parametrize("wrong_by", [YEAR, -YEAR], ids=str)
-async def test_tok_12_the_first_key_of_a_machine_whose_clock_is_wrong_signs_when_it_is_right(
+async def test_tok_12_the_first_key_of_a_machine_with_a_wrong_clock_signs_once_the_clock_is_right(
     database_url: str, settings_for: Callable[..., Settings], clock: FakeClock, wrong_by: timedelta
 ) -> None:
     app = create_app(settings_for(database_url), clock=clock)
@@ -356,7 +356,7 @@ async def test_rot_11_no_session_is_called_expired_while_the_database_s_clock_di
     assert (await door.refresh(pair.refresh)).outcome == EXPIRED
 
 
-async def test_rot_11_a_machine_a_year_ahead_ends_no_session_that_lives(
+async def test_rot_11_a_machine_a_year_ahead_expires_no_live_session(
     api: Api, alice: User, door: Door, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = await api.login()
@@ -392,7 +392,7 @@ async def test_rot_20_a_machine_that_is_behind_shortens_no_session_that_it_rotat
             assert family.last_used_at == now
 
 
-async def test_rot_11_a_session_that_a_machine_a_year_behind_refreshed_after_its_end_is_expired_all_the_same(
+async def test_rot_11_a_session_that_a_machine_a_year_behind_refreshed_after_its_limit_is_still_expired(
     api: Api, alice: User, door: Door, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -406,7 +406,7 @@ async def test_rot_11_a_session_that_a_machine_a_year_behind_refreshed_after_its
 
 
 @pytest.mark.parametrize("more_settings", [{"replay_leeway": timedelta(seconds=10)}])
-async def test_rot_12_a_clock_that_was_ahead_does_not_make_the_leeway_longer(
+async def test_rot_12_a_clock_that_was_ahead_does_not_extend_the_leeway(
     api: Api, alice: User, door: Door, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -416,7 +416,7 @@ async def test_rot_12_a_clock_that_was_ahead_does_not_make_the_leeway_longer(
     assert (await door.refresh(pair.refresh)).outcome == REPLAYED
 
 
-async def test_rot_20_sessions_that_a_clock_a_year_ahead_opened_end_in_time_once_an_operator_confirms_the_clock(
+async def test_rot_20_an_operator_who_confirms_the_clock_shortens_sessions_that_a_clock_a_year_ahead_opened(
     api: Api, alice: User, services: Services, door: Door, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = services.settings.session_ttl
@@ -460,7 +460,7 @@ async def test_rot_20_a_clock_a_year_behind_shortens_no_session_by_itself(
     assert (await door.refresh(pair.refresh)).outcome == ROTATED
 
 
-def test_ops_07_prune_shortens_sessions_of_the_future_at_the_operator_s_word(database_url: str) -> None:
+def test_ops_07_prune_shortens_future_sessions_once_the_operator_confirms_the_clock(database_url: str) -> None:
     env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
 
     def run(*command: str) -> str:
@@ -501,7 +501,7 @@ REVOCATIONS: dict[str, Callable[[Services, User, Pair, datetime], Any]] = {
 
 
 @pytest.mark.parametrize("how", list(REVOCATIONS))
-async def test_sess_03_a_revocation_by_a_clock_a_year_ahead_holds_once_the_clock_is_right(
+async def test_sess_03_a_revocation_by_a_clock_a_year_ahead_stays_in_force_once_the_clock_is_right(
     api: Api, door: Door, services: Services, alice: User, clock: FakeClock, how: str
 ) -> None:
     """To that clock every session has expired. On one machine the database's clock says the same."""
@@ -514,7 +514,7 @@ async def test_sess_03_a_revocation_by_a_clock_a_year_ahead_holds_once_the_clock
     assert not await api.is_live(pair.access)
 
 
-async def test_rot_20_a_last_use_in_the_future_is_put_right_by_the_next_refresh(
+async def test_rot_20_the_next_refresh_corrects_a_last_use_in_the_future(
     api: Api, door: Door, services: Services, alice: User, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -527,7 +527,7 @@ async def test_rot_20_a_last_use_in_the_future_is_put_right_by_the_next_refresh(
     assert family.expires_at <= family.absolute_expires_at == family.created_at + 30 * DAY
 
 
-async def test_data_03_who_prunes_once_a_week_and_a_little_later_is_believed(
+async def test_data_03_an_operator_who_prunes_about_weekly_need_not_confirm_the_clock(
     services: Services, alice: User, clock: FakeClock
 ) -> None:
     for _ in range(3):
@@ -538,7 +538,7 @@ async def test_data_03_who_prunes_once_a_week_and_a_little_later_is_believed(
         await services.prune_schedule.prune_now(clock.now())
 
 
-async def test_data_03_after_an_upgrade_the_lease_of_the_former_release_says_when_it_pruned(
+async def test_data_03_after_an_upgrade_the_former_release_s_lease_tells_the_last_run(
     api: Api, alice: User, services: Services, started_later: Services, clock: FakeClock
 ) -> None:
     await api.login()  # the newest event, and then people only refresh
@@ -551,7 +551,7 @@ async def test_data_03_after_an_upgrade_the_lease_of_the_former_release_says_whe
     assert await last_run_at(started_later) == clock.now()
 
 
-async def test_ops_04_a_session_that_was_used_in_the_future_is_among_those_that_are_ended(
+async def test_ops_04_a_session_used_in_the_future_is_revoked_too(
     api: Api, door: Door, services: Services, alice: User, clock: FakeClock
 ) -> None:
     pair = await api.login()

@@ -89,7 +89,7 @@ async def put_in(services: Services, user: User, clock: FakeClock, number: int =
         await conn.execute(insert(outbox), [row | {"id": uuid4()} for _ in range(number)])
 
 
-async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
+async def test_log_06_a_replay_notifies_the_owner_once_on_each_channel(
     api: Api, door: Door, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     first = await api.login(device_name="My phone")
@@ -123,7 +123,7 @@ async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
     assert (row.attempts, row.delivered_at, row.next_attempt_at) == (1, clock.now(), None)
 
 
-async def test_log_06_an_owner_is_told_of_a_sign_in_from_somewhere_new_but_for_the_first_of_all(
+async def test_log_06_a_sign_in_from_a_new_network_notifies_the_owner_except_the_first_one(
     api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     await api.login()
@@ -140,14 +140,16 @@ async def test_log_06_an_owner_is_told_of_a_sign_in_from_somewhere_new_but_for_t
     assert (data["session_id"], data["ip"], data["username"]) == (told.session_id, ELSEWHERE, "alice")
 
 
-async def test_log_06_another_address_of_a_network_is_nothing_new(api: Api, services: Services, alice: User) -> None:
+async def test_log_06_another_address_of_a_known_network_does_not_notify_the_owner(
+    api: Api, services: Services, alice: User
+) -> None:
     for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::1"):
         api.http.headers["x-forwarded-for"] = address
         await api.login()
     assert await stored(services) == []
 
 
-async def test_log_06_an_owner_whose_networks_were_forgotten_is_told_of_whoever_comes(
+async def test_log_06_if_all_networks_were_pruned_the_next_sign_in_notifies_the_owner(
     api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     await api.login()
@@ -213,7 +215,7 @@ async def new_devices(services: Services) -> list[str]:
     return [row.ip for row in rows if (row.channel, row.kind) == ("webhook", "session.created_from_new_device")]
 
 
-async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
+async def test_log_06_a_new_password_notifies_the_owner_whether_they_or_an_operator_set_it(
     api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     pair = await api.login()
@@ -234,7 +236,7 @@ async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
     assert (by_operator["session_id"], by_operator["device_name"], by_operator["ip"]) == (None, None, None)
 
 
-async def test_log_06_an_owner_is_told_once_that_the_account_was_disabled(
+async def test_log_06_disabling_an_account_notifies_the_owner_once(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     for _ in range(2):
@@ -245,7 +247,7 @@ async def test_log_06_an_owner_is_told_once_that_the_account_was_disabled(
     assert receiver.kinds == ["user.disabled"]
 
 
-async def test_mail_is_for_users_who_have_an_address(
+async def test_a_user_without_an_address_gets_no_mail(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     async with services.db.transaction() as conn:
@@ -256,7 +258,7 @@ async def test_mail_is_for_users_who_have_an_address(
 
 
 @pytest.mark.parametrize("more_settings", [{"trusted_proxies": ("127.0.0.1",)}], ids=[""])
-async def test_nothing_is_written_for_owners_where_there_is_no_way_to_tell_them(
+async def test_without_a_channel_nothing_is_written_to_the_outbox(
     api: Api, door: Door, services: Services, clock: FakeClock, alice: User
 ) -> None:
     first = await api.login()
@@ -269,7 +271,7 @@ async def test_nothing_is_written_for_owners_where_there_is_no_way_to_tell_them(
     assert await stored(services) == []
 
 
-async def test_log_04_where_a_notice_cannot_be_stored_nothing_is_revoked_and_the_next_replay_is_told(
+async def test_log_04_if_a_notification_cannot_be_stored_nothing_is_revoked_and_the_next_replay_notifies(
     api: Api,
     door: Door,
     services: Services,
@@ -295,7 +297,7 @@ async def test_log_04_where_a_notice_cannot_be_stored_nothing_is_revoked_and_the
     assert len(await settled(services)) == 2
 
 
-async def test_log_04_nobody_is_told_of_what_was_rolled_back(
+async def test_log_04_a_transaction_that_is_rolled_back_notifies_no_owner(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any, **__: Any) -> int:
@@ -314,7 +316,7 @@ async def test_log_04_nobody_is_told_of_what_was_rolled_back(
     assert receiver.kinds == ["user.disabled"]
 
 
-async def test_what_this_process_writes_is_delivered_at_once(
+async def test_a_notification_of_this_process_is_delivered_at_once(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "POLL_INTERVAL", 60)
@@ -323,7 +325,7 @@ async def test_what_this_process_writes_is_delivered_at_once(
     await receiver.until(1, seconds=2)
 
 
-async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_given_up(
+async def test_a_receiver_that_fails_gets_ten_attempts_over_a_day(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answers = [answer(500, body=b"hunter3")] * 12
@@ -379,7 +381,7 @@ async def attempted(services: Services, clock: FakeClock, number: int) -> Any:
             await asyncio.sleep(0.01)
 
 
-async def test_a_receiver_that_asks_for_more_time_gets_it_and_one_that_is_gone_is_left_alone(
+async def test_retry_after_delays_the_next_attempt_and_410_ends_the_attempts(
     services: Services, clock: FakeClock, alice: User, bob: User, receiver: WebReceiver
 ) -> None:
     receiver.answers = [answer(429, "retry-after: 7200"), answer(410)]
@@ -392,7 +394,7 @@ async def test_a_receiver_that_asks_for_more_time_gets_it_and_one_that_is_gone_i
     assert (gone.attempts, gone.last_error, gone.failed_at) == (2, "HTTP 410", clock.now())
 
 
-async def test_several_workers_deliver_each_notice_once(
+async def test_several_workers_deliver_each_notification_once(
     services: Services,
     clock: FakeClock,
     alice: User,
@@ -414,7 +416,7 @@ async def test_several_workers_deliver_each_notice_once(
     assert 1 < receiver.most_at_once <= 2 * notifications.MAX_CONCURRENCY
 
 
-async def test_an_attempt_whose_process_died_is_made_again_when_its_claim_has_passed(
+async def test_if_a_worker_dies_its_attempt_is_made_again_when_the_claim_expires(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     # As the process left it: claimed, and nothing more.
@@ -475,7 +477,7 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
     assert loop.time() - before < 1
 
 
-async def test_an_attempt_ends_whatever_the_receiver_does(
+async def test_an_attempt_has_a_timeout_even_if_the_receiver_sends_single_bytes(
     services: Services,
     clock: FakeClock,
     alice: User,
@@ -495,7 +497,7 @@ async def test_an_attempt_ends_whatever_the_receiver_does(
     assert row.last_error == "no answer within 0.3 seconds"
 
 
-async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s(
+async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_message_is_not_logged(
     services: Services,
     clock: FakeClock,
     alice: User,
@@ -517,7 +519,7 @@ async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s
     await receiver.until(1)
 
 
-async def test_delivery_goes_on_when_the_database_was_away_or_a_bug_was_met(
+async def test_delivery_continues_after_an_outage_of_the_database_and_after_a_bug(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -533,7 +535,7 @@ async def test_delivery_goes_on_when_the_database_was_away_or_a_bug_was_met(
     assert len(await settled(services)) == 2
 
 
-async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
+async def test_a_read_only_database_is_queried_with_pauses(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
@@ -558,7 +560,7 @@ async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
     await receiver.until(1)
 
 
-async def test_data_03_notices_go_when_they_are_at_their_end_and_old_and_no_sooner(
+async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_failed(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     start = clock.now()
@@ -574,7 +576,7 @@ async def test_data_03_notices_go_when_they_are_at_their_end_and_old_and_no_soon
 
 
 @pytest.mark.parametrize("retention", [timedelta(minutes=1)])
-async def test_data_03_a_notice_that_waits_is_not_pruned_however_short_the_retention(
+async def test_data_03_a_waiting_notification_is_not_pruned_however_short_the_retention(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, retention: timedelta
 ) -> None:
     receiver.answers = [answer(500)] * 7
@@ -591,7 +593,7 @@ async def test_data_03_a_notice_that_waits_is_not_pruned_however_short_the_reten
     assert (await services.pruning.prune(clock.now())).notifications == 1
 
 
-async def test_data_04_a_users_notices_go_with_the_user(
+async def test_data_04_deleting_a_user_deletes_their_notifications(
     services: Services, clock: FakeClock, alice: User, bob: User
 ) -> None:
     await put_in(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
@@ -621,7 +623,7 @@ async def test_data_01_no_secret_is_in_the_outbox(
 
 
 @pytest.mark.usefixtures("box")
-async def test_attempts_to_tell_owners_are_counted(
+async def test_delivery_attempts_are_counted_in_the_metrics(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, http: AsyncClient
 ) -> None:
     receiver.answers = [answer(500)]
@@ -637,7 +639,7 @@ async def test_attempts_to_tell_owners_are_counted(
         assert f"kindred_notification_attempts_total{{{line}}} 1.0" in counted
 
 
-async def test_log_06_a_notice_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
+async def test_log_06_a_notification_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
     services: Services, alice: User, clock: FakeClock, receiver: WebReceiver
 ) -> None:
     longest = notifications.RETRY_DELAYS[-1] * 1.25

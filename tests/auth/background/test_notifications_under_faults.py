@@ -127,7 +127,7 @@ async def behind(database_url: str, password_hash: str) -> AsyncIterator[Backsta
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delivery(
+async def test_log_04_a_notification_survives_a_kill_between_the_commit_and_its_delivery(
     database_url: str, tmp_path: Path, behind: Backstage, receiver: WebReceiver, workers: int
 ) -> None:
     user = await behind.user()
@@ -160,7 +160,7 @@ async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delive
     assert {post.told["data"]["session_id"] for post in receiver.posts} == {pair.session_id}
 
 
-async def test_two_workers_in_processes_of_their_own_deliver_what_a_command_wrote_once_each(
+async def test_two_worker_processes_deliver_each_notification_of_a_command_once(
     database_url: str, tmp_path: Path, behind: Backstage, receiver: WebReceiver
 ) -> None:
     settings = {"KINDRED_WEBHOOK_URL": receiver.url, "KINDRED_WEBHOOK_SECRET": WEBHOOK_SECRET}

@@ -77,7 +77,7 @@ async def another(
     await services.stop()
 
 
-async def test_data_03_one_worker_prunes_and_the_others_leave_it_to_that_one(
+async def test_data_03_only_one_worker_prunes_in_each_interval(
     services: Services, another: Services, alice: User, clock: FakeClock
 ) -> None:
     await fill(services, alice, clock.now(), 3)
@@ -96,7 +96,7 @@ async def test_data_03_one_worker_prunes_and_the_others_leave_it_to_that_one(
     assert await services.prune_schedule.prune_if_due(clock) is None
 
 
-async def test_a_worker_that_dies_while_it_prunes_blocks_nobody_for_longer_than_the_interval(
+async def test_a_worker_that_dies_while_it_prunes_blocks_others_for_at_most_an_interval(
     services: Services, another: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(services, alice, clock.now(), 30)
@@ -115,7 +115,7 @@ async def test_a_worker_that_dies_while_it_prunes_blocks_nobody_for_longer_than_
     assert pruned.sessions == 20
 
 
-async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_nobody(
+async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_no_worker(
     services: Services, another: Services, clock: FakeClock
 ) -> None:
     clock.step(365 * DAY)
@@ -128,7 +128,7 @@ async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_nobody(
 
 
 @pytest.mark.parametrize("more_settings", [{"prune_interval": SECOND}], ids=["1-s"])
-async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
+async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
     services: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "BATCH", 10)
@@ -149,7 +149,7 @@ async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
 @pytest.mark.parametrize(
     "more_settings", [{"refresh_token_ttl": 7 * DAY, "session_ttl": 60 * DAY}], ids=["idle-7-days"]
 )
-async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_without_its_lineage(
+async def test_rot_09_a_replay_is_detected_after_any_pruning_and_without_lineage(
     api: Api, door: Door, alice: User, services: Services, clock: FakeClock
 ) -> None:
     pairs = [await api.login()]
@@ -170,7 +170,7 @@ async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_wi
     assert (await door.refresh(pairs[-1].refresh)).outcome == INVALID
 
 
-async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
+async def test_outages_and_bugs_do_not_stop_the_schedule(
     services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     faults: list[Exception | None] = [RolledBack(), ValueError("a bug"), None, RolledBack(), None]
@@ -198,7 +198,7 @@ async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
     assert said == ["WARNING", "ERROR", "WARNING"]
 
 
-def test_workers_that_start_together_do_not_come_together() -> None:
+def test_workers_that_start_together_prune_at_different_times() -> None:
     fractions = [Entropy().fraction() for _ in range(1000)]
     assert all(0 <= fraction < 1 for fraction in fractions)
     assert len(set(fractions)) == 1000
@@ -231,7 +231,7 @@ async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
     assert max(waits) < 0.5
 
 
-async def test_data_03_ops_05_of_two_servers_the_one_that_lives_prunes(
+async def test_data_03_ops_05_if_one_of_two_servers_dies_the_other_one_prunes(
     database_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -252,7 +252,9 @@ async def test_data_03_ops_05_of_two_servers_the_one_that_lives_prunes(
             assert await Api(http).is_live(pair.access)
 
 
-async def test_by_setting_the_service_does_not_prune(sqlite_url: str, tmp_path: Path, password_hash: str) -> None:
+async def test_prune_interval_0_turns_scheduled_pruning_off(
+    sqlite_url: str, tmp_path: Path, password_hash: str
+) -> None:
     async with (
         backstage(sqlite_url, password_hash) as behind,
         serving(sqlite_url, tmp_path, KINDRED_PRUNE_INTERVAL="0"),

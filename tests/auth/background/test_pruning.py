@@ -39,7 +39,7 @@ async def count(services: Services, table: Any) -> int:
 
 
 @short_idle
-async def test_data_03_a_live_session_is_never_pruned_and_its_lineage_neither(
+async def test_data_03_a_live_session_and_its_lineage_are_never_pruned(
     api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -52,7 +52,7 @@ async def test_data_03_a_live_session_is_never_pruned_and_its_lineage_neither(
 
 
 @short_idle
-async def test_rot_09_a_replay_is_recognised_after_pruning_at_31_days(
+async def test_rot_09_a_replay_is_detected_after_pruning_at_31_days(
     api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     first = pair = await api.login()
@@ -83,7 +83,7 @@ async def test_rot_09_attack_8_no_pruning_at_any_hour_makes_a_rotated_token_work
         assert (await door.refresh(token)).outcome == INVALID
 
 
-async def test_data_03_a_revoked_session_goes_when_it_has_been_over_for_the_retention(
+async def test_data_03_a_revoked_session_is_pruned_after_the_retention(
     api: Api, services: Services, clock: FakeClock
 ) -> None:
     ended, live = await api.login(), None
@@ -105,7 +105,7 @@ async def test_data_03_a_revoked_session_goes_when_it_has_been_over_for_the_rete
 
 
 @short_idle
-async def test_data_03_an_expired_session_goes_when_its_absolute_limit_has_been_past_for_the_retention(
+async def test_data_03_an_expired_session_is_pruned_a_retention_after_its_absolute_limit(
     api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -118,7 +118,9 @@ async def test_data_03_an_expired_session_goes_when_its_absolute_limit_has_been_
     assert await count(services, families) == await count(services, refresh_tokens) == 0
 
 
-async def test_data_03_events_and_failures_go_by_their_age(api: Api, services: Services, clock: FakeClock) -> None:
+async def test_data_03_events_and_failed_attempts_are_pruned_by_age(
+    api: Api, services: Services, clock: FakeClock
+) -> None:
     start = clock.now()
     await api.try_login("alice", "not her password")
     await api.try_login("nobody", "nor anybody's")
@@ -142,7 +144,7 @@ async def test_users_and_signing_keys_are_not_pruned(services: Services, clock: 
     assert await count(services, users) == await count(services, signing_keys) == 1
 
 
-async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
+async def test_each_batch_is_pruned_in_its_own_transaction(
     api: Api, services: Services, alice: User, clock: FakeClock
 ) -> None:
     """So that no refresh waits long behind it."""

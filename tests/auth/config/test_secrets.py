@@ -81,7 +81,7 @@ def jti(token: str) -> str:
     return str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
 
-async def test_tok_12_what_the_old_secret_signed_works_and_what_follows_is_signed_with_the_new(
+async def test_tok_12_tokens_of_the_old_secret_work_and_their_successors_are_signed_with_the_new_one(
     start: Start, alice: User, by: str
 ) -> None:
     async with start(OLD) as before:
@@ -100,7 +100,7 @@ async def test_tok_12_what_the_old_secret_signed_works_and_what_follows_is_signe
         assert (await during.doors[by].refresh(pair.refresh)).outcome == REPLAYED
 
 
-async def test_tok_12_an_attempt_that_comes_again_across_the_change_gets_the_same_successor(
+async def test_tok_12_a_repeated_attempt_gets_the_same_successor_after_the_secret_was_replaced(
     start: Start, alice: User, by: str
 ) -> None:
     """The answer was lost, the service restarted with another secret, and the client sends the same again."""
@@ -118,7 +118,7 @@ async def test_tok_12_an_attempt_that_comes_again_across_the_change_gets_the_sam
         assert (await during.doors[by].refresh(pair.refresh, "another-attempt-altogether")).outcome == REPLAYED
 
 
-async def test_tok_12_workers_that_are_restarted_one_by_one_read_and_answer_what_the_others_signed(
+async def test_tok_12_workers_restarted_one_by_one_accept_each_other_s_tokens(
     start: Start, alice: User, by: str
 ) -> None:
     async with start(f"{OLD} {NEW}") as one, start(f"{NEW} {OLD}") as other:
@@ -133,7 +133,9 @@ async def test_tok_12_workers_that_are_restarted_one_by_one_read_and_answer_what
         assert await other.api.is_live(pair.access)
 
 
-async def test_tok_12_when_the_keys_are_sealed_anew_the_old_secret_can_go(start: Start, alice: User, by: str) -> None:
+async def test_tok_12_once_the_keys_are_resealed_the_old_secret_can_be_dropped(
+    start: Start, alice: User, by: str
+) -> None:
     async with start(OLD) as before:
         late, pair = await before.api.login(), await before.api.login()
     async with start(f"{NEW} {OLD}") as during:
@@ -169,7 +171,7 @@ async def test_tok_12_a_secret_that_is_not_in_the_list_signs_nothing(start: Star
         assert (await worker.doors[by].refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
+async def test_a_worker_that_cannot_unseal_a_new_key_keeps_the_keys_it_has(
     start: Start, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
     """Somebody rotated with a secret that the running workers were not given. They say so, once, and carry on."""
@@ -204,7 +206,7 @@ async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
         ("\n\n", "must have at least 32"),
     ],
 )
-def test_tok_02_each_secret_of_a_list_must_be_fit_by_itself(secrets: str, reason: str, tmp_path: Path) -> None:
+def test_tok_02_each_secret_of_a_list_is_checked_by_itself(secrets: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(secret=secrets)
     assert reason in str(refused.value)
@@ -245,7 +247,7 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def test_check_tells_what_an_older_secret_sealed_and_resealing_mends_it(kin: Callable[..., Result]) -> None:
+def test_check_warns_of_keys_of_an_older_secret_until_they_are_resealed(kin: Callable[..., Result]) -> None:
     assert kin(OLD, "key", "rotate").exit_code == 0
     checked = kin(f"{NEW} {OLD}", "check")
     assert checked.exit_code == 0
@@ -264,7 +266,7 @@ def test_check_tells_what_an_older_secret_sealed_and_resealing_mends_it(kin: Cal
     assert len(kin(NEW, "key", "list").stdout.splitlines()) == 2
 
 
-def test_tok_12_check_tells_when_the_signing_key_is_due(
+def test_tok_12_check_warns_when_the_signing_key_is_due_for_rotation(
     kin: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:
     assert kin(OLD, "key", "rotate").exit_code == 0
@@ -282,7 +284,7 @@ def test_tok_12_check_tells_when_the_signing_key_is_due(
     assert "warn" not in kin(OLD, "check").stdout
 
 
-async def test_ended_sessions_stay_ended_under_the_new_secret(start: Start, alice: User, by: str) -> None:
+async def test_revoked_sessions_stay_revoked_under_the_new_secret(start: Start, alice: User, by: str) -> None:
     async with start(OLD) as before:
         pair = await before.api.login()
         await before.api.data("mutation { revokeAllSessions { revokedCount } }", bearer=pair.access)

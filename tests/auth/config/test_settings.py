@@ -53,7 +53,7 @@ def kin(monkeypatch: pytest.MonkeyPatch) -> Kin:
     return run
 
 
-def test_without_a_setting_it_is_development_with_a_database_and_a_secret_of_its_own() -> None:
+def test_the_defaults_are_for_development() -> None:
     settings = Settings()
     assert settings.environment is Environment.DEVELOPMENT
     assert settings.database_url.get_secret_value() == "sqlite:///kindred.db"
@@ -65,7 +65,7 @@ def test_without_a_setting_it_is_development_with_a_database_and_a_secret_of_its
     assert settings.graphiql_enabled
 
 
-def test_production_shows_no_graphiql_unless_told_to() -> None:
+def test_production_serves_no_graphiql_unless_the_setting_says_so() -> None:
     assert not Settings(environment="production").graphiql_enabled
     assert Settings(environment="production", graphiql=True).graphiql_enabled
 
@@ -130,7 +130,7 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("METRICS", ["", "perhaps"]),
     ],
 )
-def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str, values: list[str]) -> None:
+def test_an_invalid_setting_is_named_without_its_value(kin: Kin, name: str, values: list[str]) -> None:
     for value in values:
         result = kin("check", **{name: value})
         assert (result.exit_code, result.stdout) == (1, ""), value
@@ -153,7 +153,7 @@ def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str
         ),
     ],
 )
-def test_notices_need_both_of_their_settings_and_production_a_webhook_that_nobody_reads(
+def test_notifications_need_both_of_their_settings_and_an_encrypted_webhook_in_production(
     kin: Kin, settings: dict[str, str], message: str
 ) -> None:
     result = kin("check", SECRET=SECRET, **settings)
@@ -189,7 +189,7 @@ def test_a_webhook_secret_is_base64_with_or_without_its_prefix_and_there_may_be_
         ("smtp://u:p%40ss@127.0.0.1", True, 587, False, False),
     ],
 )
-def test_mail_goes_by_tls_where_it_is_production_or_has_a_password(
+def test_mail_requires_tls_in_production_and_with_a_password(
     url: str, in_production: bool, port: int, tls_from_the_start: bool, start_tls: bool | None
 ) -> None:
     server = mail_server(url, in_production=in_production)
@@ -198,7 +198,7 @@ def test_mail_goes_by_tls_where_it_is_production_or_has_a_password(
     assert "p@ss" not in repr(server)
 
 
-def test_every_setting_that_is_wrong_is_named(kin: Kin) -> None:
+def test_every_invalid_setting_is_named(kin: Kin) -> None:
     result = kin("check", ENVIRONMENT="prod", SECRET="short", ACCESS_TOKEN_TTL="soon")
     assert re.findall(r"KINDRED_(\w+): ", result.stderr) == ["ENVIRONMENT", "SECRET", "ACCESS_TOKEN_TTL"]
     result = kin("check", ACCESS_TOKEN_TTL="P31D")
@@ -232,7 +232,7 @@ def test_every_setting_that_is_wrong_is_named(kin: Kin) -> None:
         "session revoke --issued-before 2026-01-01",
     ],
 )
-def test_tok_02_ops_01_production_refuses_a_secret_that_is_none(kin: Kin, command: str, secret: str | None) -> None:
+def test_tok_02_ops_01_production_refuses_a_missing_or_weak_secret(kin: Kin, command: str, secret: str | None) -> None:
     result = kin(command, ENVIRONMENT="production", **({} if secret is None else {"SECRET": secret}))
     assert result.exit_code == 1
     assert result.stderr.startswith("kindred: KINDRED_SECRET")
@@ -241,7 +241,7 @@ def test_tok_02_ops_01_production_refuses_a_secret_that_is_none(kin: Kin, comman
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o666, 0o660, 0o610])
-def test_data_02_a_secret_that_others_may_read_is_refused(kin: Kin, mode: int) -> None:
+def test_data_02_a_secret_file_that_other_users_may_read_is_refused(kin: Kin, mode: int) -> None:
     file = Path("some.secret")
     file.write_text(OTHER_SECRET)
     file.chmod(mode)
@@ -254,7 +254,7 @@ def test_data_02_a_secret_that_others_may_read_is_refused(kin: Kin, mode: int) -
 
 
 @pytest.mark.parametrize("kept", [b"", b"short\n", b"changeme" * 8, b"x" * 64, bytes(range(128, 168)), b"\x00" * 40])
-def test_a_secret_file_without_a_fit_secret_is_refused(kin: Kin, kept: bytes) -> None:
+def test_a_secret_file_with_a_weak_secret_is_refused(kin: Kin, kept: bytes) -> None:
     file = Path("some.secret")
     file.write_bytes(kept)
     file.chmod(0o600)
@@ -264,7 +264,7 @@ def test_a_secret_file_without_a_fit_secret_is_refused(kin: Kin, kept: bytes) ->
     assert file.read_bytes() == kept
 
 
-def test_a_secret_file_that_cannot_be_is_a_sentence(kin: Kin) -> None:
+def test_a_secret_file_that_cannot_be_read_gives_a_one_line_error(kin: Kin) -> None:
     Path("folder").mkdir(mode=0o700)
     for name in ("folder", "no/such/folder/some.secret"):
         result = kin("check", SECRET_FILE=name)
@@ -273,7 +273,7 @@ def test_a_secret_file_that_cannot_be_is_a_sentence(kin: Kin) -> None:
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_secret_comes_from_its_file_and_a_newline_is_no_part_of_it(kin: Kin, tmp_path: Path) -> None:
+def test_a_secret_is_read_from_its_file_without_the_newline(kin: Kin, tmp_path: Path) -> None:
     url = migrated_sqlite(tmp_path / "some.db")
     Path("some.secret").write_text(f"{OTHER_SECRET}\n")
     Path("some.secret").chmod(0o400)
@@ -283,12 +283,12 @@ def test_a_secret_comes_from_its_file_and_a_newline_is_no_part_of_it(kin: Kin, t
     assert "another server secret" in kin("check", SECRET=SECRET, DATABASE_URL=url).stderr
 
 
-def test_the_page_of_settings_is_what_the_command_prints() -> None:
+def test_docs_settings_md_is_what_kindred_settings_prints() -> None:
     page = CliRunner().invoke(main, ["settings"]).stdout
     assert PAGE.read_text(encoding="utf-8") == page, "docs/settings.md is out of date. Run `make settings`."
 
 
-def test_the_page_has_every_setting_in_a_group_with_a_meaning_and_a_default_that_an_operator_can_set(
+def test_docs_settings_md_has_every_setting_with_its_meaning_and_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     page = PAGE.read_text(encoding="utf-8")
@@ -307,7 +307,7 @@ def test_the_page_has_every_setting_in_a_group_with_a_meaning_and_a_default_that
         assert getattr(settings, name) == field.default, name
 
 
-def test_a_setting_that_does_not_exist_is_an_error_in_code_and_ignored_in_the_environment(
+def test_an_unknown_setting_is_an_error_in_code_and_ignored_in_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(ValidationError, match="sesion_ttl"):
@@ -324,7 +324,7 @@ def test_a_duration_is_a_number_of_seconds_or_iso_8601(monkeypatch: pytest.Monke
     assert Settings().replay_leeway == timedelta(seconds=10)
 
 
-def test_web_03_lists_have_commas_between_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_web_03_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINDRED_ALLOWED_HOSTS", "Auth.Example.org, 127.0.0.1,[::1],")
     monkeypatch.setenv("KINDRED_ALLOWED_ORIGINS", "https://app.example.org,http://localhost:3000, https://[::1]:8443")
     settings = Settings()

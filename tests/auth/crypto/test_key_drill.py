@@ -146,7 +146,7 @@ def kids(load: Load) -> set[str]:
     return {jwt.get_unverified_header(pair.access)["kid"] for pair in load.held.values()}
 
 
-async def test_ops_02_tok_12_signing_keys_are_rotated_and_retired_under_load_and_nobody_is_signed_out(
+async def test_ops_02_tok_12_rotating_signing_keys_under_load_signs_no_user_out(
     database: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -183,7 +183,7 @@ async def test_ops_02_tok_12_signing_keys_are_rotated_and_retired_under_load_and
         load.went_well()
 
 
-async def test_ops_02_tok_12_the_server_secret_is_replaced_under_load_and_nobody_is_signed_out(
+async def test_ops_02_tok_12_replacing_the_server_secret_under_load_signs_no_user_out(
     postgresql_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     """As docs/keys.md says it: server by server, each first taken out of the balancer's list."""

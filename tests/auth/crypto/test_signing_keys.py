@@ -83,7 +83,7 @@ async def test_the_same_key_signs_after_a_restart(
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithm": "ES256"}])
-async def test_es256_works_by_setting(api: Api, alice: User, services: Services, http: AsyncClient) -> None:
+async def test_the_setting_es256_signs_with_es256(api: Api, alice: User, services: Services, http: AsyncClient) -> None:
     pair = await api.login()
     (row,) = await stored(services)
     assert row.algorithm == "ES256"
@@ -165,7 +165,7 @@ async def test_processes_that_start_at_the_same_time_on_a_new_database_make_one_
     assert len(jwks[0]["keys"]) == 1
 
 
-async def test_the_wrong_secret_is_told_for_what_it_is(
+async def test_a_wrong_secret_gives_an_error_that_says_so(
     services: Services, database_url: str, settings_for: Callable[..., Settings], clock: FakeClock
 ) -> None:
     wrong = "Zq8Lw3Vt6Nf1Xc9Rb5Yh2Kd7Mg4Js0Pa"
@@ -184,7 +184,7 @@ async def test_the_wrong_secret_is_told_for_what_it_is(
     assert len(await stored(services)) == 1
 
 
-async def test_a_sealed_key_under_another_name_is_not_opened(services: Services, clock: FakeClock) -> None:
+async def test_a_sealed_key_under_another_id_is_not_unsealed(services: Services, clock: FakeClock) -> None:
     """Whoever can write to the table cannot pass one key off as another."""
     await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     first, second = await stored(services)
@@ -240,7 +240,7 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
     assert await api.is_live(refreshed.access)
 
 
-async def test_tok_12_what_a_retired_key_signed_is_refused_though_it_has_not_ended(
+async def test_tok_12_a_token_of_a_retired_key_is_refused_before_it_expires(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     """An operator who retires a key at once takes its tokens with it; refresh tokens are of another key."""
@@ -259,7 +259,7 @@ async def test_tok_12_what_a_retired_key_signed_is_refused_though_it_has_not_end
     assert await api.is_live(refreshed.access)
 
 
-async def test_keys_that_are_rotated_in_a_hurry_hand_over_one_to_the_next(
+async def test_keys_rotated_in_quick_succession_sign_one_after_the_other(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     rest = DOORS["rest"](http)
@@ -293,7 +293,7 @@ async def test_tok_08_the_jwks_is_json_that_names_each_key_once(services: Servic
     assert not any("d" in key for key in keys)
 
 
-async def test_tok_12_a_key_that_leaked_is_retired_at_once_with_whatever_else_was_published(
+async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_one(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     """Two rotations were under way; afterwards nothing but the new key signs or verifies, then and later."""
@@ -327,7 +327,7 @@ async def test_tok_12_a_key_that_leaked_is_retired_at_once_with_whatever_else_wa
     assert kid_of(pair.access) == following.kid
 
 
-async def test_a_worker_reads_the_keys_anew_every_other_second_and_opens_them_only_where_they_changed(
+async def test_a_worker_reloads_keys_every_two_seconds_and_unseals_them_only_if_they_changed(
     api: Api, alice: User, services: Services, clock: FakeClock
 ) -> None:
     ring = services.keys.ring

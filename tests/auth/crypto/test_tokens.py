@@ -190,13 +190,13 @@ def spellings(token: str) -> Iterator[tuple[str, str]]:
     yield "a word", "token"
 
 
-async def test_tok_15_and_tok_09_no_other_spelling_of_a_refresh_token_is_one(attack: Attack) -> None:
+async def test_tok_15_and_tok_09_a_refresh_token_in_another_spelling_is_refused(attack: Attack) -> None:
     async with attack.in_vain():
         for how, token in spellings(attack.pair.refresh):
             await attack.refused_as_refresh_token(token, f"{how}: {token!r}")
 
 
-async def test_tok_15_and_tok_09_no_other_spelling_of_an_access_token_is_one(attack: Attack) -> None:
+async def test_tok_15_and_tok_09_an_access_token_in_another_spelling_is_refused(attack: Attack) -> None:
     async with attack.in_vain():
         for how, token in spellings(attack.pair.access):
             # Space around a header's value is no part of it (RFC 9110 section 5.5), and a line break ends it.
@@ -204,7 +204,7 @@ async def test_tok_15_and_tok_09_no_other_spelling_of_an_access_token_is_one(att
                 await attack.refused_as_bearer(token, f"{how}: {token!r}")
 
 
-async def test_tok_09_what_only_unicode_takes_for_space_is_no_part_of_a_bearer_token(attack: Attack) -> None:
+async def test_tok_09_unicode_spaces_around_a_bearer_token_are_not_stripped(attack: Attack) -> None:
     for space in "\u00a0\u0085\u000b\u000c\u001c\u001f":
         for value in (f"Bearer {attack.pair.access}{space}", f"Bearer {space}{attack.pair.access}"):
             response = await attack.http.post(
@@ -213,7 +213,7 @@ async def test_tok_09_what_only_unicode_takes_for_space_is_no_part_of_a_bearer_t
             assert response.status_code == 401, repr(value)
 
 
-async def test_tok_09_a_token_of_a_megabyte_is_refused_unread(attack: Attack) -> None:
+async def test_tok_09_a_token_of_a_megabyte_is_refused_unparsed(attack: Attack) -> None:
     async with attack.in_vain():
         header, claims, signature = attack.pair.refresh.split(".")
         for token in (
@@ -234,7 +234,7 @@ async def test_tok_09_a_token_of_a_megabyte_is_refused_unread(attack: Attack) ->
             assert bearer.status_code in (401, 413, 431)
 
 
-async def test_tok_15_a_mutation_of_a_token_anywhere_is_never_accepted(attack: Attack) -> None:
+async def test_tok_15_a_token_with_any_changed_character_is_refused(attack: Attack) -> None:
     other = await Api(attack.http).login()
     genuine = {attack.pair.access, attack.pair.refresh, other.access, other.refresh}
     places = st.integers(0, 10_000)
@@ -271,7 +271,7 @@ async def test_tok_15_a_mutation_of_a_token_anywhere_is_never_accepted(attack: A
                 await attack.refused_as_bearer(mutated, f"{why}: {mutated!r}")
 
 
-async def test_tok_01_no_algorithm_but_our_own_is_taken_from_a_token(attack: Attack) -> None:
+async def test_tok_01_a_token_cannot_choose_its_algorithm(attack: Attack) -> None:
     refresh, access = claims_of(attack.pair.refresh), claims_of(attack.pair.access)
     kid = header_of(attack.pair.access)["kid"]
     async with attack.in_vain():
@@ -293,7 +293,7 @@ async def test_tok_01_no_algorithm_but_our_own_is_taken_from_a_token(attack: Att
             await attack.refused_as_bearer(token, algorithm)
 
 
-async def test_tok_01_the_public_key_is_no_secret_to_sign_with(attack: Attack) -> None:
+async def test_tok_01_a_token_signed_with_the_public_key_as_a_secret_is_refused(attack: Attack) -> None:
     kid = header_of(attack.pair.access)["kid"]
     (key,) = attack.services.keys.ring
     public = key.public
@@ -338,7 +338,7 @@ async def test_a_token_that_another_service_signed_is_refused(attack: Attack) ->
             await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), theirs.sign), f"kid {named}")
 
 
-async def test_tok_03_a_token_that_lacks_a_claim_is_refused_though_its_signature_is_right(attack: Attack) -> None:
+async def test_tok_03_a_token_without_a_claim_is_refused_although_its_signature_is_valid(attack: Attack) -> None:
     async with attack.in_vain():
         claims, header = claims_of(attack.pair.refresh), header_of(attack.pair.refresh)
         for name in claims:
@@ -361,9 +361,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-async def test_tok_03_a_claim_that_makes_no_sense_is_refused_though_its_signature_is_right(
-    attack: Attack, name: str
-) -> None:
+async def test_tok_03_a_malformed_claim_is_refused_although_its_signature_is_valid(attack: Attack, name: str) -> None:
     """Only who has the keys can make such tokens. Even so: refused, and no 500."""
     async with attack.in_vain():
         for value in WRONG[name]:
@@ -376,7 +374,7 @@ async def test_tok_03_a_claim_that_makes_no_sense_is_refused_though_its_signatur
                 await attack.refused_as_bearer(token, f"{name} {value!r}")
 
 
-async def test_a_signed_text_that_is_no_token_is_refused(attack: Attack) -> None:
+async def test_signed_text_that_is_not_a_token_is_refused(attack: Attack) -> None:
     nested = b"[" * 1100
     async with attack.in_vain():
         for text in (b"", b"null", b"7", b'"text"', b"[]", b"{}", b"\xff", nested, b"{", b"9" * 1400, b'{"a":' * 200):
@@ -387,7 +385,7 @@ async def test_a_signed_text_that_is_no_token_is_refused(attack: Attack) -> None
             await attack.refused(jws(text, claims_of(attack.pair.access), attack.sign_access), repr(text))
 
 
-async def test_tok_04_a_token_of_another_type_is_refused_though_its_signature_is_right(attack: Attack) -> None:
+async def test_tok_04_a_token_of_another_type_is_refused_although_its_signature_is_valid(attack: Attack) -> None:
     types = ("JWT", "jwt", "refresh+jwt", "application/rt+jwt", "RT+JWT", "rt+jwt ", "", "AT+JWT", 7, None, ["rt+jwt"])
     async with attack.in_vain():
         for typ in (*types, "at+jwt"):
@@ -403,7 +401,7 @@ async def test_tok_04_a_token_of_another_type_is_refused_though_its_signature_is
         await attack.refused(jws(header, claims_of(attack.pair.access), attack.sign_access), "no typ")
 
 
-async def test_tok_05_neither_kind_of_token_stands_in_for_the_other(attack: Attack) -> None:
+async def test_tok_05_neither_kind_of_token_passes_for_the_other(attack: Attack) -> None:
     async with attack.in_vain():
         await attack.refused_as_refresh_token(attack.pair.access, "an access token")
         await attack.refused_as_bearer(attack.pair.refresh, "a refresh token")
@@ -417,14 +415,14 @@ async def test_tok_05_neither_kind_of_token_stands_in_for_the_other(attack: Atta
         )
 
 
-async def test_tok_05_an_access_token_ends_no_session_by_the_door_for_refresh_tokens(attack: Attack) -> None:
+async def test_tok_05_an_access_token_in_place_of_a_refresh_token_revokes_no_session(attack: Attack) -> None:
     async with attack.in_vain():
         for token in (attack.pair.access, attack.pair.refresh[:-1], attack.pair.refresh + "A", "x"):
             data = await Api(attack.http).data(REVOKE, {"input": {"refreshToken": token}})
             assert data["revokeSession"]["__typename"] == INVALID
 
 
-async def test_tok_06_audience_and_issuer_must_be_exactly_ours(attack: Attack) -> None:
+async def test_tok_06_audience_and_issuer_must_match_exactly(attack: Attack) -> None:
     async with attack.in_vain():
         for genuine, header, sign, refused in (
             (
@@ -455,7 +453,7 @@ async def test_tok_06_audience_and_issuer_must_be_exactly_ours(attack: Attack) -
         await attack.refused_as_refresh_token(token, "audience")
 
 
-async def test_tok_08_what_a_header_asks_for_is_not_done(attack: Attack) -> None:
+async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(attack: Attack) -> None:
     """Keys come from our own store, whatever the header names, embeds or links to; and nothing is fetched."""
     asked: list[bytes] = []
 
@@ -503,7 +501,7 @@ async def test_tok_08_what_a_header_asks_for_is_not_done(attack: Attack) -> None
     assert asked == []
 
 
-async def test_tok_08_a_key_is_found_by_its_own_name_alone(attack: Attack) -> None:
+async def test_tok_08_a_key_is_found_only_by_its_own_id(attack: Attack) -> None:
     """A token that our key signed, but that names another one, or none, is refused."""
     async with attack.in_vain():
         for kid in ("another", header_of(attack.pair.access)["kid"] + " ", header_of(attack.pair.access)["kid"][:-1]):
@@ -513,7 +511,7 @@ async def test_tok_08_a_key_is_found_by_its_own_name_alone(attack: Attack) -> No
         await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), attack.sign_access), "no kid")
 
 
-async def test_tok_10_an_access_token_counts_from_thirty_seconds_ahead_until_the_second_it_ends(
+async def test_tok_10_an_access_token_is_accepted_from_thirty_seconds_early_until_it_expires(
     api: Api, alice: User, clock: FakeClock
 ) -> None:
     pair, start = await api.login(), clock.now()
@@ -528,7 +526,7 @@ async def test_tok_10_an_access_token_counts_from_thirty_seconds_ahead_until_the
             assert await api.is_live(pair.access) is accepted, wait
 
 
-async def test_tok_11_and_tok_13_an_access_token_says_who_and_until_when_and_nothing_else(
+async def test_tok_11_and_tok_13_an_access_token_has_only_the_documented_claims(
     api: Api, alice: User, clock: FakeClock
 ) -> None:
     pair = await api.login(device_name="Alice's telephone")
@@ -548,9 +546,7 @@ async def test_tok_11_and_tok_13_an_access_token_says_who_and_until_when_and_not
     assert len(decode(claims["jti"])) == 32
 
 
-async def test_tok_13_a_refresh_token_says_who_and_until_when_and_its_secret(
-    api: Api, alice: User, clock: FakeClock
-) -> None:
+async def test_tok_13_a_refresh_token_has_only_the_documented_claims(api: Api, alice: User, clock: FakeClock) -> None:
     pair = await api.login(device_name="Alice's telephone")
     claims = claims_of(pair.refresh)
     now = int(clock.now().timestamp())
@@ -581,14 +577,14 @@ async def test_tok_05_the_secret_of_a_refresh_token_has_256_bits_and_is_never_th
     assert {len(decode(secret)) for secret in secrets} == {32}
 
 
-async def test_tok_11_auth_time_stays_that_of_the_sign_in(api: Api, alice: User, clock: FakeClock) -> None:
+async def test_tok_11_auth_time_stays_the_time_of_the_sign_in(api: Api, alice: User, clock: FakeClock) -> None:
     pair = await api.login()
     clock.advance(timedelta(days=3))
     claims = claims_of((await DOORS["rest"](api.http).refresh(pair.refresh)).tokens.access)
     assert claims["auth_time"] == claims["iat"] - 3 * 86400
 
 
-async def test_tok_11_a_client_cannot_ask_for_a_longer_life(api: Api, alice: User) -> None:
+async def test_tok_11_a_client_cannot_request_a_longer_lifetime(api: Api, alice: User) -> None:
     pair = await api.login()
     wishes = {"expires_in": 10**9, "expiresIn": 10**9, "exp": 10**10, "ttl": 10**9, "access_token_ttl": 10**9}
     answer = await api.http.post("/auth/token/refresh", json={"refresh_token": pair.refresh} | wishes, params=wishes)
@@ -604,9 +600,7 @@ async def test_tok_11_a_client_cannot_ask_for_a_longer_life(api: Api, alice: Use
     assert (await DOORS["rest"](api.http).refresh(answer.json()["refresh_token"])).outcome == ROTATED
 
 
-async def test_rot_13_the_token_of_a_session_that_was_ended_is_no_theft(
-    api: Api, alice: User, services: Services
-) -> None:
+async def test_rot_13_a_token_of_a_revoked_session_is_not_a_replay(api: Api, alice: User, services: Services) -> None:
     ended, other = await api.login(), await api.login()
     rotated = (await DOORS["rest"](api.http).refresh(ended.refresh)).tokens
     await api.data(REVOKE, {"input": {"refreshToken": rotated.refresh}})
@@ -619,7 +613,7 @@ async def test_rot_13_the_token_of_a_session_that_was_ended_is_no_theft(
     assert await kinds(services) == {"LOGIN_SUCCEEDED", "SESSION_REVOKED"}
 
 
-async def test_rot_13_the_token_of_a_session_that_expired_is_no_theft(
+async def test_rot_13_a_token_of_an_expired_session_is_not_a_replay(
     api: Api, alice: User, services: Services, clock: FakeClock
 ) -> None:
     old = await api.login()
@@ -634,7 +628,7 @@ async def test_rot_13_the_token_of_a_session_that_expired_is_no_theft(
     assert await kinds(services) == {"LOGIN_SUCCEEDED"}
 
 
-async def test_rot_13_a_token_of_nobody_is_no_theft(attack: Attack) -> None:
+async def test_rot_13_a_token_of_an_unknown_session_is_not_a_replay(attack: Attack) -> None:
     claims, header = claims_of(attack.pair.refresh), header_of(attack.pair.refresh)
     async with attack.in_vain():
         for changed in ({"sub": str(uuid4())}, {"sid": str(uuid4())}, {"sub": claims["sid"], "sid": claims["sub"]}):
@@ -642,7 +636,7 @@ async def test_rot_13_a_token_of_nobody_is_no_theft(attack: Attack) -> None:
             await attack.refused_as_refresh_token(token, repr(changed))
 
 
-async def test_attack_9_a_replay_in_one_session_ends_no_other_and_is_the_only_thing_that_ends_any(
+async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
     api: Api, alice: User, bob: User, services: Services
 ) -> None:
     door = DOORS["rest"](api.http)
@@ -674,7 +668,7 @@ async def kinds(services: Services) -> set[str]:
         return set((await conn.execute(select(security_events.c.kind))).scalars())
 
 
-async def test_tokens_are_what_pyjwt_reads(api: Api, services: Services, clock: FakeClock, alice: User) -> None:
+async def test_pyjwt_reads_the_tokens(api: Api, services: Services, clock: FakeClock, alice: User) -> None:
     """And so whatever else reads JSON Web Tokens."""
     pair = await api.login()
     key = services.keys.ring.signing_key(clock.now())
@@ -689,7 +683,7 @@ async def test_tokens_are_what_pyjwt_reads(api: Api, services: Services, clock: 
     assert access["payload"]["sid"] == refresh["payload"]["sid"] == pair.session_id
 
 
-async def test_an_access_token_that_was_found_good_is_asked_each_time_whether_it_still_is(
+async def test_a_cached_access_token_is_checked_again_for_expiry_key_and_session(
     api: Api, services: Services, clock: FakeClock, alice: User
 ) -> None:
     """Its signature is not verified again; its time, its key and its session are."""
@@ -712,7 +706,7 @@ async def test_an_access_token_that_was_found_good_is_asked_each_time_whether_it
     assert ring.verified_claims.cache_info().maxsize == MAX_CACHED_CLAIMS
 
 
-async def test_what_is_not_found_good_is_not_kept(api: Api, services: Services, alice: User) -> None:
+async def test_a_forged_token_is_not_cached(api: Api, services: Services, alice: User) -> None:
     """Or a flood of forged tokens would drive out those of everybody else."""
     pair = await api.login()
     assert await api.is_live(pair.access)

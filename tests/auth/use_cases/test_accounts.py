@@ -72,7 +72,7 @@ async def kinds(services: Services, user: User) -> list[str]:
     return [event.kind for event in await services.accounts.events(user.id, after=None, limit=100)]
 
 
-async def test_sess_05_a_new_password_ends_every_other_session_and_the_current_one_lives(
+async def test_sess_05_a_new_password_revokes_every_session_except_the_current_one(
     api: Api, door: Door, services: Services, alice: User, bob: User, clock: FakeClock
 ) -> None:
     theirs, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
@@ -93,7 +93,7 @@ async def test_sess_05_a_new_password_ends_every_other_session_and_the_current_o
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "wrong", PASSWORD + " ", PASSWORD.upper(), "x" * 5000, "a\x00b"])
-async def test_cred_12_the_current_password_is_needed_and_a_wrong_one_is_counted(
+async def test_cred_12_a_change_needs_the_current_password_and_a_wrong_one_is_counted(
     api: Api, services: Services, alice: User, wrong: str
 ) -> None:
     other, current = await api.login(), await api.login()
@@ -107,7 +107,7 @@ async def test_cred_12_the_current_password_is_needed_and_a_wrong_one_is_counted
     assert await works(api, PASSWORD)
 
 
-async def test_a_weak_new_password_is_refused_with_a_reason_and_nothing_ends(api: Api) -> None:
+async def test_a_weak_new_password_is_refused_with_a_reason_and_revokes_nothing(api: Api) -> None:
     other, current = await api.login(), await api.login()
     for weak, reason in (
         ("", "empty"),
@@ -124,7 +124,7 @@ async def test_a_weak_new_password_is_refused_with_a_reason_and_nothing_ends(api
     assert await works(api, PASSWORD)
 
 
-async def test_whether_a_new_password_is_weak_is_told_only_to_who_knows_the_old_one(api: Api) -> None:
+async def test_a_wrong_current_password_hides_whether_the_new_one_is_weak(api: Api) -> None:
     current = await api.login()
     assert (await change(api, current.access, "wrong", "x"))["__typename"] == "InvalidCredentialsError"
 
@@ -132,7 +132,7 @@ async def test_whether_a_new_password_is_weak_is_told_only_to_who_knows_the_old_
 @pytest.mark.parametrize(
     "password", ["", "short1!", "password1", "alicealice", "correcthorse", "x" * 1025, "7Q!xk2Vp", NEW_PASSWORD]
 )
-async def test_advice_on_a_password_is_what_changing_it_would_say(api: Api, password: str) -> None:
+async def test_check_password_says_what_change_password_would_say(api: Api, password: str) -> None:
     current = await api.login()
     checked = (await api.data(CHECK, {"input": {"newPassword": password}}, current.access))["checkPassword"]
     assert await works(api, PASSWORD)
@@ -141,7 +141,7 @@ async def test_advice_on_a_password_is_what_changing_it_would_say(api: Api, pass
     assert (checked["strength"] >= 2) == (answer["__typename"] == "ChangePasswordSuccess")
 
 
-async def test_advice_is_for_who_is_signed_in_and_for_one_at_a_time(api: Api, services: Services) -> None:
+async def test_check_password_needs_a_session_and_runs_one_at_a_time(api: Api, services: Services) -> None:
     """Of some passwords the judgement takes two seconds: nobody may keep the service busy with many."""
     question = {"input": {"newPassword": "correcthorse"}}
     assert await api.codes(CHECK, question) == ["UNAUTHENTICATED"]
@@ -161,7 +161,7 @@ async def sign_out(services: Services, user: User, pair: Pair, clock: FakeClock)
 
 @TWO_THREADS
 @pytest.mark.parametrize("meanwhile", [disable, sign_out])
-async def test_a_password_is_not_changed_by_a_session_that_ends_meanwhile(
+async def test_a_session_that_ends_during_the_check_changes_no_password(
     api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, meanwhile: Ending
 ) -> None:
     current = await api.login()
@@ -201,7 +201,7 @@ async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while
 
 
 @TWO_THREADS
-async def test_a_password_that_an_operator_sets_meanwhile_is_not_written_over(
+async def test_a_password_that_an_operator_sets_during_the_check_is_not_overwritten(
     api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch
 ) -> None:
     current = await api.login()
@@ -215,7 +215,7 @@ async def test_a_password_that_an_operator_sets_meanwhile_is_not_written_over(
     assert await works(api, "an operator chose 1 thing")
 
 
-async def test_rot_05_of_two_changes_at_once_one_wins_and_its_password_is_the_one_that_works(api: Api) -> None:
+async def test_rot_05_of_two_changes_at_once_one_succeeds_and_its_password_works(api: Api) -> None:
     sessions = [await api.login(), await api.login()]
     chosen = [NEW_PASSWORD, "five brown bears ate 9 pies"]
     answers = await asyncio.gather(
@@ -228,7 +228,7 @@ async def test_rot_05_of_two_changes_at_once_one_wins_and_its_password_is_the_on
     assert [await api.is_live(pair.access) for pair in sessions] == won
 
 
-async def test_sess_10_a_password_that_an_operator_sets_ends_every_session(
+async def test_sess_10_a_password_that_an_operator_sets_revokes_every_session(
     api: Api, door: Door, services: Services, alice: User, clock: FakeClock
 ) -> None:
     pairs = [await api.login() for _ in range(2)]
@@ -240,7 +240,7 @@ async def test_sess_10_a_password_that_an_operator_sets_ends_every_session(
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
 
 
-async def test_a_name_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
+async def test_a_username_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
     now = FakeClock().now()
     for taken in ("Alice", " alice ", "ＡＬＩＣＥ", "aLICE"):
         with pytest.raises(UsernameTaken):

@@ -45,7 +45,7 @@ async def test_rot_12_after_the_leeway_it_is_a_replay(api: Api, door: Door, cloc
 
 
 @with_leeway
-async def test_rot_12_asking_again_does_not_prolong_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
+async def test_rot_12_repeating_a_request_does_not_extend_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
     first = await api.login()
     await door.refresh(first.refresh)
     for _ in range(2):
@@ -95,7 +95,7 @@ async def test_rot_12_there_is_no_leeway_after_a_replay(api: Api, door: Door) ->
 
 
 @with_leeway
-async def test_rot_12_requests_with_a_key_have_no_part_in_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
+async def test_rot_12_the_leeway_does_not_apply_to_requests_with_a_key(api: Api, door: Door, clock: FakeClock) -> None:
     # Neither does one without a key repeat what one with a key did, nor the reverse, nor one with another key.
     for key, again in ((KEY, None), (None, KEY), (KEY, OTHER_KEY)):
         first = await api.login()
@@ -110,7 +110,7 @@ async def test_rot_12_requests_with_a_key_have_no_part_in_the_leeway(api: Api, d
 
 
 @with_leeway
-async def test_rot_12_nobody_can_send_the_empty_key_that_requests_without_one_share(api: Api) -> None:
+async def test_rot_12_no_client_can_send_the_empty_key_that_keyless_requests_share(api: Api) -> None:
     first = await api.login()
     rest = await api.http.post(
         "/auth/token/refresh", json={"refresh_token": first.refresh}, headers={"idempotency-key": ""}
@@ -144,7 +144,9 @@ async def test_rot_12_by_default_there_is_no_leeway_at_all(api: Api, door: Door,
     assert (await door.refresh(second.refresh)).outcome == REVOKED
 
 
-async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_ends_the_session(api: Api, door: Door) -> None:
+async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_revokes_the_session(
+    api: Api, door: Door
+) -> None:
     first = await api.login()
     answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(4)))
     outcomes = sorted(answer.outcome for answer in answers)

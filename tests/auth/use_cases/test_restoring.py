@@ -52,7 +52,7 @@ async def restore(services: Services, rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("name", list(DOORS))
-async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused_after_the_command(
+async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_refused_after_the_command(
     api: Api, alice: User, bob: User, services: Services, clock: FakeClock, name: str
 ) -> None:
     door = DOORS[name](api.http)
@@ -85,7 +85,7 @@ async def kinds(services: Services) -> list[tuple[str, str | None]]:
     return [(event.kind, event.detail) for event in events if event.kind != "LOGIN_SUCCEEDED"]
 
 
-async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
+async def test_ops_04_the_age_of_the_current_token_decides(
     api: Api, alice: User, services: Services, clock: FakeClock
 ) -> None:
     rest = DOORS["rest"](api.http)
@@ -99,7 +99,7 @@ async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
     assert (await rest.refresh(idle.refresh)).outcome == REVOKED
 
 
-async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
+async def test_ops_04_the_sessions_of_one_user_can_be_revoked(
     api: Api, alice: User, bob: User, services: Services, clock: FakeClock
 ) -> None:
     mine, theirs = await api.login(), await api.login("bob")
@@ -109,7 +109,7 @@ async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
     assert [await api.is_live(pair.access) for pair in (mine, theirs)] == [False, True]
 
 
-async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
+async def test_ops_04_many_sessions_are_revoked_in_batches_each_with_its_event(
     alice: User, bob: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "BATCH", 10)
@@ -128,7 +128,7 @@ async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
     assert {row.revoked_at for row in rows if row.last_used_at < now} == {now}
 
 
-async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
+async def test_ops_04_a_session_refreshed_during_the_command_keeps_its_new_token(
     alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the reading of a batch and its end every session of it was refreshed: the next batch is not forgotten."""
@@ -197,7 +197,7 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def test_ops_04_sess_10_the_command_ends_what_is_older_than_a_time(kin: Callable[..., Result]) -> None:
+def test_ops_04_sess_10_the_command_revokes_sessions_whose_token_is_older(kin: Callable[..., Result]) -> None:
     now = SystemClock().now()
     long_ago = (now - timedelta(hours=2)).isoformat()
     assert kin("--issued-before", long_ago).stdout == "Ended 0 sessions of all users.\n"
@@ -209,7 +209,7 @@ def test_ops_04_sess_10_the_command_ends_what_is_older_than_a_time(kin: Callable
     assert ended.stdout == "Ended 1 sessions of all users.\n"
 
 
-def test_ops_04_the_command_refuses_what_it_cannot_do(kin: Callable[..., Result]) -> None:
+def test_ops_04_the_command_refuses_invalid_arguments(kin: Callable[..., Result]) -> None:
     at = ("--issued-before", "2026-01-01")
     for arguments in ((), ("alice",), ("alice", "--issued-before", "soon"), ("alice", "some-id", *at)):
         result = kin(*arguments)

@@ -74,7 +74,7 @@ async def rotated(door: Door, pair: Pair, times: int) -> Pair:
 
 
 @pytest.mark.parametrize("back", [1, 2, 17])
-async def test_a_token_that_is_newer_than_the_store_is_answered_with_503_and_ends_nothing(
+async def test_a_token_newer_than_the_database_gets_503_and_revokes_nothing(
     api: Api, door: Door, store: Store, back: int
 ) -> None:
     first = await api.login()
@@ -92,7 +92,7 @@ async def test_a_token_that_is_newer_than_the_store_is_answered_with_503_and_end
     assert (await door.refresh(newest.refresh, KEY)).outcome == ROTATED
 
 
-async def test_the_client_s_own_attempt_survives_a_store_that_forgot_it(api: Api, door: Door, store: Store) -> None:
+async def test_the_client_s_own_attempt_survives_a_database_that_lost_it(api: Api, door: Door, store: Store) -> None:
     first = await api.login()
     before = await store.family(first.session_id)
     answered = (await door.refresh(first.refresh, KEY)).tokens
@@ -104,7 +104,7 @@ async def test_the_client_s_own_attempt_survives_a_store_that_forgot_it(api: Api
     assert await store.alarms() == 0
 
 
-async def test_a_thief_gains_nothing_by_a_store_that_is_behind(api: Api, door: Door, store: Store) -> None:
+async def test_an_attacker_gains_nothing_from_a_database_that_is_behind(api: Api, door: Door, store: Store) -> None:
     """Below the store's generation every token is a replay, and at it every token but the current one."""
     first = await api.login()
     second = await rotated(door, first, 1)
@@ -119,7 +119,7 @@ async def test_a_thief_gains_nothing_by_a_store_that_is_behind(api: Api, door: D
     assert not await api.is_live(other_third.access)
 
 
-async def test_a_thief_who_goes_on_from_a_used_token_is_found_by_the_owner_s_next_refresh(
+async def test_an_attacker_who_continues_from_a_used_token_is_detected_by_the_owner_s_next_refresh(
     api: Api, door: Door, store: Store, clock: FakeClock
 ) -> None:
     """The store forgot six rotations, so the thief has six to go before the generations meet. Nobody waits for that."""
@@ -137,7 +137,7 @@ async def test_a_thief_who_goes_on_from_a_used_token_is_found_by_the_owner_s_nex
 
 
 @pytest.mark.parametrize("back", [1, 3])
-async def test_a_spent_token_is_a_replay_however_far_the_store_is_behind(
+async def test_a_consumed_token_is_a_replay_however_far_the_database_is_behind(
     api: Api, door: Door, store: Store, back: int
 ) -> None:
     first = await api.login()
@@ -150,7 +150,7 @@ async def test_a_spent_token_is_a_replay_however_far_the_store_is_behind(
         assert (await door.refresh(pair.refresh)).outcome == REVOKED
 
 
-async def test_a_session_that_was_just_opened_and_is_gone_is_503_until_it_is_certain(
+async def test_a_just_opened_session_that_is_missing_gets_503_for_two_minutes(
     api: Api, door: Door, store: Store, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -175,7 +175,7 @@ async def test_a_deleted_user_s_tokens_are_invalid_at_once(
     assert (await door.refresh(pair.refresh)).outcome == INVALID
 
 
-async def test_a_token_that_is_over_has_expired_whatever_the_store_forgot(
+async def test_an_expired_token_is_expired_whatever_the_database_lost(
     api: Api, door: Door, store: Store, clock: FakeClock
 ) -> None:
     first = await api.login()
@@ -188,7 +188,7 @@ async def test_a_token_that_is_over_has_expired_whatever_the_store_forgot(
 
 
 @pytest.mark.parametrize("more_settings", [{"refresh_token_ttl": timedelta(days=7)}], ids=[""])
-async def test_a_session_that_the_forgetful_store_holds_for_expired_has_not_expired(
+async def test_a_session_is_not_expired_because_the_database_lost_its_later_limit(
     api: Api, door: Door, store: Store, clock: FakeClock
 ) -> None:
     first = await api.login()
@@ -200,7 +200,7 @@ async def test_a_session_that_the_forgetful_store_holds_for_expired_has_not_expi
     assert (await door.refresh(second.refresh)).outcome == UNAVAILABLE
 
 
-async def test_a_revocation_that_the_store_remembers_is_told_to_a_newer_token_too(
+async def test_a_stored_revocation_applies_to_a_newer_token_too(
     api: Api, door: Door, store: Store, clock: FakeClock
 ) -> None:
     first = await api.login()
@@ -212,7 +212,7 @@ async def test_a_revocation_that_the_store_remembers_is_told_to_a_newer_token_to
 
 @pytest.mark.parametrize("more_settings", [{"environment": "production"}], ids=[""])
 @pytest.mark.parametrize("through", ["graphql", "rest"])
-async def test_a_token_in_the_cookie_stays_there_while_the_store_is_behind(
+async def test_the_refresh_cookie_is_kept_while_the_database_is_behind(
     http: AsyncClient, api: Api, store: Store, through: str
 ) -> None:
     first = await api.login()
@@ -253,7 +253,7 @@ async def test_operators_are_alerted_by_the_log_and_by_a_metric(
     assert 'kindred_refreshes_total{outcome="store_behind"} 1.0' in (await http.get("/metrics")).text
 
 
-async def test_the_token_s_generation_is_what_counts_and_not_what_a_client_says(
+async def test_a_forged_generation_is_refused(
     api: Api, door: Door, services: Services, clock: FakeClock, store: Store
 ) -> None:
     """A token whose claims were changed by hand has a wrong signature, and is worth nothing."""
