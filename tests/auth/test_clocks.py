@@ -1,4 +1,4 @@
-"""Clocks: that of the service alone decides, two that differ a little agree, and one that steps signs nobody out."""
+"""Clocks: only the service's clock decides, a small difference is tolerated, and a step signs no user out."""
 
 import re
 import subprocess
@@ -36,7 +36,7 @@ Node = Callable[[timedelta], AbstractAsyncContextManager[Api]]
 
 @pytest.fixture
 def node(database_url: str, clock: FakeClock, settings_for: Callable[..., Settings]) -> Node:
-    """Another node, whose clock differs from the first one's by so much."""
+    """Another node, whose clock is ahead of the first one's by this much."""
 
     @asynccontextmanager
     async def node(ahead: timedelta) -> AsyncIterator[Api]:
@@ -62,7 +62,7 @@ async def test_tok_10_rot_20_two_nodes_whose_clocks_differ_a_little_agree(
         for _ in range(4):
             assert await other.is_live(pair.access)
             pair = (await there.refresh(pair.refresh)).tokens
-            # What the node ahead has just issued counts at once on the node behind.
+            # The node that is behind accepts at once what the node ahead has just issued.
             assert await api.is_live(pair.access)
             assert (await here.refresh(pair.refresh, "an-attempt-at-one-node")).outcome == ROTATED
             pair = (await there.refresh(pair.refresh, "an-attempt-at-one-node")).tokens
@@ -89,7 +89,7 @@ async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_
     first = await api.login()
     pair = (await door.refresh(first.refresh)).tokens
     clock.advance(step * SECOND)
-    # Forward by less than its life, an access token still counts; else the client refreshes, as it does on any 401.
+    # After a step shorter than its lifetime, an access token is still accepted. Otherwise the client refreshes.
     assert await api.is_live(pair.access) == (step == 120)
     pair = (await door.refresh(pair.refresh)).tokens
     assert await api.is_live(pair.access)
@@ -100,7 +100,7 @@ async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_
 
 
 async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services, alice: User, clock: FakeClock) -> None:
-    """SQLite compares instants as text, and a fraction that were left out when it is 0 would sort wrongly."""
+    """SQLite compares timestamps as text. If a fraction of 0 were left out, they would sort wrongly."""
     for start in (clock.now(), clock.now() + MICROSECOND, clock.now() - MICROSECOND):
         signed_in = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), start)
         assert isinstance(signed_in, SignedIn)
@@ -126,9 +126,9 @@ async def test_rot_11_rot_20_a_session_that_expired_by_a_clock_that_was_ahead_is
 async def test_rot_20_the_database_s_clock_and_time_zone_do_not_affect_a_session(
     api: Api, alice: User, door: Door, services: Services, clock: FakeClock, database_url: str
 ) -> None:
-    """Signing in, refreshing, listing and revoking do not ask it, and no column has it for a default.
+    """Signing in, refreshing, listing and revoking do not read that clock, and no column has it as a default.
 
-    Only what deletes rows or ends sessions for good asks it, and takes no instant from it: see `test_wrong_clocks.py`.
+    Only irreversible actions compare it with the service's clock, and store nothing of it: see `test_wrong_clocks.py`.
     """
     if services.db.engine.dialect.name == "postgresql":
         connection = await connect(database_url)
@@ -186,7 +186,7 @@ def test_ops_07_check_warns_when_the_clocks_differ(
 
 async def test_ops_07_the_time_of_the_query_is_not_a_difference_of_clocks(services: Services, clock: FakeClock) -> None:
     class Slow(SystemClock):
-        """The question took six seconds, by this clock."""
+        """The query takes six seconds, by this clock."""
 
         def __init__(self, start: datetime) -> None:
             self.instants = [start - 3 * SECOND, start + 3 * SECOND]

@@ -1,4 +1,4 @@
-"""Wrong clocks: a machine a year ahead or a year behind does nothing that lasts once its clock is right again."""
+"""Wrong clocks: a machine a year ahead or behind does nothing that cannot be undone once its clock is right."""
 
 import asyncio
 import logging
@@ -50,7 +50,7 @@ NOTHING = Pruned(0, 0, 0, 0, 0)
 async def started_later(
     database_url: str, settings_for: Callable[..., Settings], clock: FakeClock
 ) -> AsyncIterator[Services]:
-    """A process that has not looked at the clock yet."""
+    """A process that has not read the clock yet."""
     services = Services.create(settings_for(database_url, hashing_threads=1), SECRET.encode(), Entropy())
     yield services
     await services.stop()
@@ -114,7 +114,7 @@ async def test_data_03_the_service_logs_that_the_clocks_differ_and_tries_again(
 async def test_data_03_a_clock_that_jumps_a_year_together_with_the_database_s_deletes_nothing(
     api: Api, services: Services, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As on one machine, where both are the same clock."""
+    """As on one machine, where the service and the database share a clock."""
     live, ended = await api.login(), await api.login()
     await services.sessions.revoke_all(alice.id, Origin(), clock.now())
     live = await api.login()
@@ -133,7 +133,7 @@ async def test_data_03_a_clock_that_jumps_a_year_together_with_the_database_s_de
     ]
     clock.step(-YEAR)
     assert await api.is_live((await _refreshed(services, live.refresh, clock)).access_token)
-    # And what ages in the meantime is pruned in time.
+    # Rows that become old in the meantime are pruned on time.
     clock.advance(31 * DAY)
     pruned = await services.prune_schedule.prune_if_due(clock)
     assert pruned is not None
@@ -156,7 +156,7 @@ async def test_data_03_after_a_restart_an_outage_of_a_week_is_plausible_and_a_lo
     is_believed: bool,
 ) -> None:
     await services.prune_schedule.prune_if_due(clock)
-    # What has been over for long enough in a day's time, and no sooner.
+    # It prunes sessions a day after the retention has passed, not before.
     async with services.db.transaction() as conn:
         row = ended_family(alice, clock.now()) | {"absolute_expires_at": clock.now() - 29 * DAY}
         await conn.execute(families.insert(), [row | {"expires_at": row["absolute_expires_at"]}])
@@ -166,7 +166,7 @@ async def test_data_03_after_a_restart_an_outage_of_a_week_is_plausible_and_a_lo
     assert pruned is not None
     assert pruned.sessions == int(is_believed)
     assert len(warnings(caplog)) == int(not is_believed)
-    # Where it is not believed, the time that passes since is.
+    # If the clock is not plausible, the time that passes from then on still counts.
     clock.advance(DAY)
     pruned = await started_later.prune_schedule.prune_if_due(clock)
     assert pruned is not None
@@ -185,7 +185,7 @@ async def test_data_03_an_operator_confirms_the_clock_for_the_command_and_for_ev
         await started_later.prune_schedule.prune_now(clock.now())
     assert await how_many(services) == 2
     assert (await started_later.prune_schedule.prune_now(clock.now(), clock_is_right=True)).sessions == 2
-    # A worker that has run since before follows, and goes on from there.
+    # A worker that was running before follows the confirmed clock.
     for _ in range(3):
         clock.advance(HOUR)
         assert await services.prune_schedule.prune_if_due(clock) == NOTHING
@@ -195,7 +195,7 @@ async def test_data_03_an_operator_confirms_the_clock_for_the_command_and_for_ev
 async def test_data_03_a_clock_that_was_ahead_is_trusted_again_once_it_is_corrected(
     services: Services, started_later: Services, alice: User, clock: FakeClock
 ) -> None:
-    """A database that was made while the clock was a year ahead must not believe that year for ever."""
+    """A database created while the clock was a year ahead must not trust that year for ever."""
     clock.step(YEAR)
     await services.prune_schedule.prune_if_due(clock)
     clock.step(-YEAR)
@@ -212,7 +212,7 @@ async def test_data_03_a_clock_that_was_ahead_is_trusted_again_once_it_is_correc
 async def test_data_03_at_the_first_run_a_week_since_the_newest_event_is_plausible_and_more_is_not(
     api: Api, services: Services, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As after an upgrade from a release that did not keep the instant of its last run."""
+    """As after an upgrade from a release that did not store the time of its last run."""
     await api.try_login("alice", "not her password")
     signed_in_at = clock.now()
     clock.step(YEAR)
@@ -313,7 +313,7 @@ async def test_tok_12_a_rotation_retires_keys_that_a_clock_a_year_ahead_made_or_
     clock.advance(timedelta(0) if at_once else 25 * MINUTE)
     assert [key["kid"] for key in services.keys.ring.jwks(clock.now())["keys"]] == [made]
     assert services.keys.ring.signing_key(clock.now()).kid == made
-    # In a year's time as well.
+    # The same holds a year later.
     clock.advance(YEAR + HOUR)
     assert [key["kid"] for key in services.keys.ring.jwks(clock.now())["keys"]] == [made]
 
@@ -332,7 +332,7 @@ async def test_tok_12_the_first_key_of_a_machine_with_a_wrong_clock_signs_once_t
         assert ring.signing_key(clock.now()).kid == first.kid
         assert ring.verification_key(first.kid, clock.now()) is not None
         assert [key["kid"] for key in ring.jwks(clock.now())["keys"]] == [first.kid]
-        # The next one replaces it, as it would any other.
+        # The next key replaces it as usual.
         made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=15 * MINUTE)
         await services.keys.reload()
         clock.advance(25 * MINUTE)
@@ -344,13 +344,13 @@ async def test_tok_12_the_first_key_of_a_machine_with_a_wrong_clock_signs_once_t
 async def test_rot_11_no_session_is_called_expired_while_the_database_s_clock_differs(
     api: Api, alice: User, services: Services, door: Door, clock: FakeClock, ahead: timedelta
 ) -> None:
-    """A client drops its token on that answer."""
+    """A client discards its token on that answer."""
     pair = await api.login()
     clock.advance(31 * DAY)
     clock.database_ahead = ahead
     with statements(services) as sent:
         assert (await door.refresh(pair.refresh)).outcome == UNAVAILABLE
-    # Asked once: what two clocks say does not change by asking again.
+    # Not retried: a retry does not change what two clocks say.
     assert len([statement for statement in sent if "clock_timestamp" in statement or "strftime" in statement]) == 1
     clock.database_ahead = MINUTE
     assert (await door.refresh(pair.refresh)).outcome == EXPIRED
@@ -378,9 +378,9 @@ async def test_rot_11_a_machine_a_year_ahead_expires_no_live_session(
 async def test_rot_20_a_machine_that_is_behind_shortens_no_session_that_it_rotates(
     services: Services, alice: User, clock: FakeClock, behind: timedelta, at_once: int
 ) -> None:
-    """Alone and in batches, once and again."""
+    """Alone and in batches, once and repeated."""
     opened = [await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(at_once)]
-    tokens = [one.tokens.refresh_token for one in opened if isinstance(one, SignedIn)]
+    tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
     clock.advance(HOUR)
     for now in (clock.now(), clock.now() - behind, clock.now() - behind + MINUTE, clock.now() + HOUR):
         before = {family.id: family for family in await every(services, families)}
@@ -450,7 +450,7 @@ async def test_rot_20_an_operator_who_confirms_the_clock_shortens_sessions_that_
 async def test_rot_20_a_clock_a_year_behind_shortens_no_session_by_itself(
     api: Api, alice: User, services: Services, door: Door, clock: FakeClock
 ) -> None:
-    """To such a clock every session is from the future, and on one machine the database's says the same."""
+    """By such a clock every session was opened in the future, and on one machine the database's clock agrees."""
     pair = await api.login()
     clock.step(-YEAR)
     for _ in range(3):
@@ -504,7 +504,7 @@ REVOCATIONS: dict[str, Callable[[Services, User, Pair, datetime], Any]] = {
 async def test_sess_03_a_revocation_by_a_clock_a_year_ahead_stays_in_force_once_the_clock_is_right(
     api: Api, door: Door, services: Services, alice: User, clock: FakeClock, how: str
 ) -> None:
-    """To that clock every session has expired. On one machine the database's clock says the same."""
+    """By that clock every session has expired. On one machine the database's clock agrees."""
     pair = await api.login()
     clock.step(YEAR)
     await REVOCATIONS[how](services, alice, pair, clock.now())
@@ -541,7 +541,7 @@ async def test_data_03_an_operator_who_prunes_about_weekly_need_not_confirm_the_
 async def test_data_03_after_an_upgrade_the_former_release_s_lease_tells_the_last_run(
     api: Api, alice: User, services: Services, started_later: Services, clock: FakeClock
 ) -> None:
-    await api.login()  # the newest event, and then people only refresh
+    await api.login()  # the newest event; from then on clients only refresh
     clock.advance(10 * DAY)
     async with services.db.transaction() as conn:
         await leases.claim(conn, LEASE, now=clock.now(), until=clock.now() + HOUR)

@@ -1,4 +1,4 @@
-"""Owners are told: of what, once for each, with the change or not at all, and whatever the receiver does."""
+"""Security notifications: which events cause one, once, in the event's transaction, whatever the receiver does."""
 
 import asyncio
 import logging
@@ -37,27 +37,27 @@ BY_WEBHOOK, BY_MAIL = NotificationChannel.WEBHOOK, NotificationChannel.MAIL
 
 @pytest.fixture(autouse=True)
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a test moves the clock, the service notices at once."""
+    """Poll often, so that the service sees at once that a test moved the clock."""
     monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.02)
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[WebReceiver]:
-    """The web server that notices are posted to."""
+    """A web server that receives the webhooks."""
     async with web_receiver() as receiver:
         yield receiver
 
 
 @pytest.fixture
 async def box() -> AsyncIterator[Mailbox]:
-    """The mail server."""
+    """A mail server that receives the mails."""
     async with mailbox() as box:
         yield box
 
 
 @pytest.fixture
 def more_settings(receiver: WebReceiver, box: Mailbox) -> dict[str, Any]:
-    """Owners are told both ways, and a proxy says where people are."""
+    """Both channels are set up, and a proxy reports the client's address."""
     return {
         "webhook_url": receiver.url,
         "webhook_secret": WEBHOOK_SECRET,
@@ -68,13 +68,13 @@ def more_settings(receiver: WebReceiver, box: Mailbox) -> dict[str, Any]:
 
 
 async def stored(services: Services) -> list[Any]:
-    """What is in the outbox."""
+    """Return the rows of the outbox."""
     async with services.db.read() as conn:
         return list((await conn.execute(select(outbox).order_by(outbox.c.occurred_at, outbox.c.channel))).all())
 
 
 async def settled(services: Services) -> list[Any]:
-    """What is in the outbox, once nothing is under way."""
+    """Return the rows of the outbox once every one is delivered or failed."""
     async with asyncio.timeout(10):
         while any(row.delivered_at is None and row.failed_at is None for row in await stored(services)):
             await asyncio.sleep(0.01)
@@ -82,7 +82,7 @@ async def settled(services: Services) -> list[Any]:
 
 
 async def put_in(services: Services, user: User, clock: FakeClock, number: int = 1, **values: Any) -> None:
-    """Notices, as if something had happened."""
+    """Insert notifications into the outbox, without an event."""
     row = {"user_id": user.id, "channel": "webhook", "kind": "user.disabled", "attempts": 0}
     row |= {"occurred_at": clock.now(), "next_attempt_at": clock.now()} | values
     async with services.db.transaction() as conn:
@@ -176,7 +176,7 @@ def as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified_as_new_once(
     api: Api, services: Services, clock: FakeClock, alice: User, signed_in_before: bool
 ) -> None:
-    """The attacker who knew the old password may know the new one too, and come first."""
+    """An attacker who knew the old password may know the new one too, and sign in first."""
     for address in (HOME, ELSEWHERE) if signed_in_before else ():
         api.http.headers["x-forwarded-for"] = address
         await api.login()
@@ -210,7 +210,7 @@ async def test_log_06_after_the_owner_changes_the_password_every_other_network_i
 
 
 async def new_devices(services: Services) -> list[str]:
-    """The address of each sign-in that was notified as one from a new network."""
+    """Return the address of each sign-in that caused a notification."""
     rows = await stored(services)
     return [row.ip for row in rows if (row.channel, row.kind) == ("webhook", "session.created_from_new_device")]
 
@@ -306,7 +306,7 @@ async def test_log_04_a_transaction_that_is_rolled_back_notifies_no_owner(
     with monkeypatch.context() as patch:
         patch.setattr(
             "auth.use_cases.accounts.revoke_sessions", broken
-        )  # the last that disabling does, when the notice is in
+        )  # disabling does this last, after it wrote the notification
         with pytest.raises(KeyError):
             await services.accounts.disable(alice.id, clock.now())
     await asyncio.sleep(0.2)
@@ -320,7 +320,7 @@ async def test_a_notification_of_this_process_is_delivered_at_once(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "POLL_INTERVAL", 60)
-    await asyncio.sleep(0.1)  # the task sleeps by now, and would for a minute
+    await asyncio.sleep(0.1)  # by now the delivery sleeps, and would for a minute
     await services.accounts.disable(alice.id, clock.now())
     await receiver.until(1, seconds=2)
 
@@ -355,16 +355,16 @@ async def test_a_receiver_that_fails_gets_ten_attempts_over_a_day(
     clock.advance(timedelta(days=2))
     await asyncio.sleep(0.1)
     assert len(receiver.posts) == 10
-    # The id stays the same, so that a receiver can tell; the time of the attempt, and with it the signature, does not.
+    # Every attempt has the same id, so that a receiver detects repetitions, and a timestamp and signature of its own.
     assert {post.headers["webhook-id"] for post in receiver.posts} == {str(row.id)}
     assert len({post.headers["webhook-timestamp"] for post in receiver.posts}) == 10
     assert len({post.body for post in receiver.posts}) == 1
-    # Where the test moved the clock between two readings, the service found that the clocks differ, and waited.
+    # When the test moved the clock between two readings, the service found that the clocks differ, and waited.
     records = [record for record in caplog.records if record.getMessage().startswith("notification ")]
     assert [record.levelno for record in records] == [logging.WARNING] * 9 + [logging.ERROR]
     assert "hunter" not in caplog.text
     assert WEBHOOK_SECRET not in caplog.text
-    # And an operator who has mended the receiver lets it have what it missed.
+    # An operator who has repaired the receiver requeues the failed notification.
     receiver.answers = []
     assert await services.notifications.requeue(BY_WEBHOOK, clock.now()) == 1
     await receiver.until(11)
@@ -372,7 +372,7 @@ async def test_a_receiver_that_fails_gets_ten_attempts_over_a_day(
 
 
 async def attempted(services: Services, clock: FakeClock, number: int) -> Any:
-    """The one webhook of the outbox, when the attempt of that number is over and its claim has been replaced."""
+    """Return the only webhook of the outbox once the attempt with this number has ended."""
     async with asyncio.timeout(10):
         while True:
             (row,) = [row for row in await stored(services) if row.channel == "webhook"]
@@ -419,7 +419,7 @@ async def test_several_workers_deliver_each_notification_once(
 async def test_if_a_worker_dies_its_attempt_is_made_again_when_the_claim_expires(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
-    # As the process left it: claimed, and nothing more.
+    # The state that a dead worker leaves: claimed, and not finished.
     await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     await asyncio.sleep(0.1)
     assert receiver.posts == []
@@ -468,7 +468,7 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
             while sum(row.attempts for row in await stored(services)) < notifications.MAX_CONCURRENCY + 1:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        # No more than so many are in memory, however many wait.
+        # No more are in memory, however many wait.
         assert sum(row.attempts for row in await stored(services)) == notifications.MAX_CONCURRENCY + 1
         before = loop.time()
         await services.accounts.find_by_username("alice")
@@ -484,7 +484,7 @@ async def test_an_attempt_has_a_timeout_even_if_the_receiver_sends_single_bytes(
     receiver: WebReceiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One byte at a time keeps every timeout of a single read from ending it."""
+    """Single bytes defeat a timeout for each read, so the whole attempt needs one."""
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.3)
 
     async def drip() -> None:
@@ -556,7 +556,7 @@ async def test_a_read_only_database_is_queried_with_pauses(
         patch.setattr(statements_of_outbox, "claim", full)
         clock.advance(timedelta(seconds=1))
         await asyncio.sleep(1)
-    assert 4 <= looks <= 2 * 7  # by each channel
+    assert 4 <= looks <= 2 * 7  # for each of the two channels
     await receiver.until(1)
 
 
@@ -567,7 +567,7 @@ async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_
     later = start + timedelta(days=365)
     await put_in(services, alice, clock, next_attempt_at=None, delivered_at=start)
     await put_in(services, alice, clock, next_attempt_at=None, failed_at=start, last_error="HTTP 500")
-    await put_in(services, alice, clock, next_attempt_at=later)  # nobody will, as if its channel had been turned off
+    await put_in(services, alice, clock, next_attempt_at=later)  # never attempted, as if its channel were turned off
     clock.instant = start + timedelta(days=30)
     assert (await services.pruning.prune(clock.now())).notifications == 0
     clock.advance(timedelta(seconds=1))
@@ -605,8 +605,8 @@ async def test_data_04_deleting_a_user_deletes_their_notifications(
 
 
 async def test_without_settings_there_is_no_channel(settings_for: Callable[..., Settings], sqlite_url: str) -> None:
-    async with channels(settings_for(sqlite_url)) as found:
-        assert found == {}
+    async with channels(settings_for(sqlite_url)) as configured:
+        assert configured == {}
 
 
 async def test_data_01_no_secret_is_in_the_outbox(
@@ -617,9 +617,9 @@ async def test_data_01_no_secret_is_in_the_outbox(
     await api.login()
     await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
     await receiver.until(2)
-    told = repr(await settled(services)) + repr([post.body for post in receiver.posts])
+    written = repr(await settled(services)) + repr([post.body for post in receiver.posts])
     for secret in (PASSWORD, NEW_PASSWORD, SECRET, WEBHOOK_SECRET, pair.refresh, pair.access, alice.hashed_password):
-        assert secret not in told
+        assert secret not in written
 
 
 @pytest.mark.usefixtures("box")
@@ -665,7 +665,7 @@ async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
     caplog: pytest.LogCaptureFixture,
     ahead: timedelta,
 ) -> None:
-    """A clock a year behind would make ten attempts at once, and give up for good."""
+    """A clock a year behind would make all ten attempts at once."""
     with caplog.at_level(logging.WARNING, "kindred"):
         clock.database_ahead = ahead
         await put_in(services, alice, clock)

@@ -1,4 +1,4 @@
-"""Pruning inside the service: by one worker at a time, whichever lives, and in nobody's way."""
+"""Scheduled pruning: one worker at a time, a successor if it dies, and no delay for refreshes."""
 
 import asyncio
 import logging
@@ -46,16 +46,16 @@ def ended_family(user: User, now: datetime) -> dict[str, Any]:
 
 
 async def fill(services: Services, user: User, now: datetime, number: int, *, lineage: int = 0) -> None:
-    """So many sessions that ended long ago, each with so many rows of lineage."""
+    """Insert sessions that ended long ago, each with this many rows of lineage."""
     rows = [ended_family(user, now) for _ in range(number)]
-    issued = {"user_id": user.id, "issued_at": now, "expires_at": now, "ip": "192.0.2.1", "user_agent": "x" * 120}
+    token = {"user_id": user.id, "issued_at": now, "expires_at": now, "ip": "192.0.2.1", "user_agent": "x" * 120}
     async with services.db.transaction() as conn:
         await conn.execute(insert(families), rows)
         if lineage:
             await conn.execute(
                 insert(refresh_tokens),
                 [
-                    issued | {"family_id": row["id"], "slot": slot, "generation": slot + 1}
+                    token | {"family_id": row["id"], "slot": slot, "generation": slot + 1}
                     for row in rows
                     for slot in range(lineage)
                 ],
@@ -85,7 +85,7 @@ async def test_data_03_only_one_worker_prunes_in_each_interval(
     done = await asyncio.gather(*(worker.prune_if_due(clock) for worker in workers))
     (pruned,) = [pruned for pruned in done if pruned is not None]
     assert pruned.sessions == 3
-    # Until the interval is over, and then whoever comes first.
+    # Once the interval is over, the first worker to ask prunes.
     await fill(services, alice, clock.now(), 2)
     clock.advance(HOUR - SECOND)
     assert [await worker.prune_if_due(clock) for worker in workers] == [None] * 6
@@ -122,7 +122,7 @@ async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_no_worker(
     assert await services.prune_schedule.prune_if_due(clock) is not None
     clock.step(-365 * DAY)
     assert await another.prune_schedule.prune_if_due(clock) is not None
-    # But two clocks that differ by some seconds respect each other.
+    # But workers whose clocks differ by some seconds respect each other's lease.
     assert await services.prune_schedule.prune_if_due(Ahead(clock, -30 * SECOND)) is None
     assert await services.prune_schedule.prune_if_due(Ahead(clock, 30 * SECOND)) is None
 
@@ -138,7 +138,7 @@ async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
     assert await services.prune_schedule.prune_if_due(clock) is None
     assert 0.9 < time.perf_counter() - before < 3
     assert await how_many(services) == 80
-    # The database is none the worse for it, and what is left is for the next one.
+    # The next run deletes the rest.
     clock.advance(SECOND)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
     pruned = await services.prune_schedule.prune_if_due(clock)
@@ -208,7 +208,7 @@ def test_workers_that_start_together_prune_at_different_times() -> None:
 async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
     api: Api, alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five thousand sessions with all of their lineage, and somebody who refreshes meanwhile."""
+    """Five thousand sessions with all of their lineage, and a client that refreshes while they are pruned."""
     pair = await api.login()
     await fill(services, alice, clock.now(), 5000, lineage=16)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0.02)

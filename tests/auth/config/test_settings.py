@@ -1,4 +1,4 @@
-"""Settings: their defaults, what is refused and named without its value, and the secret that production needs."""
+"""Settings: their defaults, errors that name a setting without its value, and the secret that production requires."""
 
 import re
 from base64 import b64decode, b64encode
@@ -20,7 +20,7 @@ from tests.support.repository import ROOT
 from tests.support.servers import SECRET
 
 PAGE = ROOT / "docs" / "settings.md"
-WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # an example of the specification's
+WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # the specification's example
 BOTH_WEBHOOK_SETTINGS = "Set both KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET, or neither"
 BOTH_MAIL_SETTINGS = "Set both KINDRED_SMTP_URL and KINDRED_MAIL_FROM, or neither"
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
@@ -29,7 +29,7 @@ Kin = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An environment without settings, and a folder without files."""
+    """Start without settings in the environment, in a folder without files."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"KINDRED_{name.upper()}", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -37,7 +37,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def kin(monkeypatch: pytest.MonkeyPatch) -> Kin:
-    """`kindred ...` with settings; a server that would start is a failure."""
+    """Run `kindred ...` with settings. A server that would start is a failure."""
 
     def start(*_: Any, **__: Any) -> None:
         raise AssertionError("it would start")

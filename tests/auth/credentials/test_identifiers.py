@@ -1,4 +1,4 @@
-"""Names: which are the same, which can be shown, and which can be nobody's."""
+"""Usernames, e-mail addresses and device names: which are equal, and which are not valid."""
 
 import unicodedata
 
@@ -26,7 +26,7 @@ def test_usernames_that_look_alike_have_the_same_key(name: str, others: list[str
 
 
 def test_different_usernames_have_different_keys() -> None:
-    # A Cyrillic letter may look Latin and is another one all the same: an account is not its look-alike's.
+    # A Cyrillic letter that looks Latin is a different letter: the two names are two accounts.
     names = ["alice", "аlice", "a lice", "alice2", "a-lice", "álice"]
     assert len({username_key(name) for name in names}) == len(names)
 
@@ -37,7 +37,7 @@ def test_a_key_is_its_own_key_and_does_not_depend_on_normalization(name: str) ->
     key = username_key(name)
     if key is not None:
         assert username_key(key) == key
-        assert username_key(unicodedata.normalize("NFD", name)) in (key, None)  # None: longer than a name may be
+        assert username_key(unicodedata.normalize("NFD", name)) in (key, None)  # None: too long for a username
         cleaned = clean_username(name)
         assert cleaned is not None
         assert username_key(cleaned) == key

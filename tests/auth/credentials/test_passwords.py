@@ -1,4 +1,4 @@
-"""Passwords by themselves: which will do, in which form they are hashed, and what a hash may cost."""
+"""Passwords: which are strong enough, in which form they are hashed, and what a hash may cost."""
 
 import os
 import sys
@@ -61,9 +61,9 @@ def test_cred_04_a_password_has_as_many_characters_as_the_setting_asks_for(at_le
     ],
 )
 def test_cred_07_a_common_password_is_refused(guessable: str) -> None:
-    said = reason(guessable)
-    assert said is not None
-    assert said.startswith("The password is too easy to guess. ")
+    weakness = reason(guessable)
+    assert weakness is not None
+    assert weakness.startswith("The password is too easy to guess. ")
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_cred_05_any_password_that_is_hard_to_guess_is_accepted(fine: str) -> No
 @given(st.text(st.sampled_from("4@8({[<3691!|70$5+%2ab "), min_size=8, max_size=90))
 @settings(max_examples=30, deadline=None)
 def test_signs_that_look_like_letters_are_not_scored_in_all_their_combinations(password: str) -> None:
-    """zxcvbn's time grows with their product; twenty of them took it seconds."""
-    judged = scored_prefix(password)
-    assert password.startswith(judged)
-    assert len(enumerate_l33t_subs(relevant_l33t_subtable(judged, L33T_TABLE))) <= 128
+    """zxcvbn's time grows with the product of the signs' meanings: twenty signs took seconds."""
+    prefix = scored_prefix(password)
+    assert password.startswith(prefix)
+    assert len(enumerate_l33t_subs(relevant_l33t_subtable(prefix, L33T_TABLE))) <= 128
 
 
 def test_a_long_password_is_scored_within_a_second() -> None:
@@ -96,7 +96,7 @@ def test_a_long_password_is_scored_within_a_second() -> None:
     [
         ("Zoe\u0308", "Zoë"),
         ("Zoë", "Zoë"),
-        ("ﬀ", "ﬀ"),  # NFC and not NFKC: what looks different stays different
+        ("ﬀ", "ﬀ"),  # NFC and not NFKC: different characters stay different
         ("a\x00b", "a\x00b"),
         (" a ", " a "),
         ("x" * 1024, "x" * 1024),
@@ -178,9 +178,9 @@ def test_argon2_and_bcrypt_are_read_and_argon2id_is_written() -> None:
 def test_cred_15_at_most_five_passwords_wait_for_each_thread() -> None:
     hasher = Hasher(threads=2)
     try:
-        with ExitStack() as places:
+        with ExitStack() as slots:
             for _ in range(10):
-                places.enter_context(hasher.slot())
+                slots.enter_context(hasher.slot())
             with pytest.raises(HashingQueueFull), hasher.slot():
                 pass
         with hasher.slot():

@@ -1,4 +1,4 @@
-"""Signing keys: made once, sealed, published before they sign, and retired when what they signed has ended."""
+"""Signing keys: created once, sealed, published before they sign, and retired when their tokens have expired."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ async def stored(services: Services) -> list[Any]:
 
 
 async def published(http: AsyncClient) -> list[str]:
-    """The names of the keys in the JWKS, oldest first."""
+    """Return the ids of the keys in the JWKS, oldest first."""
     return [key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]]
 
 
@@ -57,7 +57,7 @@ async def test_data_05_the_first_key_is_an_ed25519_key_that_is_stored_sealed(ser
     assert private.private_bytes_raw() not in row.sealed_private_key
     for column in row:
         assert private.private_bytes_raw() not in str(column).encode() + (column if isinstance(column, bytes) else b"")
-    # A nonce of 12 bytes before it, a tag of 16 behind it.
+    # A nonce of 12 bytes before it, a tag of 16 after it.
     assert len(row.sealed_private_key) == 12 + len(der) + 16
 
 
@@ -76,7 +76,7 @@ async def test_the_same_key_signs_after_a_restart(
         again: Services = restarted.state.services
         assert (await again.sessions.authenticate(pair.access, clock.now())).user_id == alice.id
         assert await stored(again) == before
-    # Another algorithm in the settings is for new keys; the one there is goes on.
+    # A changed algorithm applies to new keys; the existing key continues.
     other = create_app(settings_for(database_url, signing_algorithm="ES256"), clock=clock)
     async with other.router.lifespan_context(other):
         assert await stored(other.state.services) == before
@@ -111,13 +111,13 @@ async def test_any_jwks_client_verifies_an_access_token_and_learns_no_private_pa
     }
     claims = verified(response.json(), pair.access, "EdDSA")
     assert (claims["sub"], claims["sid"]) == (str(alice.id), pair.session_id)
-    # Kept no longer than a new key is published ahead of its first token.
+    # Cached no longer than the time between a key's publication and its first token.
     max_age = int(response.headers["cache-control"].partition("max-age=")[2])
     assert timedelta(seconds=max_age) < PUBLISH_LEAD
 
 
 def verified(jwks: Any, token: str, algorithm: str) -> dict[str, Any]:
-    """The claims, as another service reads them that knows the JWKS and nothing else of ours."""
+    """Return the claims as another service reads them, which knows only the JWKS."""
     key = jwt.PyJWKSet.from_dict(jwks)[kid_of(token)]
     # The clock of the tests stands still.
     options: Any = {"verify_exp": False, "verify_iat": False}
@@ -179,13 +179,13 @@ async def test_a_wrong_secret_gives_an_error_that_says_so(
         assert wrong not in message
         assert SECRET not in message
     await other.stop()
-    # And the database is none the worse for it.
+    # The database was not changed.
     await services.keys.reload()
     assert len(await stored(services)) == 1
 
 
 async def test_a_sealed_key_under_another_id_is_not_unsealed(services: Services, clock: FakeClock) -> None:
-    """Whoever can write to the table cannot pass one key off as another."""
+    """An attacker who can write to the table cannot swap two keys."""
     await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     first, second = await stored(services)
     async with services.db.transaction() as conn:
@@ -214,7 +214,7 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
     pair = (await rest.refresh(of_the_old.refresh)).tokens
     assert kid_of(pair.access) == old
 
-    # To the last second, the old one signs; its tokens count for as long as ever.
+    # The old key signs until the last second, and its tokens are accepted until they expire.
     clock.instant = start + PUBLISH_LEAD - SECOND
     last_of_the_old = (await rest.refresh(pair.refresh)).tokens
     assert kid_of(last_of_the_old.access) == old
@@ -234,7 +234,7 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
     clock.instant = start + PUBLISH_LEAD + ACCESS_TOKEN_TTL
     assert not await api.is_live(last_of_the_old.access)
     assert await published(http) == [new]
-    # Nobody was signed out.
+    # No user was signed out.
     refreshed = (await rest.refresh(first_of_the_new.refresh)).tokens
     assert kid_of(refreshed.access) == new
     assert await api.is_live(refreshed.access)
@@ -243,7 +243,7 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
 async def test_tok_12_a_token_of_a_retired_key_is_refused_before_it_expires(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
-    """An operator who retires a key at once takes its tokens with it; refresh tokens are of another key."""
+    """Retiring a key immediately invalidates its tokens. Refresh tokens are signed with another key."""
     pair = await api.login()
     clock.advance(timedelta(minutes=1))
     assert await api.is_live(pair.access)
@@ -277,7 +277,7 @@ async def test_keys_rotated_in_quick_succession_sign_one_after_the_other(
         signed_by.append(kid_of(pair.access))
         alive.append((pair.access, clock.now() + ACCESS_TOKEN_TTL))
         clock.advance(timedelta(minutes=1))
-        # Every token counts until it ends, whichever key signed it and whatever came after.
+        # Every token is accepted until it expires, whichever key signed it.
         for access, until in (alive[0], alive[-1], alive[len(alive) // 2]):
             assert await api.is_live(access) == (clock.now() < until)
     assert list(dict.fromkeys(signed_by)) == kids
@@ -296,7 +296,7 @@ async def test_tok_08_the_jwks_is_json_that_names_each_key_once(services: Servic
 async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_one(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
-    """Two rotations were under way; afterwards nothing but the new key signs or verifies, then and later."""
+    """Two rotations were scheduled. Afterwards only the new key signs and verifies, now and later."""
     rest = DOORS["rest"](http)
     pair = await api.login()
     for _ in range(2):
@@ -305,7 +305,7 @@ async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_
     made = await services.keys.rotate(
         SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL, immediately=True
     )
-    # A worker that has not read the keys anew goes on with the old one, and its tokens count nowhere else.
+    # A worker that has not reloaded the keys signs with the old one, and other workers refuse its tokens.
     late = (await rest.refresh(pair.refresh)).tokens
     assert kid_of(late.access) == kid_of(pair.access)
     await services.keys.reload()
@@ -318,7 +318,7 @@ async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_
         pair = (await rest.refresh(pair.refresh)).tokens
         assert kid_of(pair.access) == made.kid
         assert await api.is_live(pair.access)
-    # And the next rotation goes its usual way.
+    # The next rotation works as usual.
     following = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     await services.keys.reload()
     assert await published(http) == [made.kid, following.kid]

@@ -1,4 +1,4 @@
-"""Tokens that are not ours, or not whole, or not for this: refused at every door, and nobody's session is touched."""
+"""Forged, damaged and misplaced tokens: every endpoint refuses them, and no session changes."""
 
 import asyncio
 import base64
@@ -81,7 +81,7 @@ def without(document: Document, name: str) -> Document:
 
 @dataclass
 class Attack:
-    """Somebody else's tokens against the doors, with what their makers may know: a live session of alice's."""
+    """An attacker's tokens against every endpoint. The attacker knows a live session of Alice's."""
 
     http: AsyncClient
     services: Services
@@ -89,24 +89,24 @@ class Attack:
 
     @property
     def sign_access(self) -> Signer:
-        """The real signature of access tokens, for tokens in which only one thing is wrong."""
+        """Sign with the real key of access tokens, for tokens in which only one thing is wrong."""
         (key,) = self.services.keys.ring
         assert isinstance(key.private, Ed25519PrivateKey)
         return key.private.sign
 
     @asynccontextmanager
     async def in_vain(self) -> AsyncIterator[None]:
-        """Whatever is tried in the block changes no row, and the session goes on."""
+        """Check that the block changes no row and the session stays live."""
         before = await self.rows()
         yield
         assert await self.rows() == before
 
     async def rows(self) -> list[Any]:
-        found: list[Any] = []
+        rows: list[Any] = []
         async with self.services.db.read() as conn:
             for table in (families, refresh_tokens, security_events):
-                found += sorted((await conn.execute(select(table))).all(), key=repr)
-        return found
+                rows += sorted((await conn.execute(select(table))).all(), key=repr)
+        return rows
 
     async def refused_as_refresh_token(self, token: str, why: str) -> None:
         for name, door in DOORS.items():
@@ -133,7 +133,7 @@ class Attack:
 
 @pytest.fixture
 async def attack(api: Api, services: Services, alice: User) -> AsyncIterator[Attack]:
-    """An attack, after which alice's session must still go on."""
+    """An attack, after which Alice's session must still be live."""
     attack = Attack(api.http, services, await api.login())
     yield attack
     assert await api.is_live(attack.pair.access)
@@ -141,7 +141,7 @@ async def attack(api: Api, services: Services, alice: User) -> AsyncIterator[Att
 
 
 def spellings(token: str) -> Iterator[tuple[str, str]]:
-    """The token, spelled in every other way that some decoder would read as the same."""
+    """Yield the token in every other spelling that some decoder reads as the same."""
     header, claims, signature = token.split(".")
     for end in ("=", "==", "===", "A", "AA", "AAA=", ".", "..", ".A", "-", "_", "%", "~", "\n", "\r\n", "\t", " x"):
         yield "with an end", token + end
@@ -199,7 +199,7 @@ async def test_tok_15_and_tok_09_a_refresh_token_in_another_spelling_is_refused(
 async def test_tok_15_and_tok_09_an_access_token_in_another_spelling_is_refused(attack: Attack) -> None:
     async with attack.in_vain():
         for how, token in spellings(attack.pair.access):
-            # Space around a header's value is no part of it (RFC 9110 section 5.5), and a line break ends it.
+            # White space around a header's value is not part of it (RFC 9110 section 5.5), and a line break ends it.
             if token == token.strip(" \t\r\n") and "\n" not in token:
                 await attack.refused_as_bearer(token, f"{how}: {token!r}")
 
@@ -227,7 +227,7 @@ async def test_tok_09_a_token_of_a_megabyte_is_refused_unparsed(attack: Attack) 
             document = "mutation ($t: String!) { refreshToken(input: {refreshToken: $t}) { __typename } }"
             graphql = await attack.http.post("/graphql", json={"query": document, "variables": {"t": token}})
             assert graphql.status_code == 413 or graphql.json()["data"]["refreshToken"]["__typename"] == INVALID
-            # A real server refuses such a header itself; here it goes through to the door.
+            # A real server refuses such a header itself; here it reaches the endpoint.
             bearer = await attack.http.post(
                 "/graphql", json={"query": "{ viewer { id } }"}, headers={"authorization": f"Bearer {token}"}
             )
@@ -240,7 +240,7 @@ async def test_tok_15_a_token_with_any_changed_character_is_refused(attack: Atta
     places = st.integers(0, 10_000)
     texts = st.text(st.sampled_from(ALPHABET + ".=+/ \x00é\u212a"), max_size=3)
 
-    # One loop for all examples, as the doors have it.
+    # One event loop for all examples, because the application runs in it.
     loop = asyncio.get_running_loop()
     tried: list[tuple[str, str]] = []
 
@@ -277,7 +277,7 @@ async def test_tok_01_a_token_cannot_choose_its_algorithm(attack: Attack) -> Non
     async with attack.in_vain():
         for algorithm in ("none", "None", "nOnE", "NONE", "", None, 0, ["HS256"], {"HS256": 1}):
             for signer in (unsigned, with_hmac(b""), with_hmac(REFRESH_KEY)):
-                # The compact form needs a signature, so "none" brings one of its own, and one is none.
+                # The compact form needs a signature, so "none" is tried with several, one of them empty.
                 token = jws({"alg": algorithm, "typ": "rt+jwt"}, refresh, signer)
                 await attack.refused_as_refresh_token(token, f"alg {algorithm}")
                 token = jws({"alg": algorithm, "typ": "at+jwt", "kid": kid}, access, signer)
@@ -362,7 +362,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 async def test_tok_03_a_malformed_claim_is_refused_although_its_signature_is_valid(attack: Attack, name: str) -> None:
-    """Only who has the keys can make such tokens. Even so: refused, and no 500."""
+    """Only the service's own keys can sign such tokens. They are refused without a 500 all the same."""
     async with attack.in_vain():
         for value in WRONG[name]:
             claims = claims_of(attack.pair.refresh) | {name: value}
@@ -405,7 +405,7 @@ async def test_tok_05_neither_kind_of_token_passes_for_the_other(attack: Attack)
     async with attack.in_vain():
         await attack.refused_as_refresh_token(attack.pair.access, "an access token")
         await attack.refused_as_bearer(attack.pair.refresh, "a refresh token")
-        # Nor with the other's type, audience and all claims, so long as the signature is its own.
+        # Nor with the other kind's type, audience and claims, as long as its signature is of its own kind.
         access, refresh = claims_of(attack.pair.access), claims_of(attack.pair.refresh)
         dressed = jws({"alg": "EdDSA", "typ": "rt+jwt"}, refresh, attack.sign_access)
         await attack.refused_as_refresh_token(dressed, "a refresh token signed as an access token")
@@ -454,11 +454,11 @@ async def test_tok_06_audience_and_issuer_must_match_exactly(attack: Attack) -> 
 
 
 async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(attack: Attack) -> None:
-    """Keys come from our own store, whatever the header names, embeds or links to; and nothing is fetched."""
-    asked: list[bytes] = []
+    """Keys come only from the database, whatever the header names, embeds or links to, and nothing is fetched."""
+    requests: list[bytes] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.read(100))
+        requests.append(await reader.read(100))
         writer.close()
 
     server = await asyncio.start_server(note, "127.0.0.1", 0)
@@ -487,7 +487,7 @@ async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(at
             header = {"alg": "HS256", "typ": "rt+jwt"} | more
             token = jws(header, claims_of(attack.pair.refresh), with_hmac(b""))
             await attack.refused_as_refresh_token(token, repr(more))
-        # An extension that must be understood is not (RFC 7515 section 4.1.11), even where the signature is right.
+        # A critical extension is refused (RFC 7515 section 4.1.11), even if the signature is valid.
         for crit in (["x"], ["x", "b64"], ["exp"], [], "x", None, 7):
             more = {"crit": crit, "x": 1, "b64": True, "exp": 1}
             await attack.refused_as_bearer(
@@ -495,14 +495,14 @@ async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(at
             )
             token = jws(header_of(attack.pair.refresh) | more, claims_of(attack.pair.refresh), with_hmac(REFRESH_KEY))
             await attack.refused_as_refresh_token(token, f"crit {crit}")
-        # A name of 10 kB makes the token longer than any of ours.
+        # An id of 10 kB makes the token longer than a genuine one.
         long = jws(real | {"kid": "x" * 10_000}, claims_of(attack.pair.access), attack.sign_access)
         await attack.refused_as_bearer(long, "a kid of 10 kB")
-    assert asked == []
+    assert requests == []
 
 
 async def test_tok_08_a_key_is_found_only_by_its_own_id(attack: Attack) -> None:
-    """A token that our key signed, but that names another one, or none, is refused."""
+    """A token that a stored key signed, but that names another key or none, is refused."""
     async with attack.in_vain():
         for kid in ("another", header_of(attack.pair.access)["kid"] + " ", header_of(attack.pair.access)["kid"][:-1]):
             header = header_of(attack.pair.access) | {"kid": kid}
@@ -645,12 +645,12 @@ async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
     attack = Attack(api.http, services, rotated)
     secret = claims_of(mine.refresh)["jti"]
     async with attack.in_vain():
-        # A digest that is off by one character, in tokens whose signature is the old one.
+        # A secret that differs in one character, in tokens with the old signature.
         for changed in (secret[:-1] + "A", secret.lower(), hashlib.sha256(secret.encode()).hexdigest()):
             header, _, signature = mine.refresh.split(".")
             payload = encode(json.dumps(claims_of(mine.refresh) | {"jti": changed}).encode())
             await attack.refused_as_refresh_token(f"{header}.{payload}.{signature}", changed)
-        # One session's token under the name of another.
+        # One session's token under the id of another.
         for victim in (other, bobs):
             header, _, signature = mine.refresh.split(".")
             token = f"{header}.{victim.refresh.split('.')[1]}.{signature}"
@@ -663,13 +663,13 @@ async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
 
 
 async def kinds(services: Services) -> set[str]:
-    """The kinds of all security events there are."""
+    """Return the kinds of all stored security events."""
     async with services.db.read() as conn:
         return set((await conn.execute(select(security_events.c.kind))).scalars())
 
 
 async def test_pyjwt_reads_the_tokens(api: Api, services: Services, clock: FakeClock, alice: User) -> None:
-    """And so whatever else reads JSON Web Tokens."""
+    """So do other libraries for JSON Web Tokens."""
     pair = await api.login()
     key = services.keys.ring.signing_key(clock.now())
     reading: Any = {"issuer": "kindred", "options": {"verify_exp": False, "verify_iat": False}}
@@ -686,7 +686,7 @@ async def test_pyjwt_reads_the_tokens(api: Api, services: Services, clock: FakeC
 async def test_a_cached_access_token_is_checked_again_for_expiry_key_and_session(
     api: Api, services: Services, clock: FakeClock, alice: User
 ) -> None:
-    """Its signature is not verified again; its time, its key and its session are."""
+    """Its signature is not verified again. Its expiry, its key and its session are checked."""
     by_time, by_key, by_session = [await api.login() for _ in range(3)]
     for pair in (by_time, by_key, by_session):
         assert await api.is_live(pair.access)
@@ -707,7 +707,7 @@ async def test_a_cached_access_token_is_checked_again_for_expiry_key_and_session
 
 
 async def test_a_forged_token_is_not_cached(api: Api, services: Services, alice: User) -> None:
-    """Or a flood of forged tokens would drive out those of everybody else."""
+    """Otherwise a flood of forged tokens would evict genuine ones."""
     pair = await api.login()
     assert await api.is_live(pair.access)
     before = services.keys.ring.verified_claims.cache_info().currsize

@@ -1,4 +1,4 @@
-"""One's own password, changed by oneself or by an operator, and what ends with the old one."""
+"""Accounts: changing a password, which sessions that revokes, and adding or importing users."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -40,7 +40,7 @@ Ending = Callable[[Services, User, Pair, FakeClock], Awaitable[Any]]
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """Looks on at every verification."""
+    """Observe every verification of a password."""
     with watching() as watch:
         yield watch
 
@@ -61,7 +61,7 @@ async def works(api: Api, password: str) -> bool:
 
 
 async def failures(services: Services, user: User) -> int:
-    """Under the name, from the network that the test and the user share."""
+    """Return the failures under the name, from the network that the test and the user share."""
     async with services.db.read() as conn:
         (network,) = await familiar_networks.list_for_username(conn, user.username)
         row = await login_failures.get(conn, _name(user.username, network))
@@ -75,13 +75,18 @@ async def kinds(services: Services, user: User) -> list[str]:
 async def test_sess_05_a_new_password_revokes_every_session_except_the_current_one(
     api: Api, door: Door, services: Services, alice: User, bob: User, clock: FakeClock
 ) -> None:
-    theirs, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
+    bob_pair, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
     clock.advance(timedelta(minutes=1))
     assert await change(api, current.access, PASSWORD, NEW_PASSWORD) == {
         "__typename": "ChangePasswordSuccess",
         "revokedCount": 2,
     }
-    assert [await api.is_live(pair.access) for pair in (theirs, other, another, current)] == [True, False, False, True]
+    assert [await api.is_live(pair.access) for pair in (bob_pair, other, another, current)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
     assert [(await door.refresh(pair.refresh)).outcome for pair in (other, current)] == [REVOKED, ROTATED]
     revoked = (await api.data(SESSIONS, {"state": "REVOKED"}, current.access))["sessions"]["edges"]
     assert {edge["node"]["revocationReason"] for edge in revoked} == {"PASSWORD_CHANGED"}
@@ -100,7 +105,7 @@ async def test_cred_12_a_change_needs_the_current_password_and_a_wrong_one_is_co
     refused = {"__typename": "InvalidCredentialsError", "message": "The current password is wrong."}
     assert await change(api, current.access, wrong, NEW_PASSWORD) == refused
     assert await api.is_live(other.access)
-    # What nobody's password can be is no guess at one.
+    # Text that cannot be a password is not a login attempt.
     guessed = 0 < len(wrong) <= 1024
     assert await failures(services, alice) == guessed
     assert (await kinds(services, alice)).count("LOGIN_FAILED") == guessed
@@ -142,7 +147,7 @@ async def test_check_password_says_what_change_password_would_say(api: Api, pass
 
 
 async def test_check_password_needs_a_session_and_runs_one_at_a_time(api: Api, services: Services) -> None:
-    """Of some passwords the judgement takes two seconds: nobody may keep the service busy with many."""
+    """Some passwords take a fifth of a second: no user may keep the service busy with many."""
     question = {"input": {"newPassword": "correcthorse"}}
     assert await api.codes(CHECK, question) == ["UNAUTHENTICATED"]
     current = await api.login()
@@ -186,7 +191,7 @@ async def test_a_session_that_ends_during_the_check_changes_no_password(
 async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while_the_current_one_is_checked(
     api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, current: str
 ) -> None:
-    """Right or wrong: the session is gone with the user, and no failure is recorded for a user who does not exist."""
+    """Right or wrong: the session is deleted with the user, and no failure is recorded for a missing user."""
     pair = await api.login()
     family = await services.sessions.authenticate(pair.access, clock.now())
     watch.threads.clear()
@@ -248,11 +253,11 @@ async def test_a_username_is_taken_once_however_it_is_written(services: Services
     for unfit in ("", "  ", "x" * 129, "a\nb", "a\x00", "\u202ea", "\ud800", "ﷺ" * 100):
         with pytest.raises(InvalidUsername):
             await services.accounts.add(unfit, None, NEW_PASSWORD, now)
-    made = await asyncio.gather(
+    results = await asyncio.gather(
         *(services.accounts.add(name, None, NEW_PASSWORD, now) for name in ("Straße", "STRASSE", "strasse")),
         return_exceptions=True,
     )
-    assert sorted(type(one).__name__ for one in made) == ["User", "UsernameTaken", "UsernameTaken"]
+    assert sorted(type(result).__name__ for result in results) == ["User", "UsernameTaken", "UsernameTaken"]
     assert isinstance(await services.accounts.add("same", None, "same", now), WeakPassword)
     assert len(await services.accounts.list_all()) == 2
 

@@ -25,7 +25,7 @@ async def test_rot_12_within_the_leeway_the_same_token_without_a_key_gets_the_sa
 ) -> None:
     first = await api.login()
     answers = [await door.refresh(first.refresh)]
-    for wait in (0, 1, 9):  # ten seconds in all
+    for wait in (0, 1, 9):  # ten seconds in total
         clock.advance(wait * SECONDS)
         answers.append(await door.refresh(first.refresh))
     assert {answer.outcome for answer in answers} == {ROTATED}
@@ -96,13 +96,13 @@ async def test_rot_12_there_is_no_leeway_after_a_replay(api: Api, door: Door) ->
 
 @with_leeway
 async def test_rot_12_the_leeway_does_not_apply_to_requests_with_a_key(api: Api, door: Door, clock: FakeClock) -> None:
-    # Neither does one without a key repeat what one with a key did, nor the reverse, nor one with another key.
+    # A request without a key does not repeat one with a key, nor the reverse, nor does one with another key.
     for key, again in ((KEY, None), (None, KEY), (KEY, OTHER_KEY)):
         first = await api.login()
         second = (await door.refresh(first.refresh, key)).tokens
         assert (await door.refresh(first.refresh, again)).outcome == REPLAYED
         assert (await door.refresh(second.refresh)).outcome == REVOKED
-    # And the same key gets the same answer however late.
+    # The same key gets the same answer however late.
     first = await api.login()
     second = (await door.refresh(first.refresh, KEY)).tokens
     clock.advance(timedelta(days=1))
@@ -127,7 +127,7 @@ async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(api
     answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(8)))
     assert {answer.outcome for answer in answers} == {ROTATED}
     (second,) = {answer.tokens.refresh for answer in answers}
-    # The one leaf, used as often at once, has one successor as well.
+    # The one leaf, presented as often at once, has one successor as well.
     answers = await asyncio.gather(*(door.refresh(second) for _ in range(8)))
     (third,) = {answer.tokens.refresh for answer in answers}
     assert len({first.refresh, second, third}) == 3
@@ -160,7 +160,7 @@ async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_revokes_
 
 @pytest.fixture
 def sqlite_settings(settings_for: Any) -> Settings:
-    """Settings as they are by default."""
+    """The default settings."""
     settings: Settings = settings_for("sqlite:///kindred.db")
     return settings
 

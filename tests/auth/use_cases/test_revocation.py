@@ -1,4 +1,4 @@
-"""Ending sessions: at once, for good, as often as one likes, and never anybody else's."""
+"""Revoking sessions: at once, irreversibly, idempotently, and never another user's."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("alice")
 
 REVOKE_OTHERS = "mutation { revokeOtherSessions { revokedCount } }"
 REVOKE_ALL = "mutation { revokeAllSessions { revokedCount } }"
-# Everything that somebody has to be somebody for.
+# Every field that needs an access token.
 NEEDS_CALLER = {
     "viewer": "{ viewer { id } }",
     "sessions": "{ sessions { edges { node { id } } } }",
@@ -64,7 +64,7 @@ async def test_sess_03_sess_06_a_session_is_revoked_at_once_and_revoking_it_agai
         clock.advance(timedelta(minutes=1))
     assert not any([await api.is_live(pair.access) for pair in (first, second)])
     assert (await door.refresh(second.refresh)).outcome == REVOKED
-    assert (await door.refresh(first.refresh)).outcome == REVOKED  # ended is no replay
+    assert (await door.refresh(first.refresh)).outcome == REVOKED  # a revoked session has no replay
     assert await api.is_live(other.access)
     kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=100)]
     assert kinds.count("SESSION_REVOKED") == 1
@@ -210,7 +210,7 @@ async def test_authenticating_an_access_token_is_one_statement_and_a_forged_one_
     with statements(services) as sent:
         three = '{ a: session(id: "x") { id } b: session(id: "y") { id } c: session(id: "z") { id } }'
         await api.data(three, bearer=pair.access)
-        assert len(sent) == 1  # once for a request, however many fields ask who is asking
+        assert len(sent) == 1  # once for a request, however many fields need the caller
         await api.post(three, bearer=ended.access)
     assert len(sent) == 2
     with statements(services) as sent:
@@ -253,7 +253,7 @@ async def test_tok_07_a_user_of_the_same_name_is_not_the_same_user(
 async def test_sess_09_a_stolen_access_token_can_revoke_sessions_until_it_expires_and_take_over_nothing(
     api: Api, door: Door, clock: FakeClock
 ) -> None:
-    """The decision: ending one's sessions needs a live one and no password: the owner must be quicker."""
+    """The decision: revoking sessions needs a live session and no password, because the owner must be fast."""
     stolen, other = await api.login(), await api.login()
     change = """mutation { changePassword(input: {currentPassword: "x", newPassword: "three grey owls read 7 maps"}) {
         __typename } }"""

@@ -1,4 +1,4 @@
-"""The rule, through both doors, on both databases."""
+"""The rule, through both endpoints, on both databases."""
 
 from datetime import timedelta
 
@@ -35,9 +35,9 @@ async def test_rot_01_a_rotated_token_that_comes_back_revokes_the_whole_family(a
 
 
 async def test_rot_14_a_replay_revokes_no_other_session_of_the_user(api: Api, door: Door) -> None:
-    one, other = await api.login(), await api.login()
-    await door.refresh(one.refresh)
-    assert (await door.refresh(one.refresh)).outcome == REPLAYED
+    first, other = await api.login(), await api.login()
+    await door.refresh(first.refresh)
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
     assert await api.is_live(other.access)
     assert (await door.refresh(other.refresh)).outcome == ROTATED
 
@@ -118,7 +118,7 @@ async def test_a_token_of_a_pruned_family_is_invalid(
 
 
 async def family_of(services: Services, user: User) -> TokenFamily:
-    """The one family that the user has."""
+    """Return the only family of the user."""
     async with services.db.read() as conn:
         (family,) = await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10)
     return family

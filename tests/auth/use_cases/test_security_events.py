@@ -1,4 +1,4 @@
-"""Security events: what happened to an account, newest first, with the session each is about."""
+"""Security events: newest first, in pages, each with its session, and only to the account's owner."""
 
 import re
 from datetime import timedelta
@@ -92,9 +92,9 @@ async def test_a_page_of_events_loads_all_sessions_in_one_statement(api: Api, se
         events, _ = await happened(api, current.access)
     assert len({event["session"]["id"] for event in events}) == 5
     assert [re.findall(r"FROM (\w+)", statement)[0] for statement in sent] == [
-        "token_families",  # who asks
+        "token_families",  # the caller
         "security_events",
-        "token_families",  # every session
+        "token_families",  # the sessions
     ]
 
 
@@ -114,7 +114,7 @@ async def test_sess_02_a_user_sees_only_their_own_events(api: Api, bob: User) ->
     events, _ = await happened(api, mine.access)
     assert {event["session"]["id"] for event in events} == {mine.session_id}
     (last, *_), _ = await happened(api, theirs.access)
-    # Somebody else's event as a place to begin shows no more than one's own that are older.
+    # Another user's event as the cursor shows only the caller's own older events.
     events, _ = await happened(api, mine.access, after=id_cursor(UUID(last["id"])))
     assert {event["session"]["id"] for event in events} <= {mine.session_id}
 

@@ -1,4 +1,4 @@
-"""The list of sessions: everything about one's own, in pages that neither lose nor repeat, and nothing of others'."""
+"""The list of sessions: all fields, in pages that neither lose nor repeat one, and no other user's sessions."""
 
 import base64
 import re
@@ -93,7 +93,7 @@ async def test_rot_22_the_lineage_has_the_last_sixteen_of_forty_generations(
         pair = (await GraphQLDoor(http).refresh(pair.refresh)).tokens
     lineage = (await api.data(SESSION, {"id": session_id}, pair.access))["session"]["lineage"]
     assert [issued["generation"] for issued in lineage] == list(range(41, 25, -1))
-    # Each ends where the next one begins.
+    # Each generation ends when the next one begins.
     assert [issued["rotatedAt"] for issued in lineage] == [None, *(issued["issuedAt"] for issued in lineage[:-1])]
 
 
@@ -189,7 +189,7 @@ async def test_a_page_of_sessions_loads_all_lineages_in_one_statement(
         ]["edges"]
     assert sorted(len(edge["node"]["lineage"]) for edge in edges) == [1] + [2] * 7
     assert [re.findall(r"FROM (\w+)", statement)[0] for statement in sent] == [
-        "token_families",  # who asks
+        "token_families",  # the caller
         "token_families",  # the page
-        "refresh_tokens",  # every lineage
+        "refresh_tokens",  # the lineages
     ]
