@@ -95,7 +95,7 @@ def _verify(password: str, hashed: str) -> Verified:
     try:
         encoded = password.encode()
         if _BCRYPT.match(hashed) and len(encoded) > _BCRYPT_MAX_LENGTH:
-            # bcrypt never checked the rest, so a newer hash must not include it: the user could not sign in without.
+            # No newer hash: it would require the rest as well, which bcrypt ignored and so never verified.
             return Verified(_CONTEXT.verify(encoded[:_BCRYPT_MAX_LENGTH], hashed))
         matches, newer_hash = _CONTEXT.verify_and_update(password, hashed)
     except (ValueError, TypeError):

@@ -207,7 +207,7 @@ class Accounts:
             user = await users.lock(conn, user_id)
             if user is None and current is not None:
                 raise Unauthenticated  # their sessions were deleted with them
-            # As at sign-in: while this request hashed, another one may have set a new password.
+            # As at sign-in: while this request hashed, another request may have set a new password.
             if user is None or (verified is not None and user.hashed_password != verified):
                 return None
             if current is not None:
