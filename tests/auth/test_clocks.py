@@ -170,7 +170,7 @@ async def test_rot_20_the_database_s_clock_and_time_zone_do_not_affect_a_session
     ],
 )
 def test_ops_07_check_warns_when_the_clocks_differ(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, ahead: int, says: str
+    database_url: str, monkeypatch: pytest.MonkeyPatch, ahead: int, warning: str
 ) -> None:
     class Shifted(SystemClock):
         def now(self) -> datetime:
@@ -181,7 +181,7 @@ def test_ops_07_check_warns_when_the_clocks_differ(
     monkeypatch.setattr(commands, "SystemClock", Shifted)
     checked = CliRunner().invoke(commands.main, ["check"], env=env)
     assert checked.exit_code == 0
-    assert checked.stdout.splitlines()[-1] == says
+    assert checked.stdout.splitlines()[-1] == warning
 
 
 async def test_ops_07_the_time_of_the_query_is_not_a_difference_of_clocks(services: Services, clock: FakeClock) -> None:
@@ -210,6 +210,6 @@ def test_ops_07_timestamps_are_utc_in_every_time_zone_of_the_machine(
     assert "Made key" in run("key", "rotate")
     assert run("check").splitlines()[-1] == "ok  clock"
     (row,) = run("key", "list").splitlines()[1:]
-    (shown,) = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", row)
-    signs_from = datetime.fromisoformat(shown)
+    (printed,) = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", row)
+    signs_from = datetime.fromisoformat(printed)
     assert timedelta(minutes=9) < signs_from - datetime.now(UTC) < timedelta(minutes=11)

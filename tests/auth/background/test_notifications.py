@@ -131,13 +131,13 @@ async def test_log_06_a_sign_in_from_a_new_network_notifies_the_owner_except_the
     api.http.headers["x-forwarded-for"] = ELSEWHERE
     assert (await api.try_login("alice", "not her password"))["__typename"] == "InvalidCredentialsError"
     assert await stored(services) == []
-    told = await api.login()
+    pair = await api.login()
     await api.login()
     await receiver.until(1)
     assert len(await settled(services)) == 2
     assert receiver.kinds == ["session.created_from_new_device"]
     data = receiver.posts[0].told["data"]
-    assert (data["session_id"], data["ip"], data["username"]) == (told.session_id, ELSEWHERE, "alice")
+    assert (data["session_id"], data["ip"], data["username"]) == (pair.session_id, ELSEWHERE, "alice")
 
 
 async def test_log_06_another_address_of_a_known_network_does_not_notify_the_owner(
@@ -199,8 +199,8 @@ async def test_log_06_after_the_owner_changes_the_password_every_other_network_i
         api.http.headers["x-forwarded-for"] = address
         pair = await api.login()
     clock.advance(timedelta(seconds=1))
-    given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
-    await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
+    change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    await api.data(CHANGE_PASSWORD, {"input": change}, pair.access)
     assert await new_devices(services) == [HOME]
     for address in (HOME, ELSEWHERE, HOME, ELSEWHERE):
         api.http.headers["x-forwarded-for"] = address
@@ -219,13 +219,13 @@ async def test_log_06_a_new_password_notifies_the_owner_whether_they_or_an_opera
     api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     pair = await api.login()
-    given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
     api.http.headers["x-forwarded-for"] = ELSEWHERE
-    assert (await api.data(CHANGE_PASSWORD, {"input": given | {"currentPassword": "wrong"}}, pair.access)) == {
+    assert (await api.data(CHANGE_PASSWORD, {"input": change | {"currentPassword": "wrong"}}, pair.access)) == {
         "changePassword": {"__typename": "InvalidCredentialsError"}
     }
     assert await stored(services) == []
-    await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
+    await api.data(CHANGE_PASSWORD, {"input": change}, pair.access)
     await receiver.until(1)
     clock.advance(timedelta(seconds=1))
     await services.accounts.set_password(alice, PASSWORD + " more", clock.now())
@@ -390,8 +390,8 @@ async def test_retry_after_delays_the_next_attempt_and_410_ends_the_attempts(
     row = await attempted(services, clock, 1)
     assert timedelta(hours=2) <= row.next_attempt_at - clock.now() <= timedelta(hours=2.5)
     clock.instant = row.next_attempt_at
-    (gone,) = await settled(services)
-    assert (gone.attempts, gone.last_error, gone.failed_at) == (2, "HTTP 410", clock.now())
+    (failed,) = await settled(services)
+    assert (failed.attempts, failed.last_error, failed.failed_at) == (2, "HTTP 410", clock.now())
 
 
 async def test_several_workers_deliver_each_notification_once(
@@ -435,9 +435,9 @@ async def test_an_attempt_that_outlived_its_claim_does_not_undo_the_next_one(
     await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     (late,) = await stored(services)
     clock.advance(notifications.CLAIM)
-    (done,) = await settled(services)
+    (delivered,) = await settled(services)
     await services.notifications._finish(late, 1, notifications.Failed("too late", permanent=True), clock.now())
-    assert await stored(services) == [done]
+    assert await stored(services) == [delivered]
 
 
 @pytest.fixture

@@ -62,13 +62,13 @@ async def fill(services: Services, user: User, now: datetime, number: int, *, li
             )
 
 
-async def how_many(services: Services) -> int:
+async def count_sessions(services: Services) -> int:
     async with services.db.read() as conn:
         return int((await conn.execute(select(func.count()).select_from(families))).scalar_one())
 
 
 @pytest.fixture
-async def another(
+async def other_worker(
     database_url: str, settings_for: Callable[..., Settings], clock: FakeClock
 ) -> AsyncIterator[Services]:
     """Another worker on the same database."""
@@ -78,50 +78,50 @@ async def another(
 
 
 async def test_data_03_only_one_worker_prunes_in_each_interval(
-    services: Services, another: Services, alice: User, clock: FakeClock
+    services: Services, other_worker: Services, alice: User, clock: FakeClock
 ) -> None:
     await fill(services, alice, clock.now(), 3)
-    workers = [services.prune_schedule, another.prune_schedule] * 3
-    done = await asyncio.gather(*(worker.prune_if_due(clock) for worker in workers))
-    (pruned,) = [pruned for pruned in done if pruned is not None]
+    workers = [services.prune_schedule, other_worker.prune_schedule] * 3
+    results = await asyncio.gather(*(worker.prune_if_due(clock) for worker in workers))
+    (pruned,) = [pruned for pruned in results if pruned is not None]
     assert pruned.sessions == 3
     # Once the interval is over, the first worker to ask prunes.
     await fill(services, alice, clock.now(), 2)
     clock.advance(HOUR - SECOND)
     assert [await worker.prune_if_due(clock) for worker in workers] == [None] * 6
     clock.advance(SECOND)
-    next_time = await another.prune_schedule.prune_if_due(clock)
+    next_time = await other_worker.prune_schedule.prune_if_due(clock)
     assert next_time is not None
     assert next_time.sessions == 2
     assert await services.prune_schedule.prune_if_due(clock) is None
 
 
 async def test_a_worker_that_dies_while_it_prunes_blocks_others_for_at_most_an_interval(
-    services: Services, another: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    services: Services, other_worker: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(services, alice, clock.now(), 30)
     monkeypatch.setattr(pruning, "BATCH", 10)
     monkeypatch.setattr(prune_schedule, "PAUSE", 30)
     dying = asyncio.create_task(services.prune_schedule.prune_if_due(clock))
-    while await how_many(another) == 30:
+    while await count_sessions(other_worker) == 30:
         await asyncio.sleep(0.01)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
-    assert await another.prune_schedule.prune_if_due(clock) is None
+    assert await other_worker.prune_schedule.prune_if_due(clock) is None
     clock.advance(HOUR)
-    pruned = await another.prune_schedule.prune_if_due(clock)
+    pruned = await other_worker.prune_schedule.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 20
 
 
 async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_no_worker(
-    services: Services, another: Services, clock: FakeClock
+    services: Services, other_worker: Services, clock: FakeClock
 ) -> None:
     clock.step(365 * DAY)
     assert await services.prune_schedule.prune_if_due(clock) is not None
     clock.step(-365 * DAY)
-    assert await another.prune_schedule.prune_if_due(clock) is not None
+    assert await other_worker.prune_schedule.prune_if_due(clock) is not None
     # But workers whose clocks differ by some seconds respect each other's lease.
     assert await services.prune_schedule.prune_if_due(Ahead(clock, -30 * SECOND)) is None
     assert await services.prune_schedule.prune_if_due(Ahead(clock, 30 * SECOND)) is None
@@ -137,7 +137,7 @@ async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
     before = time.perf_counter()
     assert await services.prune_schedule.prune_if_due(clock) is None
     assert 0.9 < time.perf_counter() - before < 3
-    assert await how_many(services) == 80
+    assert await count_sessions(services) == 80
     # The next run deletes the rest.
     clock.advance(SECOND)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
@@ -158,7 +158,7 @@ async def test_rot_09_a_replay_is_detected_after_any_pruning_and_without_lineage
         clock.advance(5 * DAY)
         pairs.append((await door.refresh(pairs[-1].refresh)).tokens)
         assert await services.prune_schedule.prune_if_due(clock) is not None
-    assert await how_many(services) == 1
+    assert await count_sessions(services) == 1
     async with services.db.transaction() as conn:
         await conn.execute(delete(refresh_tokens))
     assert await api.is_live(pairs[-1].access)
@@ -194,8 +194,8 @@ async def test_outages_and_bugs_do_not_stop_the_schedule(
         assert not task.done()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    said = [record.levelname for record in caplog.records if record.name == "kindred"]
-    assert said == ["WARNING", "ERROR", "WARNING"]
+    levels = [record.levelname for record in caplog.records if record.name == "kindred"]
+    assert levels == ["WARNING", "ERROR", "WARNING"]
 
 
 def test_workers_that_start_together_prune_at_different_times() -> None:
@@ -236,18 +236,18 @@ async def test_data_03_ops_05_if_one_of_two_servers_dies_the_other_one_prunes(
 ) -> None:
     async with AsyncExitStack() as stack:
         behind = await stack.enter_async_context(backstage(database_url, password_hash))
-        one = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
-        other = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
+        first = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
+        second = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
         user = await behind.user()
         pair = await behind.session(user)
-        for server in (one, other):
+        for server in (first, second):
             await fill(behind.services, user, SystemClock().now(), 700)
             async with asyncio.timeout(15):
-                while await how_many(behind.services) > 1:
+                while await count_sessions(behind.services) > 1:
                     await asyncio.sleep(0.05)
-            if server is one:
-                one.kill()
-        async with AsyncClient(base_url=other.url) as http:
+            if server is first:
+                first.kill()
+        async with AsyncClient(base_url=second.url) as http:
             assert (await RestDoor(http).refresh(pair.refresh)).outcome == ROTATED
             assert await Api(http).is_live(pair.access)
 
@@ -261,6 +261,6 @@ async def test_prune_interval_0_turns_scheduled_pruning_off(
     ):
         await fill(behind.services, await behind.user(), SystemClock().now(), 3)
         await asyncio.sleep(2)
-        assert await how_many(behind.services) == 3
+        assert await count_sessions(behind.services) == 3
         async with behind.services.db.read() as conn:
             assert (await conn.execute(select(leases))).all() == []

@@ -93,9 +93,9 @@ async def test_tok_12_tokens_of_the_old_secret_work_and_their_successors_are_sig
         assert is_signed_with(second.refresh, NEW)
         assert not is_signed_with(second.refresh, OLD)
         # A replay is detected whichever secret signed the token.
-        another = await during.api.login()
-        assert (await during.doors[by].refresh(another.refresh)).outcome == ROTATED
-        assert (await during.doors[by].refresh(another.refresh)).outcome == REPLAYED
+        second_pair = await during.api.login()
+        assert (await during.doors[by].refresh(second_pair.refresh)).outcome == ROTATED
+        assert (await during.doors[by].refresh(second_pair.refresh)).outcome == REPLAYED
         assert (await during.doors[by].refresh(second.refresh)).outcome == ROTATED
         assert (await during.doors[by].refresh(pair.refresh)).outcome == REPLAYED
 
@@ -121,16 +121,16 @@ async def test_tok_12_a_repeated_attempt_gets_the_same_successor_after_the_secre
 async def test_tok_12_workers_restarted_one_by_one_accept_each_other_s_tokens(
     start: Start, alice: User, by: str
 ) -> None:
-    async with start(f"{OLD} {NEW}") as one, start(f"{NEW} {OLD}") as other:
-        pair = await one.api.login()
+    async with start(f"{OLD} {NEW}") as first, start(f"{NEW} {OLD}") as second:
+        pair = await first.api.login()
         for _ in range(3):
-            for worker, another in ((other, one), (one, other)):
+            for worker, peer in ((second, first), (first, second)):
                 successor = (await worker.doors[by].refresh(pair.refresh, KEY)).tokens
-                repeated = (await another.doors[by].refresh(pair.refresh, KEY)).tokens
+                repeated = (await peer.doors[by].refresh(pair.refresh, KEY)).tokens
                 assert jti(repeated.refresh) == jti(successor.refresh)
                 pair = repeated
-        assert await one.api.is_live(pair.access)
-        assert await other.api.is_live(pair.access)
+        assert await first.api.is_live(pair.access)
+        assert await second.api.is_live(pair.access)
 
 
 async def test_tok_12_once_the_keys_are_resealed_the_old_secret_can_be_dropped(
@@ -207,16 +207,16 @@ async def test_a_worker_that_cannot_unseal_a_new_key_keeps_the_keys_it_has(
     ],
 )
 def test_tok_02_each_secret_of_a_list_is_checked_by_itself(secrets: str, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as refused_setting:
         Settings(secret=secrets)
-    assert reason in str(refused.value)
+    assert reason in str(refused_setting.value)
     file = tmp_path / "some.secret"
     file.write_text(secrets)
     file.chmod(0o600)
-    with pytest.raises(InvalidSecret) as unfit:
+    with pytest.raises(InvalidSecret) as refused_file:
         load_secret(Settings(secret_file=file), Entropy())
-    assert reason in str(unfit.value)
-    for message in (str(refused.value), str(unfit.value)):
+    assert reason in str(refused_file.value)
+    for message in (str(refused_setting.value), str(refused_file.value)):
         assert not any(secret in message for secret in (NEW, OLD, "changeme", "x" * 40))
 
 

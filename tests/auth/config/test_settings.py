@@ -254,14 +254,14 @@ def test_data_02_a_secret_file_that_other_users_may_read_is_refused(kin: Kin, mo
 
 
 @pytest.mark.parametrize("kept", [b"", b"short\n", b"changeme" * 8, b"x" * 64, bytes(range(128, 168)), b"\x00" * 40])
-def test_a_secret_file_with_a_weak_secret_is_refused(kin: Kin, kept: bytes) -> None:
+def test_a_secret_file_with_a_weak_secret_is_refused(kin: Kin, content: bytes) -> None:
     file = Path("some.secret")
-    file.write_bytes(kept)
+    file.write_bytes(content)
     file.chmod(0o600)
     result = kin("check", SECRET_FILE="some.secret")
     assert result.exit_code == 1
     assert result.stderr.startswith("kindred: The secret in some.secret ")
-    assert file.read_bytes() == kept
+    assert file.read_bytes() == content
 
 
 def test_a_secret_file_that_cannot_be_read_gives_a_one_line_error(kin: Kin) -> None:

@@ -157,28 +157,28 @@ async def test_ops_02_tok_12_rotating_signing_keys_under_load_signs_no_user_out(
             load.servers += http
             algorithm, ttl = behind.services.settings.signing_algorithm, behind.services.settings.access_token_ttl
             await asyncio.sleep(1)
-            kept = load.held[0]
+            early_pair = load.held[0]
             for at_once in (False, True, True):
-                made = await behind.services.keys.rotate(
+                new_key = await behind.services.keys.rotate(
                     algorithm, SystemClock().now(), access_token_ttl=ttl, immediately=at_once
                 )
                 for server in http:  # on each server within seconds
                     async with asyncio.timeout(5):
-                        while made.kid not in str((await server.get("/.well-known/jwks.json")).json()):
+                        while new_key.kid not in str((await server.get("/.well-known/jwks.json")).json()):
                             await asyncio.sleep(0.1)
                 if at_once:
                     for server in http:
                         keys = (await server.get("/.well-known/jwks.json")).json()["keys"]
-                        assert [key["kid"] for key in keys] == [made.kid]
+                        assert [key["kid"] for key in keys] == [new_key.kid]
                         # Each server refuses tokens of the old key.
-                        bearer = {"authorization": f"Bearer {kept.access}"}
+                        bearer = {"authorization": f"Bearer {early_pair.access}"}
                         assert (await server.post("/graphql", json=VIEWER, headers=bearer)).status_code == 401
                     async with asyncio.timeout(10):
-                        while kids(load) != {made.kid}:
+                        while kids(load) != {new_key.kid}:
                             await asyncio.sleep(0.1)
-                    kept = load.held[0]
+                    early_pair = load.held[0]
                 else:
-                    assert made.kid not in kids(load)
+                    assert new_key.kid not in kids(load)
                 await asyncio.sleep(0.5)
         load.went_well()
 

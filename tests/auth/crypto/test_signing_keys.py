@@ -156,9 +156,9 @@ async def test_workers_that_start_at_the_same_time_on_a_new_database_make_one_ke
 async def test_processes_that_start_at_the_same_time_on_a_new_database_make_one_key(
     database_url: str, tmp_path: Path, settings_for: Callable[..., Settings]
 ) -> None:
-    async with serving(database_url, tmp_path) as one, serving(database_url, tmp_path) as other:
+    async with serving(database_url, tmp_path) as first, serving(database_url, tmp_path) as second:
         jwks = []
-        for server in (one, other):
+        for server in (first, second):
             async with AsyncClient(base_url=server.url) as http:
                 jwks.append((await http.get("/.well-known/jwks.json")).json())
     assert jwks[0] == jwks[1]
@@ -207,9 +207,9 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
     old = kid_of(of_the_old.access)
     assert await published(http) == [old]
 
-    made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+    new_key = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     await services.keys.reload()
-    new = made.kid
+    new = new_key.kid
     assert await published(http) == [old, new]
     pair = (await rest.refresh(of_the_old.refresh)).tokens
     assert kid_of(pair.access) == old
@@ -247,13 +247,13 @@ async def test_tok_12_a_token_of_a_retired_key_is_refused_before_it_expires(
     pair = await api.login()
     clock.advance(timedelta(minutes=1))
     assert await api.is_live(pair.access)
-    made = await services.keys.rotate(
+    new_key = await services.keys.rotate(
         SigningAlgorithm.ES256, clock.now(), access_token_ttl=timedelta(0), immediately=True
     )
     await services.keys.reload()
     response = await api.post("{ viewer { id } }", bearer=pair.access)
     assert response.status_code == 401
-    assert await published(http) == [made.kid]
+    assert await published(http) == [new_key.kid]
     refreshed = (await DOORS["rest"](http).refresh(pair.refresh)).tokens
     assert jwt.get_unverified_header(refreshed.access)["alg"] == "ES256"
     assert await api.is_live(refreshed.access)
@@ -266,8 +266,8 @@ async def test_keys_rotated_in_quick_succession_sign_one_after_the_other(
     pair = await api.login()
     kids = [kid_of(pair.access)]
     for _ in range(3):
-        made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
-        kids.append(made.kid)
+        new_key = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+        kids.append(new_key.kid)
         clock.advance(timedelta(minutes=1))
     await services.keys.reload()
     assert set(await published(http)) == set(kids)
@@ -302,7 +302,7 @@ async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_
     for _ in range(2):
         await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
         clock.advance(timedelta(minutes=1))
-    made = await services.keys.rotate(
+    new_key = await services.keys.rotate(
         SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL, immediately=True
     )
     # A worker that has not reloaded the keys signs with the old one, and other workers refuse its tokens.
@@ -314,14 +314,14 @@ async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_
     pair = (await rest.refresh(late.refresh)).tokens
     for minutes in (0, 8, 9, 11, 60):
         clock.advance(timedelta(minutes=minutes))
-        assert await published(http) == [made.kid]
+        assert await published(http) == [new_key.kid]
         pair = (await rest.refresh(pair.refresh)).tokens
-        assert kid_of(pair.access) == made.kid
+        assert kid_of(pair.access) == new_key.kid
         assert await api.is_live(pair.access)
     # The next rotation works as usual.
     following = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     await services.keys.reload()
-    assert await published(http) == [made.kid, following.kid]
+    assert await published(http) == [new_key.kid, following.kid]
     clock.advance(PUBLISH_LEAD)
     pair = (await rest.refresh(pair.refresh)).tokens
     assert kid_of(pair.access) == following.kid
@@ -333,8 +333,8 @@ async def test_a_worker_reloads_keys_every_two_seconds_and_unseals_them_only_if_
     ring = services.keys.ring
     await services.keys.reload()
     assert services.keys.ring is ring
-    made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+    new_key = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     async with asyncio.timeout(5):
         while services.keys.ring is ring:
             await asyncio.sleep(0.05)
-    assert services.keys.ring.verification_key(made.kid, clock.now()) is not None
+    assert services.keys.ring.verification_key(new_key.kid, clock.now()) is not None

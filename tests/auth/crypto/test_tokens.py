@@ -247,17 +247,19 @@ async def test_tok_15_a_token_with_any_changed_character_is_refused(attack: Atta
     @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.booleans(), places, places, texts, st.sampled_from(("replace", "splice", "flip", "swap")))
     def mutate(access: bool, start: int, length: int, text: str, how: str) -> None:
-        mine, foreign = (attack.pair.access, other.access) if access else (attack.pair.refresh, other.refresh)
-        at = start % len(mine)
+        genuine_token, other_token = (
+            (attack.pair.access, other.access) if access else (attack.pair.refresh, other.refresh)
+        )
+        at = start % len(genuine_token)
         match how:
             case "replace":
-                mutated = mine[:at] + text + mine[at + length % 3 :]
+                mutated = genuine_token[:at] + text + genuine_token[at + length % 3 :]
             case "splice":  # of two genuine tokens
-                mutated = mine[:at] + foreign[at + length % 3 :]
+                mutated = genuine_token[:at] + other_token[at + length % 3 :]
             case "flip":  # one bit of one byte
-                mutated = mine[:at] + chr(ord(mine[at]) ^ 1 << length % 7) + mine[at + 1 :]
+                mutated = genuine_token[:at] + chr(ord(genuine_token[at]) ^ 1 << length % 7) + genuine_token[at + 1 :]
             case _:
-                parts = list(zip(mine.split("."), foreign.split("."), strict=True))
+                parts = list(zip(genuine_token.split("."), other_token.split("."), strict=True))
                 mutated = ".".join(pair[start >> place & 1] for place, pair in enumerate(parts))
         if mutated not in genuine:
             tried.append((mutated, f"{how} at {at}"))
@@ -323,7 +325,7 @@ async def test_tok_01_a_token_signed_with_the_public_key_as_a_secret_is_refused(
 async def test_a_token_that_another_service_signed_is_refused(attack: Attack) -> None:
     foreign = SecretKeys.derive(b"the secret of some other service altogether")
     kid = header_of(attack.pair.access)["kid"]
-    theirs = Ed25519PrivateKey.generate()
+    attacker_key = Ed25519PrivateKey.generate()
     async with attack.in_vain():
         # The server secret itself signs nothing: each purpose has a key that is derived from it.
         for key in (foreign.refresh_tokens, foreign.successors, SECRET.encode(), b"", b"\0" * 32):
@@ -335,7 +337,9 @@ async def test_a_token_that_another_service_signed_is_refused(attack: Attack) ->
             await attack.refused_as_refresh_token(token, purpose)
         for named in (kid, "another", None):
             header = {"alg": "EdDSA", "typ": "at+jwt"} | ({"kid": named} if named else {})
-            await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), theirs.sign), f"kid {named}")
+            await attack.refused_as_bearer(
+                jws(header, claims_of(attack.pair.access), attacker_key.sign), f"kid {named}"
+            )
 
 
 async def test_tok_03_a_token_without_a_claim_is_refused_although_its_signature_is_valid(attack: Attack) -> None:
@@ -463,8 +467,8 @@ async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(at
 
     server = await asyncio.start_server(note, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
-    theirs = Ed25519PrivateKey.generate()
-    x = encode(theirs.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    attacker_key = Ed25519PrivateKey.generate()
+    x = encode(attacker_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "mine", "alg": "EdDSA"}
     real = header_of(attack.pair.access)
     injected: tuple[Document, ...] = (
@@ -480,9 +484,9 @@ async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(at
     async with server, attack.in_vain():
         for more in injected:
             header = real | more
-            await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), theirs.sign), repr(more))
+            await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), attacker_key.sign), repr(more))
             header = {"alg": "EdDSA", "typ": "rt+jwt"} | more
-            token = jws(header, claims_of(attack.pair.refresh), theirs.sign)
+            token = jws(header, claims_of(attack.pair.refresh), attacker_key.sign)
             await attack.refused_as_refresh_token(token, repr(more))
             header = {"alg": "HS256", "typ": "rt+jwt"} | more
             token = jws(header, claims_of(attack.pair.refresh), with_hmac(b""))
@@ -640,22 +644,22 @@ async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
     api: Api, alice: User, bob: User, services: Services
 ) -> None:
     door = DOORS["rest"](api.http)
-    mine, other, bobs = await api.login(), await api.login(), await api.login("bob")
-    rotated = (await door.refresh(mine.refresh)).tokens
+    first, other, bobs = await api.login(), await api.login(), await api.login("bob")
+    rotated = (await door.refresh(first.refresh)).tokens
     attack = Attack(api.http, services, rotated)
-    secret = claims_of(mine.refresh)["jti"]
+    secret = claims_of(first.refresh)["jti"]
     async with attack.in_vain():
         # A secret that differs in one character, in tokens with the old signature.
         for changed in (secret[:-1] + "A", secret.lower(), hashlib.sha256(secret.encode()).hexdigest()):
-            header, _, signature = mine.refresh.split(".")
-            payload = encode(json.dumps(claims_of(mine.refresh) | {"jti": changed}).encode())
+            header, _, signature = first.refresh.split(".")
+            payload = encode(json.dumps(claims_of(first.refresh) | {"jti": changed}).encode())
             await attack.refused_as_refresh_token(f"{header}.{payload}.{signature}", changed)
         # One session's token under the id of another.
         for victim in (other, bobs):
-            header, _, signature = mine.refresh.split(".")
+            header, _, signature = first.refresh.split(".")
             token = f"{header}.{victim.refresh.split('.')[1]}.{signature}"
             await attack.refused_as_refresh_token(token, "another session's claims")
-    assert (await door.refresh(mine.refresh)).outcome == REPLAYED
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
     assert not await api.is_live(rotated.access)
     for pair in (other, bobs):
         assert await api.is_live(pair.access)

@@ -4,17 +4,18 @@ from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 
-from auth.outcomes import Expired, Origin, Rotated
+from auth.outcomes import Expired, Origin, RevokeSucceeded, Rotated
 from auth.services import Services
 from db.tables.base import SessionState
-from db.tables.families import TokenFamily
+from db.tables.families import TokenFamily, state_of
 from db.tables.users import User
 from tests.support.clocks import FakeClock
-from tests.support.doors import EXPIRED, ROTATED, SESSIONS, Api, Door
+from tests.support.doors import EXPIRED, REVOKED, ROTATED, SESSIONS, Api, Door
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -120,6 +121,33 @@ async def test_revoking_counts_no_session_that_is_at_its_idle_limit(
     current = await api.login()
     page = (await api.data(SESSIONS, {"state": "EXPIRED"}, current.access))["sessions"]["edges"]
     assert len(page) == 1
+
+
+@short_idle_limit
+@pytest.mark.parametrize(
+    ("before_limit", "outcome", "state"),
+    [(INSTANT, REVOKED, SessionState.REVOKED), (timedelta(0), EXPIRED, SessionState.EXPIRED)],
+    ids=["before the limit", "at the limit"],
+)
+async def test_a_revocation_at_the_idle_limit_comes_too_late_to_count(
+    services: Services,
+    alice: User,
+    clock: FakeClock,
+    api: Api,
+    door: Door,
+    before_limit: timedelta,
+    outcome: str,
+    state: SessionState,
+) -> None:
+    """The session had expired by then. A list of sessions and a refresh say the same."""
+    pair = await api.login()
+    clock.advance(10 * MINUTE - before_limit)
+    revoked = await services.sessions.revoke(alice.id, UUID(pair.session_id), Origin(), clock.now())
+    assert isinstance(revoked, RevokeSucceeded)
+    assert state_of(revoked.family, clock.now()) is state
+    assert (await door.refresh(pair.refresh)).outcome == outcome
+    (listed,) = await services.sessions.page(alice.id, state=state, after=None, limit=10, now=clock.now())
+    assert str(listed.id) == pair.session_id
 
 
 async def states(services: Services, user: User, now: datetime) -> dict[SessionState, int]:
