@@ -310,14 +310,14 @@ class Machine(RuleBasedStateMachine):
             self.refresh(session, session.store.current, self.key(None, True), "the rule")
 
     @precondition(lambda self: self.sessions)
-    @rule(which=number, back=st.integers(1, 2), immediately=st.integers(2, 3))
-    def race_for_a_token(self, which: int, back: int, at_once: int) -> None:
+    @rule(which=number, back=st.integers(1, 2), requests=st.integers(2, 3))
+    def race_for_a_token(self, which: int, back: int, requests: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         place = max(len(session.tokens) - back, 0)
         token = session.tokens[place].text
 
         async def race() -> list[tuple[str, str, str]]:
-            return list(await asyncio.gather(*(self.answer(token, None, "the rule") for _ in range(at_once))))
+            return list(await asyncio.gather(*(self.answer(token, None, "the rule") for _ in range(requests))))
 
         # Whoever comes first, the answers are those of as many requests one after the other; save that all who found
         # the session live before one of them ended it are told of the replay.
