@@ -44,7 +44,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class WrongCredentials:
-    """No such user, a wrong password, or a disabled user. The client is not told which.
+    """No such user, a wrong password, or a disabled user. The answer does not say which.
 
     The two flags are for the log only.
     """

@@ -21,18 +21,18 @@ def username_key(username: str) -> str | None:
 
 
 def clean_username(username: str) -> str | None:
-    """Return a username as it is stored and shown, without outer spaces; None if it is not valid."""
+    """Return a username in its stored form, without outer spaces; None if it is not valid."""
     return None if username_key(username) is None else unicodedata.normalize("NFC", username).strip()
 
 
 def clean_device_name(name: str) -> str | None:
-    """Return a device name as it is stored, without outer spaces; None if it is not valid."""
+    """Return a device name in its stored form, without outer spaces; None if it is not valid."""
     cleaned = unicodedata.normalize("NFC", name[: 4 * DEVICE_NAME_LENGTH]).strip()
     return cleaned if 0 < len(cleaned) <= DEVICE_NAME_LENGTH and _is_visible(cleaned) else None
 
 
 def clean_email(address: str) -> str | None:
-    """Return an e-mail address as it is stored, without outer spaces; None if it is not valid.
+    """Return an e-mail address in its stored form, without outer spaces; None if it is not valid.
 
     This checks only its length, its characters and that it has two sides. Whether mail arrives, only a message can
     tell.

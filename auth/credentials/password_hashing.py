@@ -121,8 +121,8 @@ class Hasher:
         self._is_checking_strength = False
         # Verified for unknown usernames, so that they take as long as known ones. Making it here also shows before the
         # first sign-in that this machine can hash and verify (CRED-02).
-        self._dummy_hash = hash_password("nobody has this password")
-        if not verify_password("nobody has this password", self._dummy_hash):
+        self._dummy_hash = hash_password("no user has this password")
+        if not verify_password("no user has this password", self._dummy_hash):
             raise RuntimeError("argon2 does not verify a hash that it has just made. Install libpass.")
 
     async def verify(self, password: str, hashed: str | None) -> Verified:

@@ -36,7 +36,7 @@ def check_strength(password: str, *, at_least: int, known: tuple[str, ...]) -> P
     strength = sum(estimate["guesses"] >= attempts for attempts in _STRENGTHS)
     if estimate["guesses"] >= _MIN_ATTEMPTS:
         return PasswordStrength(strength)
-    advice = estimate["feedback"]["warning"] or "It would be guessed in a short time."
+    advice = estimate["feedback"]["warning"] or "An attacker would find it in a short time."
     return PasswordStrength(strength, f"The password is too easy to guess. {advice}")
 
 

@@ -264,7 +264,7 @@ class Accounts:
 
 
 def _clean_username(username: str) -> tuple[str, str]:
-    """Return the name as it is stored, and the key it is compared by."""
+    """Return the name in its stored form, and the key it is compared by."""
     name, key = clean_username(username), username_key(username)
     if name is None or key is None:
         raise InvalidUsername("The username is not valid. Use 1 to 128 characters, none of them invisible.")

@@ -160,7 +160,7 @@ async def test_rot_20_the_database_s_clock_and_time_zone_do_not_affect_a_session
 
 
 @pytest.mark.parametrize(
-    ("ahead", "says"),
+    ("ahead", "warning"),
     [
         (0, "ok  clock"),
         (4, "ok  clock"),

@@ -253,7 +253,7 @@ def test_data_02_a_secret_file_that_other_users_may_read_is_refused(kin: Kin, mo
         )
 
 
-@pytest.mark.parametrize("kept", [b"", b"short\n", b"changeme" * 8, b"x" * 64, bytes(range(128, 168)), b"\x00" * 40])
+@pytest.mark.parametrize("content", [b"", b"short\n", b"changeme" * 8, b"x" * 64, bytes(range(128, 168)), b"\x00" * 40])
 def test_a_secret_file_with_a_weak_secret_is_refused(kin: Kin, content: bytes) -> None:
     file = Path("some.secret")
     file.write_bytes(content)

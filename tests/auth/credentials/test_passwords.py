@@ -202,7 +202,7 @@ async def test_cred_15_hashing_yields_the_processor_to_everything_else() -> None
 async def test_a_password_without_a_hash_never_matches() -> None:
     hasher = Hasher(threads=1)
     try:
-        assert await hasher.verify("nobody has this password", None) == Verified(False)
+        assert await hasher.verify("no user has this password", None) == Verified(False)
     finally:
         hasher.close()
 
