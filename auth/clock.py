@@ -1,22 +1,25 @@
-"""The one place that reads the real clock. Everything else is told what time it is."""
+"""The only module that reads the machine's clock. All other code receives the time as an argument."""
 
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-# Where the system has it, the clock that counts on while the machine sleeps.
+# Linux: this clock keeps counting while the machine is suspended.
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
-    """Tells the time. Read once for each request, and the instant passed down."""
+    """A source of time. A request reads it once and passes the instant down."""
 
     def now(self) -> datetime:
-        """This instant, aware and in UTC."""
+        """Return the current instant, aware and in UTC."""
         ...
 
     def elapsed(self) -> timedelta:
-        """The time since some fixed instant, by a clock that cannot be set. Two readings tell how much time passed."""
+        """Return the time since a fixed instant, by a clock that cannot be set.
+
+        The difference of two readings is the time that passed between them.
+        """
         ...
 
 
@@ -24,9 +27,9 @@ class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> datetime:
-        """This instant, aware and in UTC."""
+        """Return the current instant, aware and in UTC."""
         return datetime.now(UTC)
 
     def elapsed(self) -> timedelta:
-        """The time since the machine started."""
+        """Return the time since the machine started."""
         return timedelta(seconds=time.clock_gettime(_SINCE_BOOT))

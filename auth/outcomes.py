@@ -1,6 +1,6 @@
-"""What can come of a use case. Typed once here; each door maps it once.
+"""Every result that a use case returns. GraphQL and REST each map them once.
 
-A refusal is an outcome and no exception: it is returned, so that whatever it wrote is committed.
+A refusal is returned, not raised, so that what it wrote is committed.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from db.tables.users import UserRow
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from, cut to what the store holds. None for what is not known."""
+    """Where a request came from, cut to the lengths that the database stores. None for what is not known."""
 
     ip: str | None = None
     user_agent: str | None = None
@@ -21,7 +21,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """The credentials of a session."""
+    """The credentials of a session: an access token and a refresh token."""
 
     access_token: str
     access_token_expires_at: datetime
@@ -30,8 +30,13 @@ class TokenPair:
     refresh_token_expires_at: datetime
 
 
+# Sign-in and password checks.
+
+
 @dataclass(frozen=True, slots=True)
 class SignedIn:
+    """The password was right. A new session is open."""
+
     tokens: TokenPair
     family: FamilyRow
     user: UserRow
@@ -39,9 +44,9 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class WrongCredentials:
-    """No such user, a wrong password, or a disabled user: nobody is told which.
+    """No such user, a wrong password, or a disabled user. The answer does not say which.
 
-    What the throttle makes of it is for the log, and for no client.
+    The two flags are for the log only.
     """
 
     starts_throttling: bool = False
@@ -50,29 +55,46 @@ class WrongCredentials:
 
 @dataclass(frozen=True, slots=True)
 class TooManyAttempts:
-    """Nothing was looked at, so nothing is said of whether it was right."""
+    """The attempt was refused before anything was checked, so it does not tell whether it was right."""
 
     retry_after: int  # seconds
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordSet:
+    """The new password is stored."""
+
+    revoked_count: int  # sessions
+
+
+@dataclass(frozen=True, slots=True)
+class WeakPassword:
+    """The new password is too weak. `reason` is a sentence for the user."""
+
+    reason: str
+
+
+# Refreshing a session. The names are those of the rule (auth/use_cases/rotation.py).
+
+
+@dataclass(frozen=True, slots=True)
 class Rotated:
-    """The presented token was exchanged for its successor, now or when the same attempt came before."""
+    """The presented token was exchanged for its successor, by this request or an earlier one of the same attempt."""
 
     tokens: TokenPair
     family: FamilyRow
-    # Whether it was before: for the log, and for no client.
+    # Whether it was an earlier one: for the log only.
     repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """Not a refresh token of this service, or of a family it no longer knows."""
+    """Not a refresh token of this service, or one of a session that the service no longer knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The token's family reached a limit."""
+    """The token's session reached its idle limit or its absolute limit."""
 
     user_id: UUID
     session_id: UUID
@@ -80,7 +102,7 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """The token's family had been ended."""
+    """The token's session was revoked before this request."""
 
     user_id: UUID
     session_id: UUID
@@ -88,7 +110,7 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The token had been rotated already. Its family has been ended."""
+    """The token had been rotated already, so two parties hold it. This request revoked its session."""
 
     user_id: UUID
     session_id: UUID
@@ -96,39 +118,32 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class StoreBehind:
-    """The store knows less than the signed token proves: rotations, or the sign-in, are missing from it.
+    """The signed token proves a rotation, or a sign-in, that the database does not have.
 
-    A failover, a restored backup or a commit that is not yet visible does that; no thief can. Nothing was changed, so
-    the answer is 503: once the store has caught up, the same token works.
+    A failover, a restored backup or a commit that is not yet visible causes this; an attacker cannot. Nothing was
+    changed and the answer is 503: once the database has caught up, the same token works.
     """
 
     user_id: UUID
     session_id: UUID
 
 
+# Revoking a session.
+
+
 @dataclass(frozen=True, slots=True)
-class RevokedSession:
-    """A session is at its end, now or since before."""
+class RevokeSucceeded:
+    """The session is revoked, by this call or an earlier one, or it has expired."""
 
     family: FamilyRow
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """The viewer has no session with this id."""
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordSet:
-    revoked_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class WeakPassword:
-    reason: str
+    """The user has no session with this id."""
 
 
 LoginOutcome = SignedIn | WrongCredentials | TooManyAttempts
-RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed | StoreBehind | TooManyAttempts
-RevokeOutcome = RevokedSession | NotFound | Invalid
 ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword | TooManyAttempts
+RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed | StoreBehind | TooManyAttempts
+RevokeOutcome = RevokeSucceeded | NotFound | Invalid

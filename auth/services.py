@@ -1,4 +1,4 @@
-"""Kindred, put together: every use case, built over one database, one secret and one source of randomness."""
+"""The composition: every use case, built with one database, one server secret and one source of randomness."""
 
 import asyncio
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from db.hot_path.rotation_batches import RotationBatcher
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the doors call."""
+    """The use cases that endpoints and commands call."""
 
     db: Database
     keys: SigningKeyStore
@@ -43,7 +43,7 @@ class Services:
 
     @classmethod
     def create(cls, settings: Settings, secret: bytes, entropy: Entropy) -> "Services":
-        """Everything but the signing keys, which `start` reads from the database.
+        """Build every use case. Call `start` next, which reads the signing keys from the database.
 
         `secret` is one server secret, or several with white space between them, newest first.
         """
@@ -56,53 +56,38 @@ class Services:
         keys = SigningKeyStore(db, SecretKeys.derive_all(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
         throttle = LoginThrottle(db, enabled=settings.rate_limits, network_retention=settings.event_retention)
-        recorder = AuditLog({channel: asyncio.Event() for channel in settings.channels})
+        audit_log = AuditLog({channel: asyncio.Event() for channel in settings.channels})
         issuer = Issuer(keys, settings.issuer, settings.audience)
-        minting = TokenPairFactory(issuer, entropy, settings.access_token_ttl)
-        depth = settings.lineage_depth
-        pace = REFRESH_RATE_LIMIT if settings.rate_limits else NO_RATE_LIMIT
-        idle, absolute = settings.refresh_token_ttl, settings.session_ttl
+        token_pairs = TokenPairFactory(issuer, entropy, settings.access_token_ttl)
+        depth, max_sessions = settings.lineage_depth, settings.max_sessions_per_user
+        rate_limit = REFRESH_RATE_LIMIT if settings.rate_limits else NO_RATE_LIMIT
+        batcher = RotationBatcher(db, slots=depth, pace=rate_limit, batching=settings.batch_rotations)
+        idle_limit, absolute_limit = settings.refresh_token_ttl, settings.session_ttl
         pruning = Pruning(db, settings.session_retention, settings.event_retention)
         return cls(
             db=db,
             keys=keys,
             hasher=hasher,
             sign_in=SignIn(
-                db,
-                minting,
-                entropy,
-                recorder,
-                hasher,
-                throttle,
-                idle,
-                absolute,
-                depth,
-                settings.max_sessions_per_user,
+                db, token_pairs, entropy, audit_log, hasher, throttle, idle_limit, absolute_limit, depth, max_sessions
             ),
             rotation=Rotation(
-                db,
-                minting,
-                entropy,
-                recorder,
-                idle,
-                settings.replay_leeway,
-                pace,
-                RotationBatcher(db, slots=depth, pace=pace, batching=settings.batch_rotations),
+                db, token_pairs, entropy, audit_log, idle_limit, settings.replay_leeway, rate_limit, batcher
             ),
             sessions=Sessions(db, issuer, entropy, depth),
-            accounts=Accounts(db, entropy, recorder, hasher, throttle, settings.password_min_length),
+            accounts=Accounts(db, entropy, audit_log, hasher, throttle, settings.password_min_length),
             pruning=pruning,
-            prune_schedule=PruneSchedule(db, pruning, entropy, settings.prune_interval, absolute),
-            notifications=NotificationDelivery(db, entropy, recorder.channels),
+            prune_schedule=PruneSchedule(db, pruning, entropy, settings.prune_interval, absolute_limit),
+            notifications=NotificationDelivery(db, entropy, audit_log.channels),
             settings=settings,
             entropy=entropy,
         )
 
     async def start(self, now: datetime) -> None:
-        """Read the signing keys, and make the first one on a new database."""
+        """Read the signing keys. On a new database, create the first one."""
         await self.keys.ensure_first_key(self.settings.signing_algorithm, now)
 
     async def stop(self) -> None:
-        """Give back threads and connections."""
+        """Stop the threads and close the connections."""
         self.hasher.close()
         await self.db.close()

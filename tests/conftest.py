@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from auth.config.settings import Settings
-from auth.credentials.identifiers import username_key
 from auth.credentials.password_hashing import hash_password
 from auth.services import Services
 from db.engine import server_clock as database_clock
@@ -174,10 +173,8 @@ def add_user(services: Services, clock: FakeClock, password_hash: str) -> Callab
     """Make a user whose password is `PASSWORD`."""
 
     async def add(name: str) -> User:
-        # What `kindred.accounts.add` stores, without hashing the same password once for each test.
-        return await services.accounts._add(
-            name, username_key(name) or "", f"{name}@example.org", password_hash, clock.now()
-        )
+        # Imported, because `accounts.add` would hash the same password again for each test.
+        return await services.accounts.import_user(name, f"{name}@example.org", password_hash, clock.now())
 
     return add
 

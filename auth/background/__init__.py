@@ -1,1 +1,1 @@
-"""What runs beside requests: notifications, pruning, diagnostics."""
+"""What runs beside requests: delivery of notifications, pruning, diagnostics."""

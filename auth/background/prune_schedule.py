@@ -1,4 +1,4 @@
-"""Upkeep: pruning inside the service, by one worker at a time, for operators who have no cron."""
+"""Scheduled pruning: one worker at a time deletes old rows, so an operator needs no cron job."""
 
 import asyncio
 import logging
@@ -25,27 +25,27 @@ from db.tables import families, leases, security_events, users
 logger = logging.getLogger("kindred")
 
 LEASE = "prune"
-# Seconds between two batches, in which everybody else has the database to themselves.
+# Seconds between two batches, in which requests have the database to themselves.
 PAUSE = 0.1
 _NOT_PRUNED = "nothing was pruned"
 
 
 @dataclass(frozen=True, slots=True)
 class PruneSchedule:
-    """The task, with what it needs."""
+    """The maintenance task and its dependencies."""
 
     db: Database
     pruning: Pruning
     entropy: Entropy
     interval: timedelta
-    # How long a session may last at most.
+    # The longest lifetime of a session.
     session_limit: timedelta
-    time_seen: PlausibleTime = field(default_factory=PlausibleTime)
+    plausible_time: PlausibleTime = field(default_factory=PlausibleTime)
 
     async def run(self, clock: Clock) -> None:
-        """Prune whenever it is due, for ever. Whatever fails is tried again the next time."""
+        """Prune whenever it is due, until cancelled. A run that fails is tried again the next time."""
         while True:
-            # Workers that started together do not come together.
+            # Random, so that workers that started together do not prune together.
             await asyncio.sleep(self.interval.total_seconds() * (0.25 + 0.25 * self.entropy.fraction()))
             try:
                 if pruned := await self.prune_if_due(clock):
@@ -55,57 +55,57 @@ class PruneSchedule:
             except DatabaseUnavailable:
                 logger.warning("Pruning was put off: the database did not answer.")
             except Exception:
-                logger.exception("Pruning failed, and will be tried again.")
+                logger.exception("Pruning failed. It will be tried again.")
 
     async def prune_if_due(self, clock: Clock) -> Pruned | None:
-        """Prune, unless some worker has begun to less than an interval ago; then None. Raises `ClocksDiffer`.
+        """Prune, unless a worker began to less than an interval ago; then return None. Raises `ClocksDiffer`.
 
-        A worker prunes for as long as it has the lease. What it leaves, also by dying, is the next one's. It works up
-        to the instant that the clock is believed to have reached.
+        A worker prunes for as long as it holds the lease. If it dies or runs out of time, the next holder continues.
+        It deletes what is old at the latest plausible instant.
         """
-        believed = await self._claim(clock.now(), clock.elapsed())
-        if believed is None:
+        plausible_now = await self._claim(clock.now(), clock.elapsed())
+        if plausible_now is None:
             return None
-        if says := await self.from_the_future(clock.now()):
-            logger.warning(says)
+        if warning := await self.future_sessions_warning(clock.now()):
+            logger.warning(warning)
         try:
             async with asyncio.timeout(self.interval.total_seconds()):
-                return await self.pruning.prune(believed, pause=PAUSE)
+                return await self.pruning.prune(plausible_now, pause=PAUSE)
         except TimeoutError:
             return None
 
     async def prune_now(self, now: datetime, *, clock_is_right: bool = False) -> Pruned:
         """Prune for an operator, who confirms with `clock_is_right` that so much time has passed since the last run.
 
-        Raises `ClocksDiffer`, and `ClockNotBelieved` where the last run is longer ago than `LONGEST_OUTAGE`.
+        Raises `ClocksDiffer`, and `ImplausibleClock` if the last run is longer ago than `LONGEST_OUTAGE`.
         """
         await self._begin(now, clock_is_right)
         return await self.pruning.prune(now)
 
-    async def end_in_time(self, now: datetime) -> int:
-        """Give sessions that a clock ahead of this one opened the limit that they would have by this one.
+    async def shorten_future_sessions(self, now: datetime) -> int:
+        """Shorten sessions that were opened in the future, to the limit of a session opened now. Returns how many.
 
-        Only for an operator who confirms the clock: one that is behind would end every session by it. Returns how many.
-        Raises `ClocksDiffer`.
+        A clock that was ahead opened them. Only an operator who confirms the clock may call this: with a clock that
+        is behind, it would shorten every session. Raises `ClocksDiffer`.
         """
         total = 0
-        while count := await self._end_in_time(now, is_first=not total):
+        while count := await self._shorten_batch(now, is_first=not total):
             total += count
         return total
 
     @retried(idempotent=True)
-    async def _end_in_time(self, now: datetime, *, is_first: bool) -> int:
+    async def _shorten_batch(self, now: datetime, *, is_first: bool) -> int:
         after = now + CLOCKS_MUST_AGREE
         async with self.db.transaction() as conn:
-            if is_first:  # many batches take longer than clocks may differ by
-                await require_agreement(conn, now, undone="no session was given another end")
+            if is_first:  # many batches take longer than the clocks may differ by
+                await require_agreement(conn, now, undone="no session was shortened")
             keys = await families.opened_after(conn, after, limit=self.session_limit, most=BATCH)
             await users.lock_several(conn, {key.user_id for key in keys})  # users first (decision 25)
             return await families.shorten(conn, now, keys, after=after, limit=self.session_limit)
 
     @retried(idempotent=True)
-    async def from_the_future(self, now: datetime) -> str | None:
-        """What to tell an operator of sessions that were opened after `now`; None where there are none."""
+    async def future_sessions_warning(self, now: datetime) -> str | None:
+        """Say what an operator should do about sessions that were opened after `now`; None if there are none."""
         async with self.db.read() as conn:
             count = await families.count_opened_after(conn, now + CLOCKS_MUST_AGREE, limit=self.session_limit)
         if not count:
@@ -116,8 +116,8 @@ class PruneSchedule:
         )
 
     @retried(idempotent=True)
-    async def not_believed(self, now: datetime) -> str | None:
-        """What to tell an operator where this clock would not be believed; None where it would."""
+    async def clock_warning(self, now: datetime) -> str | None:
+        """Say what an operator should do about an implausible clock; None if it is plausible."""
         async with self.db.read() as conn:
             ahead = now - await _last_run_at(conn, now)
         return describe_distrust(ahead) if ahead > LONGEST_OUTAGE else None
@@ -126,12 +126,12 @@ class PruneSchedule:
     async def _claim(self, now: datetime, elapsed: timedelta) -> datetime | None:
         async with self.db.transaction() as conn:
             await require_agreement(conn, now, undone=_NOT_PRUNED)
-            # Before the lease: each worker looks at the clock while it is most probably right.
-            believed = self.time_seen.is_plausible(now, elapsed, await _last_run_at(conn, now))
+            # Before the lease: so every worker observes the clock at each interval, while it is probably right.
+            plausible_now = self.plausible_time.latest(now, elapsed, await _last_run_at(conn, now))
             if not await leases.claim(conn, LEASE, now=now, until=now + self.interval):
                 return None
-            await leases.record_run(conn, LEASE, at=believed)
-            return believed
+            await leases.record_run(conn, LEASE, at=plausible_now)
+            return plausible_now
 
     @retried(idempotent=True)
     async def _begin(self, now: datetime, clock_is_right: bool) -> None:
@@ -144,5 +144,5 @@ class PruneSchedule:
 
 
 async def _last_run_at(conn: Connection, now: datetime) -> datetime:
-    """The instant that the last run reached. Before the first run: the newest event's, or `now` where there is none."""
+    """Return the instant that the last run reached. Before the first run: the newest event's, or `now`."""
     return await leases.last_run_at(conn, LEASE) or await security_events.newest(conn, until=now) or now

@@ -1,1 +1,1 @@
-"""Settings, the values they accept, and the secret."""
+"""Settings, the values they accept, and the server secret."""

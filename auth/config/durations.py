@@ -1,4 +1,4 @@
-"""Settings that are spans of time: seconds, or ISO 8601 such as `PT15M` and `P30D`."""
+"""Settings that are durations: seconds, or ISO 8601 such as `PT15M` and `P30D`."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 
 def _seconds(value: object) -> object:
-    # What comes from the environment is text, and Pydantic reads numbers alone as seconds.
+    # The environment holds text, and Pydantic reads only numbers as seconds.
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
@@ -24,13 +24,13 @@ def _daily_or_never(value: timedelta) -> timedelta:
 
 
 def _short(value: timedelta) -> timedelta:
-    # Within the leeway whoever holds the old token gets the new one: ROT-12.
+    # Within the leeway, an attacker who holds the old token gets the new one (ROT-12).
     if not timedelta(0) <= value <= timedelta(seconds=10):
         raise ValueError("must be between 0 and 10 seconds")
     return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_positive)]
-# No more than a day: what passes between two runs of pruning must be less than an outage that is believed.
+# At most a day: the time between two prunings must be far below the longest plausible outage (auth.clock_agreement).
 OptionalDuration = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_daily_or_never)]
 Leeway = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_short)]

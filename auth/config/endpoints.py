@@ -1,4 +1,4 @@
-"""Where notices go, as settings name it: a webhook's URL and secrets, a mail server."""
+"""Settings that name the receivers of notifications: a webhook's URL and secrets, a mail server."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ _SMTP_PORTS = {"smtp": 587, "smtps": 465}
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is handed in, and as whom. `start_tls` is None where TLS is taken if it is offered."""
+    """A mail server, and the account on it. `start_tls` is None if TLS is used only if the server offers it."""
 
     host: str
     port: int
@@ -29,55 +29,56 @@ class MailServer:
     start_tls: bool | None
 
 
-def signing_keys(listed: str) -> list[bytes]:
-    """The keys in a list of signing secrets with commas between them. Raises ValueError, which repeats none of it."""
+def webhook_keys(secret_list: str) -> list[bytes]:
+    """Return the keys of a list of signing secrets, separated by commas. Raises `ValueError` without the value."""
     keys = []
-    for text in listed.split(","):
+    for text in secret_list.split(","):
         try:
             key = base64.b64decode(text.strip().removeprefix(_SECRET_PREFIX), validate=True)
         except (binascii.Error, ValueError):
             key = b""
         if not _FEWEST_BYTES <= len(key) <= _MOST_BYTES:
             raise ValueError(
-                f"must be {_FEWEST_BYTES} to {_MOST_BYTES} random bytes in base64, with or without {_SECRET_PREFIX} "
-                "before them (try `openssl rand -base64 32`); several, newest first, with commas between them"
+                f"must be {_FEWEST_BYTES} to {_MOST_BYTES} random bytes in base64, with or without the prefix "
+                f"{_SECRET_PREFIX} (try `openssl rand -base64 32`); if there are several, newest first, separated by "
+                "commas"
             )
         keys.append(key)
     return keys
 
 
 def mail_server(url: str, *, in_production: bool) -> MailServer:
-    """The mail server that a URL names. Raises ValueError, which repeats none of it.
+    """Return the mail server of a URL. Raises `ValueError` without the value.
 
-    Without TLS, whoever sits on the way reads passwords and who is told what. So it is demanded in production and
-    wherever there is a password, and never of this machine itself, where nobody sits on the way.
+    Without TLS, an attacker on the network reads the password and the mails. So TLS is required in production and with
+    a password, but not for this machine itself, because nothing crosses a network.
     """
     parts, port = _split(url, set(_SMTP_PORTS), "must look like smtp://user:password@mail.example.org:587 or smtps://…")
     if parts.path not in ("", "/") or parts.query:
-        raise ValueError("must end with the mail server's name or port")
+        raise ValueError("must end after the mail server's name or port")
     if (parts.username is None) != (parts.password is None):
-        raise ValueError("must have a user and a password, or neither")
+        raise ValueError("must have both a user and a password, or neither")
     host = parts.hostname or ""
-    from_the_start = parts.scheme == "smtps"
-    demanded = in_production or parts.password is not None
+    tls_from_the_start = parts.scheme == "smtps"
+    tls_required = in_production or parts.password is not None
     return MailServer(
         host=host,
         port=port or _SMTP_PORTS[parts.scheme],
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
-        tls_from_the_start=from_the_start,
-        start_tls=False if from_the_start or is_loopback(host) else True if demanded else None,
+        tls_from_the_start=tls_from_the_start,
+        start_tls=False if tls_from_the_start or is_loopback(host) else True if tls_required else None,
     )
 
 
 def is_safe_webhook(url: str) -> bool:
-    """Whether what is sent there cannot be read on the way: HTTPS, or this machine itself."""
+    """Whether an attacker on the network cannot read what is posted there: HTTPS, or this machine itself."""
     parts = urlsplit(url)
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, told by its name alone: no name is looked up."""
+    """Whether a host is this machine, by its name alone, without a DNS lookup."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -102,7 +103,7 @@ def _webhook_url(value: SecretStr) -> SecretStr:
 
 
 def _webhook_secret(value: SecretStr) -> SecretStr:
-    signing_keys(value.get_secret_value())
+    webhook_keys(value.get_secret_value())
     return value
 
 
@@ -112,9 +113,9 @@ def _smtp_url(value: SecretStr) -> SecretStr:
 
 
 def _mail_from(value: str) -> str:
-    # What is in a header must not end it: an address has no control characters, and this none of a header's marks.
+    # The address goes into a mail header, so it must not contain a delimiter of headers (header injection).
     address = clean_email(value)
-    if address is None or not address.isascii() or any(mark in address for mark in '<>()[],;:\\"'):
+    if address is None or not address.isascii() or any(delimiter in address for delimiter in '<>()[],;:\\"'):
         raise ValueError("must be an address such as kindred@example.org")
     return address
 

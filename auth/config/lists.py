@@ -1,4 +1,4 @@
-"""Settings that are lists, with commas between their parts: networks, hosts, origins."""
+"""Settings that are lists, separated by commas: networks, hosts, origins."""
 
 import re
 from ipaddress import ip_network
@@ -7,17 +7,17 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
-# A host as the header `Host` and an origin have it: a name, an IPv4 address, or an IPv6 address in brackets.
+# A host as in the header `Host` and in an origin: a name, an IPv4 address, or an IPv6 address in brackets.
 _NAME = r"(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])"
 _HOST = re.compile(_NAME)
-# Without the port that goes without saying, because browsers leave it out.
+# Without the scheme's default port, because browsers leave it out.
 _ORIGIN = re.compile(rf"(?:http://{_NAME}(?!:80$)|https://{_NAME}(?!:443$))(?::[1-9]\d{{0,4}})?")
 
 
 def _parts(value: object) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-        raise ValueError("must be a list with commas between its parts")
+        raise ValueError("must be a list, separated by commas")
     return [part.strip() for part in parts if part.strip()]
 
 
@@ -26,21 +26,21 @@ def _networks(value: object) -> tuple[str, ...]:
     try:
         return tuple(str(ip_network(part)) for part in parts)
     except ValueError:
-        raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas between them") from None
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
 
 
 def _hosts(value: object) -> tuple[str, ...]:
     hosts = tuple(part.lower() for part in _parts(value))
     if not all(map(_HOST.fullmatch, hosts)):
-        raise ValueError("must be names without scheme and port, such as auth.example.org, with commas between them")
+        raise ValueError("must be host names such as auth.example.org, without scheme or port, separated by commas")
     return hosts
 
 
 def _origins(value: object) -> tuple[str, ...]:
-    # As browsers write it (RFC 6454 section 6.2), because it is compared letter by letter (WEB-03).
+    # As browsers write an origin (RFC 6454 section 6.2), because it is compared letter by letter (WEB-03).
     origins = tuple(_parts(value))
     if not all(map(_ORIGIN.fullmatch, origins)):
-        raise ValueError("must be origins such as https://app.example.org, in lower case, with commas between them")
+        raise ValueError("must be origins such as https://app.example.org, in lower case, separated by commas")
     return origins
 
 

@@ -1,7 +1,7 @@
-"""What a server secret must be, apart from random, which nobody can see."""
+"""Checks of a server secret: its length, and signs that it is not random."""
 
 MIN_SECRET_LENGTH = 32
-# In lower case; what example files and tutorials put where a secret belongs.
+# Words that example files and tutorials put in place of a secret, in lower case.
 _PLACEHOLDERS = (
     "changeme",
     "change-me",
@@ -15,16 +15,16 @@ _PLACEHOLDERS = (
 
 
 def weaknesses(text: str) -> str | None:
-    """Why these are no server secrets (with white space between them, newest first); None if all of them will do."""
-    listed = text.encode().split() or [b""]
-    for place, secret in enumerate(listed, 1):
+    """Say what is wrong with a list of server secrets (white space between them); None if all are accepted."""
+    secrets = text.encode().split() or [b""]
+    for position, secret in enumerate(secrets, 1):
         if reason := weakness(secret.decode()):
-            return reason if len(listed) == 1 else f"(number {place} of {len(listed)}) {reason}"
+            return reason if len(secrets) == 1 else f"(number {position} of {len(secrets)}) {reason}"
     return None
 
 
 def weakness(secret: str) -> str | None:
-    """Why this is no server secret, without a word of it; None if it will do."""
+    """Say what is wrong with a server secret, without its value; None if it is accepted."""
     if len(secret) < MIN_SECRET_LENGTH:
         return f"must have at least {MIN_SECRET_LENGTH} characters (try `openssl rand -base64 32`)"
     if any(word in secret.lower() for word in _PLACEHOLDERS):

@@ -1,4 +1,4 @@
-"""Passwords: hashed with argon2id off the event loop, verified in the same time for everybody, and judged."""
+"""Password hashing with argon2id: off the event loop, with a bounded queue, in the same time for every username."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from passlib.context import CryptContext
-from zxcvbn import zxcvbn
-from zxcvbn.matching import L33T_TABLE
+
+from auth.credentials.password_strength import PasswordStrength, check_strength
 
 T = TypeVar("T")
 
@@ -28,50 +28,36 @@ _CONTEXT = CryptContext(
     argon2__parallelism=1,
 )
 MAX_PASSWORD_LENGTH = 1024  # bytes of UTF-8
-_BCRYPT_READS = 72  # bytes; what follows them was never part of the hash
+_BCRYPT_MAX_LENGTH = 72  # bytes; bcrypt ignores the rest
 
-# A stored hash says itself how dear it is to verify. Whoever can write one must not hold a core for a minute
-# (CRED-14), so what lies beyond these bounds is refused unverified.
+# A stored hash sets its own cost of verification. An attacker who can write one must not hold a core for a minute
+# (CRED-14), so a hash beyond these limits is refused unverified.
 _ARGON2 = re.compile(r"\$argon2id?\$v=\d+\$m=(\d{1,9}),t=(\d{1,3}),p=(\d{1,3})\$")
 _BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$")
 _MAX_MEMORY, _MAX_PASSES, _MAX_LANES, _MAX_ROUNDS = 256 * 1024, 16, 16, 14
-
-# zxcvbn's estimate of the guesses that an attacker needs; eight random characters have just that many.
-_WEAK_BELOW_GUESSES = 10**8
-# From how many guesses on a password has a strength of 1, 2, 3 and 4. It will do from 2 on.
-_STRENGTHS = (10**4, _WEAK_BELOW_GUESSES, 10**10, 10**12)
-# zxcvbn refuses more, and takes longer than linear time; what 72 characters have is enough to judge by.
-_SCORED_CHARACTERS = 72
-# It tries what each sign that looks like a letter may stand for, with each of the others: 0.2 s for ten different ones,
-# which are as many as there are digits, and 4 s for twenty.
-_SCORED_LOOK_ALIKES = 10
-_LOOK_ALIKES = frozenset(sign for signs in L33T_TABLE.values() for sign in signs)
+# A whole hash: at least 8 bytes of salt and 16 of digest for argon2, 16 and 23 for bcrypt.
+_WHOLE_HASH = re.compile(
+    r"\$argon2id?\$v=\d+\$[mtp=,\d]+\$[A-Za-z0-9+/]{11,128}\$[A-Za-z0-9+/]{22,128}"
+    r"|\$2[aby]\$\d\d\$[A-Za-z0-9./]{53}"
+)
 
 
 class HashingQueueFull(Exception):
-    """As many passwords wait to be hashed as may. What to answer is 503, at once."""
+    """As many passwords wait to be hashed as the queue holds. The answer is 503, at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Whether a password is right, and if it is and its hash is out of date, a newer hash of it."""
+    """Whether a password is right, and if its hash is out of date, a newer hash of it."""
 
     matches: bool
     newer_hash: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordStrength:
-    """What a password is worth: 0 to 4, and below 2 why it will not do, as a sentence for a person."""
-
-    strength: int
-    weakness: str | None = None
-
-
 def normalize_password(password: str) -> str | None:
-    """The password as it is hashed: NFC (RFC 8265 section 4.2), so it is the same from every keyboard.
+    """Return a password in the form that is hashed: NFC (RFC 8265 section 4.2), the same from every keyboard.
 
-    None for what can be nobody's password: empty, over 1,024 bytes, or no text at all (a lone surrogate).
+    None for text that cannot be a password: empty, over 1,024 bytes, or with a lone surrogate.
     """
     if not password or len(password) > MAX_PASSWORD_LENGTH:
         return None
@@ -83,30 +69,41 @@ def normalize_password(password: str) -> str | None:
 
 
 def hash_password(password: str) -> str:
-    """Hash a normalized password. Takes about 20 ms of a core: call it through `Hasher` from the event loop."""
+    """Hash a normalized password. It takes about 20 ms of a core: on the event loop, use `Hasher`."""
     return _CONTEXT.hash(password)
 
 
 def verify_password(password: str, hashed: str) -> bool:
-    """Whether the normalized password is the one that was hashed. False for a hash it cannot or must not read."""
+    """Whether a normalized password matches a hash. False for a hash that is malformed or costs too much."""
     return _verify(password, hashed).matches
 
 
+def is_usable_hash(hashed: str) -> bool:
+    """Whether `verify_password` can match this hash: a whole hash of argon2id, argon2i or bcrypt, of bounded cost."""
+    if not (_WHOLE_HASH.fullmatch(hashed) and _is_affordable(hashed)):
+        return False
+    try:
+        _CONTEXT.needs_update(hashed)  # parses the parameters
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
 def _verify(password: str, hashed: str) -> Verified:
-    if not _affordable(hashed):
+    if not _is_affordable(hashed):
         return Verified(False)
     try:
         encoded = password.encode()
-        if _BCRYPT.match(hashed) and len(encoded) > _BCRYPT_READS:
-            # The rest never counted, so a newer hash of all that was typed would pin down a part nobody verified.
-            return Verified(_CONTEXT.verify(encoded[:_BCRYPT_READS], hashed))
-        matches, newer = _CONTEXT.verify_and_update(password, hashed)
+        if _BCRYPT.match(hashed) and len(encoded) > _BCRYPT_MAX_LENGTH:
+            # No newer hash: it would require the rest as well, which bcrypt ignored and so never verified.
+            return Verified(_CONTEXT.verify(encoded[:_BCRYPT_MAX_LENGTH], hashed))
+        matches, newer_hash = _CONTEXT.verify_and_update(password, hashed)
     except (ValueError, TypeError):
         return Verified(False)
-    return Verified(matches, newer)
+    return Verified(matches, newer_hash)
 
 
-def _affordable(hashed: str) -> bool:
+def _is_affordable(hashed: str) -> bool:
     if argon2 := _ARGON2.match(hashed):
         memory, passes, lanes = map(int, argon2.groups())
         return memory <= _MAX_MEMORY and passes <= _MAX_PASSES and lanes <= _MAX_LANES
@@ -115,21 +112,21 @@ def _affordable(hashed: str) -> bool:
 
 
 class Hasher:
-    """Hashing in threads of its own, so many at once as there are cores, and a queue that ends (CRED-15)."""
+    """Hashes in its own threads, as many at once as there are cores, with a bounded queue (CRED-15)."""
 
     def __init__(self, threads: int = 0) -> None:
         self.threads = threads or os.cpu_count() or 1
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="hashing", initializer=lower_priority)
         self._in_progress = 0
-        self._checking = False
-        # Compared with when there is nobody of that name, so that it takes as long as when there is. Made here,
-        # which also shows before the first sign-in that this machine can hash and verify (CRED-02).
-        self._dummy_hash = hash_password("nobody has this password")
-        if not verify_password("nobody has this password", self._dummy_hash):
-            raise RuntimeError("argon2 does not verify what it has just hashed; is libpass installed?")
+        self._is_checking_strength = False
+        # Verified for unknown usernames, so that they take as long as known ones. Making it here also shows before the
+        # first sign-in that this machine can hash and verify (CRED-02).
+        self._dummy_hash = hash_password("no user has this password")
+        if not verify_password("no user has this password", self._dummy_hash):
+            raise RuntimeError("argon2 does not verify a hash that it has just made. Install libpass.")
 
     async def verify(self, password: str, hashed: str | None) -> Verified:
-        """Compare a normalized password with a hash; with `hashed` None it takes as long and is never right."""
+        """Compare a normalized password with a hash. If there is no hash, it takes as long and never matches."""
         verified = await self._run(lambda: _verify(password, hashed or self._dummy_hash))
         return verified if hashed else Verified(False)
 
@@ -138,23 +135,19 @@ class Hasher:
         return await self._run(lambda: hash_password(password))
 
     async def check_strength(self, password: str, *, at_least: int, known: tuple[str, ...]) -> PasswordStrength:
-        """What a normalized password is worth.
-
-        `known` are words that an attacker would try first, such as the username.
-        """
+        """Estimate the strength of a normalized password, as `password_strength.check_strength` does."""
         return await self._run(lambda: check_strength(password, at_least=at_least, known=known))
 
     @property
     def slots(self) -> tuple[int, int]:
-        """How many places of the queue are taken, and how many there are."""
+        """How many slots of the queue are taken, and how many there are."""
         return self._in_progress, 5 * self.threads
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """A place in the queue, for all that a request has to hash. Raises `HashingBusy` where all are taken.
+        """Hold a slot of the queue, for everything that a request hashes. Raises `HashingQueueFull`.
 
-        Taken before anything else is done for the request: a flood of passwords that cannot be hashed costs no
-        statement either.
+        Take it before any other work: then a flood of passwords that cannot be hashed costs no statement either.
         """
         if self._in_progress >= 5 * self.threads:
             raise HashingQueueFull
@@ -166,51 +159,30 @@ class Hasher:
 
     @contextmanager
     def strength_check_slot(self) -> Iterator[None]:
-        """The one place of a password that is judged for advice alone. Raises `HashingBusy` where it is taken.
+        """Hold the only slot for checks of a password that is not being set. Raises `HashingQueueFull`.
 
-        Whoever is signed in may ask for advice, and of some passwords it takes a fifth of a second.
+        Every signed-in user may ask for such a check, and some passwords take a fifth of a second.
         """
-        if self._checking:
+        if self._is_checking_strength:
             raise HashingQueueFull
-        self._checking = True
+        self._is_checking_strength = True
         try:
             yield
         finally:
-            self._checking = False
+            self._is_checking_strength = False
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Stop the threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 def lower_priority() -> None:
-    # On Linux a thread has a niceness of its own. Refreshes take half a millisecond and must not wait for passwords,
-    # which take twenty, on a machine whose cores are all busy with them.
+    """Make the current thread yield to all others, on Linux, where each thread has its own niceness.
+
+    A refresh takes half a millisecond and must not wait for passwords, which take twenty, if every core is busy.
+    """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 10)
-
-
-def check_strength(password: str, *, at_least: int, known: tuple[str, ...]) -> PasswordStrength:
-    """What a normalized password is worth (ASVS 6.2.1, 6.2.4)."""
-    if len(password) < at_least:
-        return PasswordStrength(0, f"The password must have at least {at_least} characters.")
-    judged = zxcvbn(scored_prefix(password), user_inputs=["kindred", *known])
-    strength = sum(judged["guesses"] >= guesses for guesses in _STRENGTHS)
-    if judged["guesses"] >= _WEAK_BELOW_GUESSES:
-        return PasswordStrength(strength)
-    why = judged["feedback"]["warning"] or "It would be guessed in a short time."
-    return PasswordStrength(strength, f"The password is too easy to guess. {why}")
-
-
-def scored_prefix(password: str) -> str:
-    """As much of it as is judged. The whole is worth no less."""
-    signs = set()
-    for position, character in enumerate(password[:_SCORED_CHARACTERS]):
-        if character in _LOOK_ALIKES:
-            signs.add(character)
-            if len(signs) > _SCORED_LOOK_ALIKES:
-                return password[:position]
-    return password[:_SCORED_CHARACTERS]

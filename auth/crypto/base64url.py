@@ -7,19 +7,19 @@ from collections.abc import Mapping
 
 
 def base64url(data: bytes) -> str:
-    """Base64url without padding."""
+    """Encode bytes as base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def from_base64url(text: str) -> bytes:
-    """The bytes of base64url without padding; raises `ValueError`."""
+    """Decode base64url without padding. Raises `ValueError`."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def is_canonical(text: str) -> bool:
-    """Whether this is how these bytes would be encoded.
+    """Whether encoding the decoded bytes gives this text again.
 
-    The last character of base64 may carry bits that no byte uses; a decoder ignores them, so without this check one
+    The last character of base64 may carry bits that no byte uses, and a decoder ignores them. Without this check one
     token would have several spellings (TOK-15).
     """
     try:
@@ -29,6 +29,6 @@ def is_canonical(text: str) -> bool:
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:
-    """The SHA-256 thumbprint of a JWK that has its required members only (RFC 7638 section 3)."""
+    """Return the SHA-256 thumbprint of a JWK that has only its required members (RFC 7638 section 3)."""
     canonical = json.dumps(jwk, sort_keys=True, separators=(",", ":")).encode()
     return base64url(hashlib.sha256(canonical).digest())

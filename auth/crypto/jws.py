@@ -1,7 +1,7 @@
-"""JSON Web Signatures in their compact form (RFC 7515 section 7.1): framed here, signed by PyJWT's algorithms.
+"""JSON Web Signatures in compact form (RFC 7515 section 7.1): framed here, signed by PyJWT's algorithms.
 
-PyJWT's own framing looks at every character in Python, asks of each secret whether it might be a key of another kind,
-and builds every header anew: 0.2 ms for each refresh.
+PyJWT's own framing loops over every character in Python, checks each secret for keys of other kinds, and builds every
+header again: 0.2 ms for each refresh.
 """
 
 import hmac
@@ -17,34 +17,34 @@ _ALGORITHMS = {name: jwt.get_algorithm_by_name(name) for name in ("HS256", "EdDS
 
 
 def sign(claims: dict[str, Any], key: Any, algorithm: str, **header: str) -> str:
-    """A token with these claims. `key` is what PyJWT's algorithm of that name signs with."""
-    signed = f"{encode_header(algorithm, **header)}.{base64url(orjson.dumps(claims))}"
-    return f"{signed}.{_signature(signed, key, algorithm)}"
+    """Return a signed token with these claims. `key` is what PyJWT's algorithm of that name signs with."""
+    signing_input = f"{encode_header(algorithm, **header)}.{base64url(orjson.dumps(claims))}"
+    return f"{signing_input}.{_signature(signing_input, key, algorithm)}"
 
 
 def verify(token: str, key: Any, algorithm: str) -> Any:
-    """What a token claims; None where it was not signed so with this key, or its signature is spelt in another way
-    than we spell it: one token has one spelling (TOK-15). Raises `ValueError` for what is no JSON.
+    """Return a token's claims, or None if this key did not sign it. Raises `ValueError` for claims that are not JSON.
 
-    The caller has seen to it that the token is of three parts in base64url.
+    A signature in another spelling than `sign` gives does not count: one token has one spelling (TOK-15). The caller
+    has checked that the token has three parts in base64url.
     """
-    signed, _, signature = token.rpartition(".")
+    signing_input, _, signature = token.rpartition(".")
     if algorithm == "HS256":
-        # Compared as it is spelt: of other spellings, which a decoder would take as well, none is genuine.
-        genuine = hmac.compare_digest(_signature(signed, key, algorithm), signature)
+        # Compare the text, not the decoded bytes: a decoder accepts other spellings, which are not genuine.
+        genuine = hmac.compare_digest(_signature(signing_input, key, algorithm), signature)
     else:
         genuine = is_canonical(signature) and _ALGORITHMS[algorithm].verify(
-            signed.encode(), key, from_base64url(signature)
+            signing_input.encode(), key, from_base64url(signature)
         )
-    return orjson.loads(from_base64url(signed.partition(".")[2])) if genuine else None
+    return orjson.loads(from_base64url(signing_input.partition(".")[2])) if genuine else None
 
 
-def _signature(signed: str, key: Any, algorithm: str) -> str:
-    return base64url(_ALGORITHMS[algorithm].sign(signed.encode(), key))
+def _signature(signing_input: str, key: Any, algorithm: str) -> str:
+    return base64url(_ALGORITHMS[algorithm].sign(signing_input.encode(), key))
 
 
 def encode_header(algorithm: str, **header: str) -> str:
-    """The first segment of a token with this header."""
+    """Return the first segment of a token with this header."""
     return _encode_header(algorithm, tuple(header.items()))
 
 

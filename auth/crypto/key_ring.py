@@ -1,4 +1,4 @@
-"""The key ring: which key signs an access token, and which verify one, at an instant."""
+"""The key ring: which key signs an access token, and which keys verify one, at an instant."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 from auth.crypto import jws
 from db.tables.base import SigningAlgorithm
 
-# Each with its token takes some two kilobytes.
-KEPT_CLAIMS = 4096
+# Verified tokens that a worker remembers. Each takes some two kilobytes.
+MAX_CACHED_CLAIMS = 4096
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """A signing key, opened."""
+    """A signing key whose private half is unsealed."""
 
     kid: str
     algorithm: SigningAlgorithm
@@ -31,15 +31,15 @@ class AccessKey:
     public: PublicKey
     active_from: datetime
     retired_at: datetime | None
-    # Whether the newest server secret opened it, and not an older one.
+    # Whether the newest server secret sealed it, and not an older one.
     is_sealed_with_newest: bool
 
     def is_retired(self, now: datetime) -> bool:
-        """Whether nothing that it signed counts any more."""
+        """Whether tokens that this key signed are refused by now."""
         return self.retired_at is not None and self.retired_at <= now
 
     def jwk(self) -> dict[str, Any]:
-        """The public key as a JWK (RFC 7517)."""
+        """Return the public key as a JWK (RFC 7517)."""
         return public_jwk(self.public) | {"kid": self.kid, "alg": str(self.algorithm), "use": "sig"}
 
 
@@ -48,40 +48,40 @@ class KeyRing:
 
     def __init__(self, keys: Sequence[AccessKey]) -> None:
         self._by_age = sorted(keys, key=lambda key: (key.active_from, key.kid))
-        self._keys = {key.kid: key for key in keys}
-        # A client sends its access token with each request; to verify it takes longer than to ask the database whether
-        # its session lives. Only what was found good is kept, and whether it still counts is asked each time.
-        self.read = lru_cache(maxsize=KEPT_CLAIMS)(self._read)
+        self._by_kid = {key.kid: key for key in keys}
+        # A client sends the same access token with each request, and verifying it takes longer than reading its
+        # session. Only genuine tokens are cached. Expiry and the session's state are checked every time.
+        self.verified_claims = lru_cache(maxsize=MAX_CACHED_CLAIMS)(self._verified_claims)
 
     def __iter__(self) -> Iterator[AccessKey]:
-        return iter(self._keys.values())
+        return iter(self._by_kid.values())
 
-    def signing(self, now: datetime) -> AccessKey:
-        """The key to sign with: of those that are active, the newest."""
+    def signing_key(self, now: datetime) -> AccessKey:
+        """Return the key to sign with: the newest active one."""
         unretired = [key for key in self._by_age if not key.is_retired(now)] or self._by_age[-1:]
         active = [key for key in unretired if key.active_from <= now]
-        # Where the clock that made the only key is ahead of ours, it is active all the same.
+        # If a clock ahead of this one made the only key, no key is active yet. Sign with it all the same.
         return active[-1] if active else unretired[0]
 
-    def verifying(self, kid: object, now: datetime) -> AccessKey | None:
-        """The key of that name, or None where there is none or it has been retired."""
-        key = self._keys.get(kid) if isinstance(kid, str) else None
+    def verification_key(self, kid: object, now: datetime) -> AccessKey | None:
+        """Return the key with this id, or None if there is none or it is retired."""
+        key = self._by_kid.get(kid) if isinstance(kid, str) else None
         return None if key is None or key.is_retired(now) else key
 
-    def _read(self, token: str, kid: str, claims_of: Callable[[dict[str, Any]], T]) -> T:
-        """What a token says that the key of that name signed; raises `ValueError` where it did not."""
-        key = self._keys[kid]
+    def _verified_claims(self, token: str, kid: str, parse: Callable[[dict[str, Any]], T]) -> T:
+        """Return the parsed claims of a token. Raises `ValueError` if this key did not sign it."""
+        key = self._by_kid[kid]
         if (claims := jws.verify(token, key.public, key.algorithm)) is None:
             raise ValueError("not signed with this key")
-        return claims_of(claims)
+        return parse(claims)
 
     def jwks(self, now: datetime) -> dict[str, list[dict[str, Any]]]:
-        """The public keys as a JWK set (RFC 7517 section 5): active ones, and the next one ahead of its use."""
-        return {"keys": [key.jwk() for key in self._keys.values() if not key.is_retired(now)]}
+        """Return the public keys as a JWK set (RFC 7517 section 5): active ones, and the next one before its use."""
+        return {"keys": [key.jwk() for key in self._by_kid.values() if not key.is_retired(now)]}
 
 
 def public_jwk(public: PublicKey) -> dict[str, Any]:
-    """The parameters of a public key (RFC 7518 section 6.2.1, RFC 8037 section 2)."""
+    """Return the parameters of a public key (RFC 7518 section 6.2.1, RFC 8037 section 2)."""
     if isinstance(public, ed25519.Ed25519PublicKey):
         jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
     else:

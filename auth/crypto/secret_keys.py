@@ -1,6 +1,6 @@
-"""What is derived from the server secret, and what is sealed with it.
+"""Keys that are derived from the server secret, and sealing with one of them.
 
-The server secret is a list, newest first: the newest one signs and seals, the older ones still read.
+The server secret is a list, newest first: the newest one signs and seals, the older ones still verify and unseal.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-NONCE = 12
+NONCE_LENGTH = 12  # bytes
 
 
 class WrongSecret(Exception):
@@ -34,7 +34,7 @@ class SecretKeys:
 
     @classmethod
     def derive(cls, secret: bytes) -> "SecretKeys":
-        """The same secret gives the same keys, on every worker and after every restart."""
+        """Derive the keys of one secret: the same on every worker and after every restart."""
 
         def key(purpose: bytes) -> bytes:
             return HKDF(hashes.SHA256(), length=32, salt=None, info=b"kindred " + purpose).derive(secret)
@@ -42,17 +42,17 @@ class SecretKeys:
         return cls(key(b"refresh tokens"), key(b"successors"), key(b"signing keys"))
 
     @classmethod
-    def derive_all(cls, listed: bytes) -> tuple["SecretKeys", ...]:
-        """Of each secret in a list with white space between them, in its order: newest first."""
-        return tuple(cls.derive(secret) for secret in dict.fromkeys(listed.split()))
+    def derive_all(cls, secret_list: bytes) -> tuple["SecretKeys", ...]:
+        """Derive the keys of each secret in a list with white space between them, in its order: newest first."""
+        return tuple(cls.derive(secret) for secret in dict.fromkeys(secret_list.split()))
 
-    def seal(self, plain: bytes, name: str, nonce: bytes) -> bytes:
-        """Seal a private key. Bound to its name: whoever can write to the table cannot pass one off as another."""
-        return nonce + AESGCM(self.sealing).encrypt(nonce, plain, name.encode())
+    def seal(self, private_key: bytes, kid: str, nonce: bytes) -> bytes:
+        """Encrypt a private key, bound to its id: an attacker who can write to the table cannot swap two keys."""
+        return nonce + AESGCM(self.sealing).encrypt(nonce, private_key, kid.encode())
 
-    def unseal(self, sealed: bytes, name: str) -> bytes | None:
-        """What was sealed under that name; None where it was not, or with another secret."""
+    def unseal(self, sealed: bytes, kid: str) -> bytes | None:
+        """Return the private key that was sealed under this id; None if another secret or id sealed it."""
         try:
-            return AESGCM(self.sealing).decrypt(sealed[:NONCE], sealed[NONCE:], name.encode())
+            return AESGCM(self.sealing).decrypt(sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:], kid.encode())
         except InvalidTag:
             return None

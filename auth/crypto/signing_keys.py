@@ -1,4 +1,4 @@
-"""Keys: those derived from the server secret, and the signing keys in the database that it seals."""
+"""The signing keys of access tokens: stored in the database, sealed with the server secret, rotated."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from auth.clock_agreement import require_agreement
 from auth.crypto.base64url import thumbprint
 from auth.crypto.entropy import Entropy
 from auth.crypto.key_ring import AccessKey, KeyRing, PrivateKey, public_jwk
-from auth.crypto.secret_keys import NONCE, SecretKeys, WrongSecret
+from auth.crypto.secret_keys import NONCE_LENGTH, SecretKeys, WrongSecret
 from db.drivers.errors import DatabaseUnavailable
 from db.engine.database import Database
 from db.engine.retry import retried
@@ -23,17 +23,17 @@ from db.tables.signing_keys import SigningKeyRow
 
 logger = logging.getLogger("kindred")
 
-# A new key is in the JWKS for so long before it signs, so that whoever caches the JWKS has it by then.
+# A new key is in the JWKS for this long before it signs, so that services that cache the JWKS have it by then.
 PUBLISH_LEAD = timedelta(minutes=10)
-# A key that has signed for so long is due for rotation (ASVS 13.3.4).
+# A key that has signed for this long is due for rotation (ASVS 13.3.4).
 ROTATION_DUE = timedelta(days=90)
-# How soon a worker takes up what was changed elsewhere. By the clock, and not where a token names a key that it does
-# not know: anybody can make up names, and each would cost a statement.
+# How often a worker looks for keys that another process changed. It does not look when a token names an unknown key:
+# an attacker can make up key ids, and each would cost a statement.
 POLL_SECONDS = 2
 
 
 class SigningKeyStore:
-    """The keys that this worker uses. `secrets` has the newest first."""
+    """The signing keys that this worker uses. `secrets` has the newest first."""
 
     def __init__(self, db: Database, secrets: Sequence[SecretKeys], entropy: Entropy) -> None:
         self.db = db
@@ -44,37 +44,41 @@ class SigningKeyStore:
 
     @property
     def secret(self) -> SecretKeys:
-        """What signs and seals: derived from the newest server secret."""
+        """The keys derived from the newest server secret, which sign and seal."""
         return self.secrets[0]
 
     @retried(idempotent=True)
     async def reload(self) -> None:
-        """Read the signing keys anew. Raises `WrongSecret`, and then those that were read before stay."""
+        """Read the signing keys again. Raises `WrongSecret`, and then keeps the keys already loaded."""
         async with self.db.read() as conn:
             rows = await signing_keys.list_all(conn)
-        if rows != self._rows:  # to open them costs more than to read them
-            self.ring = KeyRing([self._open(row) for row in rows])
+        if rows != self._rows:  # unsealing keys costs more than reading them
+            self.ring = KeyRing([self._unseal(row) for row in rows])
             self._rows = rows
 
     async def watch(self) -> None:
-        """Read the signing keys anew, every other second and for ever."""
-        refused = False
+        """Reload the signing keys every two seconds until cancelled."""
+        failed = False
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 await self.reload()
-                refused = False
+                failed = False
             except DatabaseUnavailable:
                 continue
             except Exception as error:
-                # Somebody brought in a key with a secret that this worker does not have. It goes on with what it has.
-                if not refused:
-                    logger.error("The signing keys cannot be read anew.", exc_info=error)
-                refused = True
+                # A new key was sealed with a secret this worker lacks. Keep the keys already loaded.
+                if not failed:
+                    logger.error(
+                        "The signing keys cannot be reloaded; this worker keeps the ones it has. Restart it with the "
+                        "server secrets that the other workers use.",
+                        exc_info=error,
+                    )
+                failed = True
 
     @retried(idempotent=True)
     async def ensure_first_key(self, algorithm: SigningAlgorithm, now: datetime) -> None:
-        """Read the signing keys, after making the first one where there is none yet. Raises `WrongSecret`."""
+        """Read the signing keys; on a new database, make the first one. Raises `WrongSecret`."""
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
             if not await signing_keys.list_all(conn):
@@ -85,16 +89,16 @@ class SigningKeyStore:
     async def rotate(
         self, algorithm: SigningAlgorithm, now: datetime, *, access_token_ttl: timedelta, immediately: bool = False
     ) -> SigningKeyRow:
-        """Add a key that signs from `PUBLISHED_AHEAD` on, and retire the others when their last token has ended.
+        """Add a key that signs after `PUBLISH_LEAD`, and retire the others when their last token has expired.
 
-        `at_once` is for a private key that has leaked: the new one signs now, and nothing that any other key signed
-        counts from now on. Refresh tokens do not depend on these keys, so nobody is signed out. Raises `ClocksDiffer`.
+        `immediately` is for a leaked private key: the new key signs now, and tokens of every other key are refused
+        from now on. Refresh tokens do not depend on these keys, so no user is signed out. Raises `ClocksDiffer`.
         """
         active_from = now if immediately else now + PUBLISH_LEAD
         key = self._make(algorithm, now, active_from=active_from)
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
-            # Both instants are kept for good.
+            # Both instants are stored, and a later correction of the clock does not change them.
             await require_agreement(conn, now, undone="no key was made or retired")
             await signing_keys.retire(conn, at=now if immediately else active_from + access_token_ttl)
             await signing_keys.add(conn, key)
@@ -102,17 +106,18 @@ class SigningKeyStore:
 
     @retried(idempotent=True)
     async def reseal(self) -> int:
-        """Seal with the newest server secret what an older one sealed. Returns how many. Raises `WrongSecret`."""
+        """Seal keys of an older server secret with the newest one. Returns how many. Raises `WrongSecret`."""
         async with self.db.transaction() as conn:
             await signing_keys.lock(conn)
-            old = [key for key in map(self._open, await signing_keys.list_all(conn)) if not key.is_sealed_with_newest]
-            for key in old:
+            keys = map(self._unseal, await signing_keys.list_all(conn))
+            outdated = [key for key in keys if not key.is_sealed_with_newest]
+            for key in outdated:
                 await signing_keys.reseal(conn, key.kid, self._seal(key.private, key.kid))
-        return len(old)
+        return len(outdated)
 
     @retried(idempotent=True)
     async def list_all(self) -> Sequence[SigningKeyRow]:
-        """The signing keys as stored, oldest first."""
+        """Return the signing keys as stored, oldest first."""
         async with self.db.read() as conn:
             return await signing_keys.list_all(conn)
 
@@ -138,9 +143,9 @@ class SigningKeyStore:
         plain = private.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return self.secret.seal(plain, kid, self._entropy.bytes(NONCE))
+        return self.secret.seal(plain, kid, self._entropy.bytes(NONCE_LENGTH))
 
-    def _open(self, row: SigningKeyRow) -> AccessKey:
+    def _unseal(self, row: SigningKeyRow) -> AccessKey:
         for secret in self.secrets:
             plain = secret.unseal(row.sealed_private_key, row.kid)
             if plain is not None:

@@ -1,6 +1,6 @@
-"""Tokens: made, and told apart.
+"""Access tokens and refresh tokens: created, decoded, and derived from each other.
 
-Both kinds are JWTs, and neither can stand in for the other: they differ in `typ`, in `aud` and in their keys.
+Both kinds are JWTs, and neither passes for the other: they differ in `typ`, in `aud` and in their keys.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from auth.crypto import jws
 from auth.crypto.base64url import base64url, from_base64url
 from auth.crypto.signing_keys import SigningKeyStore
 
-# Ours are about 400 characters; what is longer is not worth a look.
+# Tokens of this service have about 400 characters. Longer text is refused before it is parsed.
 MAX_TOKEN_LENGTH = 2048
-# How far the clocks of two machines may differ before one refuses what the other has just issued (TOK-10).
+# How far two machines' clocks may differ before one refuses a token that the other has just issued (TOK-10).
 CLOCK_SKEW = timedelta(seconds=30)
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -34,12 +34,12 @@ class TokenKind(StrEnum):
 
 
 class InvalidToken(Exception):
-    """Not a token of that kind from this service, or not one that still counts. Why is nobody's business."""
+    """Malformed, of another kind, or expired. The reason is not disclosed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a genuine token says."""
+    """The claims of a genuine token."""
 
     user_id: UUID
     session_id: UUID
@@ -47,13 +47,13 @@ class Claims:
     issued_at: datetime
     expires_at: datetime
     generation: int
-    # What its successor is derived with; empty for an access token, which has none.
+    # The key that derives its successor; empty for an access token, which has none.
     successors: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who issues tokens, and for whom."""
+    """The issuer of tokens (`iss`), its keys, and the audience of access tokens (`aud`)."""
 
     keys: SigningKeyStore
     name: str
@@ -61,19 +61,24 @@ class Issuer:
 
     @property
     def refresh_audience(self) -> str:
-        """Refresh tokens are for the issuer alone."""
+        """The audience of refresh tokens: the issuer itself, so no other service accepts one."""
         return f"{self.name}#refresh"
 
-    def access_claims(self, claims: dict[str, Any]) -> Claims:
-        """What an access token says whose signature is right; raises as `claims` does."""
-        return self.claims(claims, self.audience)
+    def parse_access_claims(self, claims: dict[str, Any]) -> Claims:
+        """Parse the claims of an access token whose signature is valid. Raises as `parse_claims` does."""
+        return self.parse_claims(claims, self.audience)
 
-    def claims(self, claims: dict[str, Any], audience: str, generation: int = 0, successors: bytes = b"") -> Claims:
-        """What a token says whose signature is right. Raises `InvalidToken`, or what comes of claims that are none."""
-        # One audience, as a string: a token for several could be for another one as well (RFC 8725 section 3.9).
+    def parse_claims(
+        self, claims: dict[str, Any], audience: str, generation: int = 0, successors: bytes = b""
+    ) -> Claims:
+        """Parse the claims of a token whose signature is valid.
+
+        Raises `InvalidToken`; `KeyError`, `TypeError` or `ValueError` for malformed claims.
+        """
+        # One audience, as a string: a token for several could be meant for another service (RFC 8725 section 3.9).
         if claims["iss"] != self.name or claims["aud"] != audience:
             raise InvalidToken
-        # A successor is derived from this, so it must be what it looks like, whoever signed it.
+        # The successor is derived from the `jti`, so it must have one spelling.
         if not claims["jti"].isascii():
             raise InvalidToken
         return Claims(
@@ -97,7 +102,7 @@ def create_refresh_token(
     issued_at: datetime,
     expires_at: datetime,
 ) -> str:
-    """A refresh token. The same arguments give the same token, which is how an answer can be given twice."""
+    """Create a refresh token. The same arguments give the same token, so the service can repeat an answer."""
     claims = {
         "iss": issuer.name,
         "aud": issuer.refresh_audience,
@@ -121,8 +126,8 @@ def create_access_token(
     issued_at: datetime,
     expires_at: datetime,
 ) -> str:
-    """An access token (RFC 9068 section 2.2). `auth_time` is when the person last gave their password."""
-    key = issuer.keys.ring.signing(issued_at)
+    """Create an access token (RFC 9068 section 2.2). `auth_time` is when the user last entered their password."""
+    key = issuer.keys.ring.signing_key(issued_at)
     claims = {
         "iss": issuer.name,
         "aud": issuer.audience,
@@ -137,50 +142,50 @@ def create_access_token(
 
 
 def decode_token(issuer: Issuer, token: str, kind: TokenKind, now: datetime) -> Claims:
-    """What a genuine token of that kind says; raises `InvalidToken` for all else.
+    """Return the claims of a genuine token of this kind. Raises `InvalidToken` for any other text.
 
-    An access token past its `exp` is refused here. A refresh token is not: whether it was not used in time, or was
-    used and comes again, only its family can tell.
+    An access token past its `exp` is refused here. A refresh token is not: only its family tells whether it expired
+    unused or is a replay.
     """
     compact = _COMPACT.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
     if compact is None:
         raise InvalidToken
     try:
-        read = _read_refresh_token if kind is TokenKind.REFRESH else _read_access_token
-        genuine = read(issuer, token, compact[1], now)
+        decode = _decode_refresh_token if kind is TokenKind.REFRESH else _decode_access_token
+        claims = decode(issuer, token, compact[1], now)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise InvalidToken from None
-    if kind is TokenKind.ACCESS and not (genuine.issued_at - CLOCK_SKEW <= now < genuine.expires_at):
+    if kind is TokenKind.ACCESS and not (claims.issued_at - CLOCK_SKEW <= now < claims.expires_at):
         raise InvalidToken
-    return genuine
+    return claims
 
 
-# The header of a token does not choose how it is verified, and asks for nothing: it is ours to the letter, or what
-# follows it is not looked at (RFC 8725 sections 3.1 and 3.11).
+# A token's header never chooses how the token is verified. It must equal the header that this service writes, letter
+# by letter, or nothing after it is read. This stops `alg: none` and a swapped algorithm (RFC 8725 sections 3.1, 3.11).
 
 
-def _read_refresh_token(issuer: Issuer, token: str, header: str, _now: datetime) -> Claims:
+def _decode_refresh_token(issuer: Issuer, token: str, header: str, _now: datetime) -> Claims:
     if header == jws.encode_header("HS256", typ=TokenKind.REFRESH):
-        for secret in issuer.keys.secrets:  # newest first; several only while the secret is replaced
+        for secret in issuer.keys.secrets:  # newest first; several only while the server secret is being replaced
             if (claims := jws.verify(token, secret.refresh_tokens, "HS256")) is not None:
                 generation = claims["gen"]
                 if not _is_generation(generation):
                     raise InvalidToken
-                return issuer.claims(claims, issuer.refresh_audience, generation, secret.successors)
+                return issuer.parse_claims(claims, issuer.refresh_audience, generation, secret.successors)
     raise InvalidToken
 
 
-def _read_access_token(issuer: Issuer, token: str, header: str, now: datetime) -> Claims:
-    key = issuer.keys.ring.verifying(_kid(header), now)
+def _decode_access_token(issuer: Issuer, token: str, header: str, now: datetime) -> Claims:
+    key = issuer.keys.ring.verification_key(_kid(header), now)
     if key is None or header != jws.encode_header(key.algorithm, typ=TokenKind.ACCESS, kid=key.kid):
         raise InvalidToken
-    claims: Claims = issuer.keys.ring.read(token, key.kid, issuer.access_claims)
+    claims: Claims = issuer.keys.ring.verified_claims(token, key.kid, issuer.parse_access_claims)
     return claims
 
 
 @lru_cache(maxsize=64)
 def _kid(header: str) -> Any:
-    """Which key an access token names. Theirs are but a few headers, so each is read once."""
+    """Return the key id in an access token's header. There are few different headers, so each is parsed once."""
     return orjson.loads(from_base64url(header))["kid"]
 
 
@@ -189,22 +194,22 @@ def _is_generation(claim: object) -> bool:
 
 
 def digest(jti: str) -> bytes:
-    """What the store holds of a refresh token. A plain hash will do for 256 random bits (ASVS 6.5.2)."""
+    """Return what the database stores of a refresh token. A plain hash suffices for 256 random bits (ASVS 6.5.2)."""
     return hashlib.sha256(jti.encode()).digest()
 
 
 def derive_successor(presented: Claims, idempotency_key: str) -> str:
-    """The `jti` of the token that follows `presented` in the attempt that this key names.
+    """Return the `jti` of the token that follows `presented` in the attempt with this idempotency key.
 
-    Derived and not drawn: the service can compute again what it once answered without having stored it, and nobody
-    else can, not even with the presented token, the key and a copy of the database. It is derived with the server
-    secret that signed the presented token: an attempt that comes again after the secret was replaced is the same still.
+    It is derived, not drawn, so the service can repeat an answer that it did not store. An attacker cannot compute it,
+    even with the presented token, the key and a copy of the database. It uses the server secret that signed the
+    presented token, so a repeated attempt gets the same answer after the secret was replaced.
     """
     attempt = b"".join(
         (
             presented.session_id.bytes,
             presented.generation.to_bytes(8, "big"),
-            # A digest, because its length is fixed: only the last part may be of any length.
+            # A digest has a fixed length. Only the last part may vary in length, or two attempts could collide.
             digest(presented.jti),
             idempotency_key.encode(),
         )

@@ -1,1 +1,1 @@
-"""What callers ask for: sign in, refresh, revoke, change a password."""
+"""The use cases: sign in, refresh, revoke sessions, manage accounts and passwords."""

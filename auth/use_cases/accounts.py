@@ -1,4 +1,4 @@
-"""Accounts: making them, their passwords, letting them in or not, and what happened to them."""
+"""Accounts: adding and deleting users, setting passwords, disabling and unlocking, and security events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from uuid import UUID
 
 from auth.credentials.identifiers import clean_email, clean_username, username_key
 from auth.credentials.login_throttle import LoginAttempt, LoginThrottle
-from auth.credentials.password_hashing import Hasher, PasswordStrength, normalize_password
+from auth.credentials.password_hashing import Hasher, is_usable_hash, normalize_password
+from auth.credentials.password_strength import PasswordStrength
 from auth.crypto.entropy import Entropy
 from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, TooManyAttempts, WeakPassword, WrongCredentials
 from auth.use_cases.security_events import AuditLog, new_event
@@ -22,20 +23,24 @@ from db.tables.users import UserRow
 
 
 class InvalidUsername(Exception):
-    """What was given cannot be a username. The message is for a person."""
+    """The text cannot be a username. The message is for a person."""
 
 
 class InvalidEmail(Exception):
-    """What was given cannot be an e-mail address. The message is for a person."""
+    """The text cannot be an e-mail address. The message is for a person."""
+
+
+class InvalidPasswordHash(Exception):
+    """The text is not a password hash that sign-in can verify. The message is for a person."""
 
 
 class UsernameTaken(Exception):
-    """There is a user of that name, or of one that is compared as the same."""
+    """A user has this name, or one that compares equal to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The use cases, with what they need."""
+    """The use cases and their dependencies."""
 
     db: Database
     entropy: Entropy
@@ -45,23 +50,33 @@ class Accounts:
     password_min_length: int
 
     async def add(self, username: str, email: str | None, password: str, now: datetime) -> UserRow | WeakPassword:
-        """Make a user. Raises `UnfitUsername`, `UnfitEmail` and `UsernameTaken`."""
-        name, key = clean_username(username), username_key(username)
-        if name is None or key is None:
-            raise InvalidUsername("A username has 1 to 128 characters, none of them invisible.")
-        if email is not None and (email := clean_email(email)) is None:
-            raise InvalidEmail("This cannot be an e-mail address.")
+        """Add a user. Raises `InvalidUsername`, `InvalidEmail` and `UsernameTaken`."""
+        (name, key), email = _clean_username(username), _clean_email(email)
         if reason := await self._weakness(password, name):
             return WeakPassword(reason)
-        return await self._add(name, key, email, await self._hash(password), now)
+        return await self._insert(name, key, email, await self._hash(password), now)
+
+    async def import_user(self, username: str, email: str | None, password_hash: str, now: datetime) -> UserRow:
+        """Add a user with a password hash of another system: argon2 or bcrypt, of bounded cost (CRED-14).
+
+        The user's next sign-in replaces an older kind of hash with argon2id. Raises `InvalidPasswordHash`,
+        `InvalidUsername`, `InvalidEmail` and `UsernameTaken`.
+        """
+        (name, key), email = _clean_username(username), _clean_email(email)
+        if not is_usable_hash(password_hash):
+            raise InvalidPasswordHash(
+                "The password hash cannot be used. Give a whole hash of argon2id, argon2i or bcrypt whose cost is at "
+                "most 256 MiB, 16 passes and 16 lanes (argon2) or 14 (bcrypt)."
+            )
+        return await self._insert(name, key, email, password_hash, now)
 
     @retried(idempotent=False)
-    async def _add(self, name: str, key: str, email: str | None, hashed: str, now: datetime) -> UserRow:
+    async def _insert(self, username: str, key: str, email: str | None, password_hash: str, now: datetime) -> UserRow:
         user = UserRow(
             id=self.entropy.id(now),
-            username=name,
+            username=username,
             email=email,
-            hashed_password=hashed,
+            hashed_password=password_hash,
             is_active=True,
             created_at=now,
             password_changed_at=now,
@@ -74,13 +89,13 @@ class Accounts:
 
     @retried(idempotent=True)
     async def get(self, user_id: UUID) -> UserRow | None:
-        """The user, or None."""
+        """Return the user, or None if the id is unknown."""
         async with self.db.read() as conn:
             return await users.get(conn, user_id)
 
     @retried(idempotent=True)
     async def find_by_username(self, username: str) -> UserRow | None:
-        """The user of that name, or None."""
+        """Return the user, or None if the name is unknown."""
         if (key := username_key(username)) is None:
             return None
         async with self.db.read() as conn:
@@ -88,54 +103,54 @@ class Accounts:
 
     @retried(idempotent=True)
     async def list_all(self) -> Sequence[UserRow]:
-        """Every user, by name."""
+        """Return every user, sorted by name."""
         async with self.db.read() as conn:
             return await users.list_all(conn)
 
     @retried(idempotent=False)
     async def disable(self, user_id: UUID, now: datetime) -> int:
-        """Let a user in no more, and end every session in the same transaction. Returns how many were live."""
+        """Disable a user and revoke all their sessions in one transaction. Returns how many were live."""
         async with self.db.transaction() as conn:
             user = await users.lock(conn, user_id)
             if user is not None and user.is_active:
                 await users.set_active(conn, user_id, is_active=False)
-                disabled = new_event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, Origin())
-                await self.audit_log.record(conn, [disabled])
+                event = new_event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, Origin())
+                await self.audit_log.record(conn, [event])
             return await revoke_sessions(conn, self.entropy, user_id, Origin(), now, RevocationReason.USER_DISABLED)
 
     @retried(idempotent=True)
     async def enable(self, user_id: UUID) -> None:
-        """Let a user sign in again. What was revoked stays revoked."""
+        """Let a disabled user sign in again. Their revoked sessions stay revoked."""
         async with self.db.transaction() as conn:
             await users.set_active(conn, user_id, is_active=True)
 
     @retried(idempotent=True)
     async def delete(self, user: UserRow) -> None:
-        """Forget a user: sessions, where they were used from, events, the name. What was issued to them is invalid."""
+        """Delete a user with their sessions, networks, events and name. Tokens issued to them become invalid."""
         async with self.db.transaction() as conn:
-            # The order of decision 25. A replay or a revocation holds a session and then checks that the user exists.
-            # Of these locks only the last one keeps that check waiting, and no replay can hold a session by then.
+            # The lock order of decision 25. A replay or a revocation locks a session, and then checks that the user
+            # exists. Only the last of these locks blocks that check, and by then no replay holds a session.
             await users.lock(conn, user.id)
-            await self.throttle.reset(conn, _key(user))
+            await self.throttle.reset(conn, _key_of(user))
             await families.lock_all(conn, user.id)
             await users.lock_for_deletion(conn, user.id)
             await users.delete_user(conn, user.id)
 
     async def set_password(self, user: UserRow, password: str, now: datetime) -> PasswordSet | WeakPassword:
-        """An operator sets a password: every session of the user ends with it, and no network is familiar any more."""
+        """Set a user's password for an operator. Revokes all their sessions and forgets their familiar networks."""
         if reason := await self._weakness(password, user.username):
             return WeakPassword(reason)
-        hashed = await self._hash(password)
-        revoked = await self._store_password(user.id, hashed, Origin(), now, current=None, verified=None)
-        return PasswordSet(revoked or 0)
+        new_hash = await self._hash(password)
+        revoked_count = await self._store_password(user.id, new_hash, Origin(), now, current=None, verified=None)
+        return PasswordSet(revoked_count or 0)
 
     async def change_password(
         self, current: FamilyRow, current_password: str, new_password: str, origin: Origin, now: datetime
     ) -> ChangePasswordOutcome:
-        """Somebody sets their own password, knowing the old one: every session ends but the one they use.
+        """Change the caller's own password. Revokes all their sessions except `current`.
 
-        Of their familiar networks only that of the request is left.
-        Raises `Unauthenticated` where that session or the user is gone, `HashingBusy` and `DatabaseUnavailable`.
+        Of their familiar networks, only the one of the request stays. Raises `Unauthenticated` if the session or the
+        user no longer exists, `HashingQueueFull` and `DatabaseUnavailable`.
         """
         with self.hasher.slot():
             return await self._change_password(current, current_password, new_password, origin, now)
@@ -146,27 +161,27 @@ class Accounts:
         user = await self.get(current.user_id)
         if user is None:
             raise Unauthenticated  # deleted since the access token was checked
-        if (given := normalize_password(current_password)) is None:
+        if (normalized := normalize_password(current_password)) is None:
             return WrongCredentials()
-        guess = await self.throttle.register_attempt(_key(user), origin.ip, now)
-        if isinstance(guess, TooManyAttempts):
-            return guess
-        async with self.throttle.refund_on_outage(guess):
-            verified = await self.hasher.verify(given, user.hashed_password)
+        attempt = await self.throttle.register_attempt(_key_of(user), origin.ip, now)
+        if isinstance(attempt, TooManyAttempts):
+            return attempt
+        async with self.throttle.refund_on_outage(attempt):
+            verified = await self.hasher.verify(normalized, user.hashed_password)
         if not verified.matches:
             await self._record_failure(user, origin, now)
-            return WrongCredentials(guess.starts_throttling, guess.locks_account)
-        await self._record_success(guess)
+            return WrongCredentials(attempt.starts_throttling, attempt.locks_account)
+        await self._record_success(attempt)
         if reason := await self._weakness(new_password, user.username):
             return WeakPassword(reason)
-        hashed = await self._hash(new_password)
-        revoked = await self._store_password(
-            user.id, hashed, origin, now, current=current.id, verified=user.hashed_password
+        new_hash = await self._hash(new_password)
+        revoked_count = await self._store_password(
+            user.id, new_hash, origin, now, current=current.id, verified=user.hashed_password
         )
-        return WrongCredentials() if revoked is None else PasswordSet(revoked)
+        return WrongCredentials() if revoked_count is None else PasswordSet(revoked_count)
 
     async def check_password(self, current: FamilyRow, password: str) -> PasswordStrength:
-        """What a password would be worth as the next one of whoever asks. Raises `Unauthenticated`, `HashingBusy`."""
+        """Estimate a password as the caller's next one. Raises `Unauthenticated` and `HashingQueueFull`."""
         with self.hasher.strength_check_slot(), self.hasher.slot():
             user = await self.get(current.user_id)
             if user is None:
@@ -177,33 +192,34 @@ class Accounts:
     async def _store_password(
         self,
         user_id: UUID,
-        hashed: str,
+        new_hash: str,
         origin: Origin,
         now: datetime,
         *,
         current: UUID | None,
         verified: str | None,
     ) -> int | None:
-        """Returns how many sessions ended, or None where the user is gone or `verified` is no longer their hash."""
+        """Store a hash and revoke all sessions except `current`. Returns how many.
+
+        None if the user no longer exists, or if `verified`, the hash that was checked, is no longer theirs.
+        """
         async with self.db.transaction() as conn:
             user = await users.lock(conn, user_id)
             if user is None and current is not None:
                 raise Unauthenticated  # their sessions were deleted with them
-            # As at sign-in: what was verified before the hashing must be what is true now.
+            # As at sign-in: while this request hashed, another request may have set a new password.
             if user is None or (verified is not None and user.hashed_password != verified):
                 return None
             if current is not None:
                 family = await families.get(conn, user_id, current)
                 if family is None or state_of(family, now) is not SessionState.ACTIVE:
                     raise Unauthenticated
-            await users.set_password(conn, user_id, hashed, changed_at=now)
-            # An operator is elsewhere: the origin of their change is not a network of the user.
+            await users.set_password(conn, user_id, new_hash, changed_at=now)
+            # If an operator set it, the request's network is not one of the user's.
             only_from = origin if current is not None else None
-            await self.throttle.start_over(conn, user_id, _key(user), now, only_from=only_from)
-            changed = new_event(
-                self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current
-            )
-            await self.audit_log.record(conn, [changed])
+            await self.throttle.start_over(conn, user_id, _key_of(user), now, only_from=only_from)
+            event = new_event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current)
+            await self.audit_log.record(conn, [event])
             return await revoke_sessions(
                 conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, except_=current
             )
@@ -215,22 +231,22 @@ class Accounts:
 
     @retried(idempotent=True)
     async def unlock(self, user: UserRow) -> None:
-        """Let everybody try the user's password again who has tried it too often."""
+        """Forget the failed login attempts under a user's name, from every network."""
         async with self.db.transaction() as conn:
-            await self.throttle.reset(conn, _key(user))
+            await self.throttle.reset(conn, _key_of(user))
 
     @retried(idempotent=False)
     async def _record_failure(self, user: UserRow, origin: Origin, now: datetime) -> None:
-        failure = new_event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
+        event = new_event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
         async with self.db.transaction() as conn:
-            # Held until the event is stored, so that a deletion comes before or after both.
+            # The lock orders this against a deletion of the user: no event is stored for a user who does not exist.
             if await users.lock(conn, user.id) is None:
                 raise Unauthenticated
-            await self.audit_log.record(conn, [failure])
+            await self.audit_log.record(conn, [event])
 
     @retried(idempotent=True)
     async def events(self, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEventRow]:
-        """What happened to a user's account, newest first, from behind the event with the id `after`."""
+        """Return a user's security events, newest first, starting after the event with the id `after`."""
         async with self.db.read() as conn:
             return await security_events.page(conn, user_id, after=after, limit=limit)
 
@@ -247,5 +263,19 @@ class Accounts:
         return await self.hasher.hash(normalize_password(password) or "")
 
 
-def _key(user: UserRow) -> str:
-    return username_key(user.username) or ""  # a stored name has a key
+def _clean_username(username: str) -> tuple[str, str]:
+    """Return the name in its stored form, and the key it is compared by."""
+    name, key = clean_username(username), username_key(username)
+    if name is None or key is None:
+        raise InvalidUsername("The username is not valid. Use 1 to 128 characters, none of them invisible.")
+    return name, key
+
+
+def _clean_email(email: str | None) -> str | None:
+    if email is not None and (email := clean_email(email)) is None:
+        raise InvalidEmail("The e-mail address is not valid. Use the form name@example.org.")
+    return email
+
+
+def _key_of(user: UserRow) -> str:
+    return username_key(user.username) or ""  # every stored username has a key

@@ -1,4 +1,4 @@
-"""Security events, as rows to store in the transaction that makes them true, and whom they are told to."""
+"""Security events, stored in the transaction that makes them true, and the notifications that some of them cause."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from db.engine.database import Connection
 from db.tables import outbox, security_events
 from db.tables.base import NotificationChannel, NotificationKind, SecurityEventKind
 
-# The detail of a sign-in from a network that the user had not signed in from.
+# The detail of a sign-in from a network that the user has not signed in from before.
 NEW_NETWORK = "NEW_NETWORK"
 
-# What owners are told of, by an event's kind. ASVS 6.3.5 and 6.3.7 ask for it.
+# The notification that each kind of event causes (ASVS 6.3.5, 6.3.7).
 _NOTIFICATIONS = {
     SecurityEventKind.REFRESH_TOKEN_REPLAYED: NotificationKind.SESSION_REPLAYED,
     SecurityEventKind.LOGIN_SUCCEEDED: NotificationKind.SESSION_FROM_NEW_DEVICE,
@@ -27,29 +27,29 @@ _NOTIFICATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class AuditLog:
-    """Records what happened, and puts into the outbox what owners are told of.
+    """Stores security events, and puts notifications of them into the outbox.
 
-    `channels` are those to tell owners by, with what wakes up the delivery of each in this process.
+    `channels` are the channels that are set up, each with the event that wakes its delivery in this process.
     """
 
     channels: Mapping[NotificationChannel, asyncio.Event]
 
     async def record(self, conn: Connection, events: Sequence[dict[str, Any]]) -> None:
-        """Append events, and their notices in the same transaction: neither is there without the other (LOG-04)."""
+        """Store events and their notifications in one transaction: neither exists without the other (LOG-04)."""
         await security_events.add(conn, events)
-        for happened in events:
-            await self.notify(conn, happened)
+        for event in events:
+            await self.notify(conn, event)
 
     async def notify(self, conn: Connection, event: dict[str, Any]) -> None:
-        """Put the notices of an event that was appended into the outbox, where there are any."""
-        told = _NOTIFICATIONS.get(event["kind"])
-        if told is NotificationKind.SESSION_FROM_NEW_DEVICE and event["detail"] != NEW_NETWORK:
+        """Put the notifications of a stored event into the outbox, if its kind has any."""
+        kind = _NOTIFICATIONS.get(event["kind"])
+        if kind is NotificationKind.SESSION_FROM_NEW_DEVICE and event["detail"] != NEW_NETWORK:
             return
-        if told is not None and self.channels:
-            await outbox.add(conn, told, list(self.channels), event)
-            conn.after_commit(self._wake)
+        if kind is not None and self.channels:
+            await outbox.add(conn, kind, list(self.channels), event)
+            conn.after_commit(self._wake_deliveries)
 
-    def _wake(self) -> None:
+    def _wake_deliveries(self) -> None:
         for written in self.channels.values():
             written.set()
 
@@ -64,7 +64,7 @@ def new_event(
     family_id: UUID | None = None,
     detail: str | None = None,
 ) -> dict[str, Any]:
-    """A row for `security_events`. `detail` is one word more, such as the reason of a revocation."""
+    """Return a row for `security_events`. `detail` is one word more, such as the reason of a revocation."""
     return {
         "user_id": user_id,
         "id": entropy.id(now),

@@ -1,4 +1,4 @@
-"""Sessions: who is asking, what sessions they have, and ending them."""
+"""Sessions: authenticating a caller, listing a user's sessions, and revoking them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from auth.clock_agreement import require_agreement
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import InvalidToken, Issuer, TokenKind, decode_token
-from auth.outcomes import Invalid, NotFound, Origin, RevokedSession, RevokeOutcome
+from auth.outcomes import Invalid, NotFound, Origin, RevokeOutcome, RevokeSucceeded
 from auth.use_cases.security_events import new_event
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
@@ -17,17 +17,17 @@ from db.tables.base import RevocationReason, SecurityEventKind, SessionState
 from db.tables.families import FamilyKey, FamilyRow, state_of
 from db.tables.refresh_tokens import RefreshTokenRow
 
-# Sessions that an operator ends in one transaction, if they are many.
+# How many sessions an operator's command revokes in one transaction.
 BATCH = 500
 
 
 class Unauthenticated(Exception):
-    """The caller is nobody: no access token, or one that is invalid, expired or of an ended session."""
+    """The caller has no access token, or one that is invalid, expired or of a session that is not live."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The use cases, with what they need."""
+    """The use cases and their dependencies."""
 
     db: Database
     issuer: Issuer
@@ -36,10 +36,10 @@ class Sessions:
 
     @retried(idempotent=True)
     async def authenticate(self, access_token: str, now: datetime) -> FamilyRow:
-        """The live family that an access token belongs to: one read, by primary key.
+        """Return the live family of an access token: one read, by primary key. Raises `Unauthenticated`.
 
-        Disabling a user and a new password revoke families in the same transaction, so the family's row alone says
-        whether the token still counts (ASVS 7.4.1). Raises `Unauthenticated`.
+        Disabling a user and setting a password revoke families in the same transaction, so the family's row alone
+        says whether the token is still accepted (ASVS 7.4.1).
         """
         try:
             claims = decode_token(self.issuer, access_token, TokenKind.ACCESS, now)
@@ -61,28 +61,28 @@ class Sessions:
         limit: int,
         now: datetime,
     ) -> Sequence[FamilyRow]:
-        """A user's families in one state (None: in any), last used first, from behind `after`."""
+        """Return a user's families in one state (None: in any), last used first, starting after `after`."""
         async with self.db.read() as conn:
             return await families.page(conn, user_id, state=state, now=now, after=after, limit=limit)
 
     @retried(idempotent=True)
     async def get_many(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, FamilyRow]:
-        """Those of a user's families that have one of these ids."""
+        """Return the user's families that have one of these ids, by id."""
         async with self.db.read() as conn:
             return {family.id: family for family in await families.get_many(conn, user_id, ids)}
 
     @retried(idempotent=True)
     async def list_lineages(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[RefreshTokenRow]]:
-        """The lineage of each of these families of a user's, newest generation first."""
-        found: dict[UUID, list[RefreshTokenRow]] = {family_id: [] for family_id in ids}
+        """Return the lineage of each of these families of a user, newest generation first."""
+        lineages: dict[UUID, list[RefreshTokenRow]] = {family_id: [] for family_id in ids}
         async with self.db.read() as conn:
-            for issued in await refresh_tokens.list_for_families(conn, user_id, ids, slots=self.lineage_depth):
-                found[issued.family_id].append(issued)
-        return found
+            for token in await refresh_tokens.list_for_families(conn, user_id, ids, slots=self.lineage_depth):
+                lineages[token.family_id].append(token)
+        return lineages
 
     @retried(idempotent=True)
     async def rename(self, user_id: UUID, family_id: UUID, name: str) -> FamilyRow | None:
-        """Give a family a name; None if the user has none with this id."""
+        """Set a family's device name, and return the family; None if the user has none with this id."""
         async with self.db.transaction() as conn:
             return await families.rename(conn, user_id, family_id, name)
 
@@ -94,17 +94,17 @@ class Sessions:
         origin: Origin,
         now: datetime,
         reason: RevocationReason = RevocationReason.REVOKED_BY_USER,
-    ) -> RevokedSession | NotFound:
-        """End one of a user's sessions. One that is ended already stays as it is."""
+    ) -> RevokeSucceeded | NotFound:
+        """Revoke one of a user's sessions. A session that is revoked already stays unchanged."""
         async with self.db.transaction() as conn:
             await revoke_sessions(conn, self.entropy, user_id, origin, now, reason, only=family_id)
-            # Locked, so that an end which an earlier attempt wrote is not acknowledged before synchronous standbys
-            # have it.
+            # Locked: if an earlier attempt wrote the revocation, it is acknowledged only once synchronous standbys have
+            # it.
             family = await families.lock(conn, user_id, family_id)
-        return NotFound() if family is None else RevokedSession(family)
+        return NotFound() if family is None else RevokeSucceeded(family)
 
     async def revoke_by_token(self, refresh_token: str, origin: Origin, now: datetime) -> RevokeOutcome:
-        """End the session of any refresh token that this service issued, current or not (RFC 7009)."""
+        """Revoke the session of any refresh token that this service issued, current or not (RFC 7009)."""
         try:
             claims = decode_token(self.issuer, refresh_token, TokenKind.REFRESH, now)
         except InvalidToken:
@@ -112,7 +112,7 @@ class Sessions:
         outcome = await self.revoke(claims.user_id, claims.session_id, origin, now)
         return Invalid() if isinstance(outcome, NotFound) else outcome
 
-    # Not idempotent, because a second time the count would be 0.
+    # Not idempotent: a second time, the count would be 0.
     @retried(idempotent=False)
     async def revoke_all(
         self,
@@ -123,28 +123,28 @@ class Sessions:
         except_: UUID | None = None,
         reason: RevocationReason = RevocationReason.REVOKED_BY_USER,
     ) -> int:
-        """End every live session of a user, or every one `but` one. Returns how many were live and now are not."""
+        """Revoke every live session of a user, or all except one. Returns how many were live."""
         async with self.db.transaction() as conn:
-            # Held against a sign-in or another revocation of all of them, which would deadlock with this one.
+            # The lock excludes a sign-in, and a second revocation of all sessions, which would deadlock with this one.
             await users.lock(conn, user_id)
             return await revoke_sessions(conn, self.entropy, user_id, origin, now, reason, except_=except_)
 
     async def revoke_issued_before(
         self, issued_before: datetime, origin: Origin, now: datetime, *, user_id: UUID | None = None
     ) -> int:
-        """End every live session whose current refresh token was issued before that instant, of one user or of all.
+        """Revoke every live session whose current refresh token is older than that instant, of one user or of all.
 
-        For a database that was restored from a backup: in it tokens are current again that were used since (OPS-04).
-        In batches, each a transaction of its own. Returns how many ended; where the database went away meanwhile, it
-        may have been more. Raises `ClocksDiffer`, before anything ended.
+        For a database restored from a backup, in which consumed tokens are current again (OPS-04). It works in
+        batches, each in its own transaction, and returns how many sessions it revoked. If the database was
+        unavailable on the way, it may have been more. Raises `ClocksDiffer` before it revokes anything.
         """
-        total, last = 0, None
+        total, last_key = 0, None
         while True:
-            seen, ended = await self._revoke_batch(issued_before, origin, now, user_id, last)
-            total += ended
-            if not seen:
+            keys, revoked_count = await self._revoke_batch(issued_before, origin, now, user_id, last_key)
+            total += revoked_count
+            if not keys:
                 return total
-            last = seen[-1]
+            last_key = keys[-1]
 
     @retried(idempotent=True)
     async def _revoke_batch(
@@ -152,18 +152,18 @@ class Sessions:
     ) -> tuple[Sequence[FamilyKey], int]:
         reason, kind = RevocationReason.REVOKED_BY_OPERATOR, SecurityEventKind.SESSION_REVOKED
         async with self.db.transaction() as conn:
-            if after is None:  # only the first time: many batches take longer than clocks may differ by
-                await require_agreement(conn, now, undone="no session was ended")
-            seen = await families.issued_before(conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now)
-            # Users first (decision 25), or this could deadlock with another transaction that ends several sessions.
-            await users.lock_several(conn, {family.user_id for family in seen})
-            ended = await families.revoke_issued_before(conn, issued_before, seen, now=now, reason=reason)
+            if after is None:  # only the first time: many batches take longer than the clocks may differ by
+                await require_agreement(conn, now, undone="no session was revoked")
+            keys = await families.issued_before(conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now)
+            # Users first (decision 25), or this could deadlock with another transaction that revokes several sessions.
+            await users.lock_several(conn, {key.user_id for key in keys})
+            revoked = await families.revoke_issued_before(conn, issued_before, keys, now=now, reason=reason)
             events = [
-                new_event(self.entropy, family.user_id, kind, now, origin, family_id=family.id, detail=reason)
-                for family in ended
+                new_event(self.entropy, key.user_id, kind, now, origin, family_id=key.id, detail=reason)
+                for key in revoked
             ]
             await security_events.add(conn, events)
-        return seen, len(ended)
+        return keys, len(revoked)
 
 
 async def revoke_sessions(
@@ -177,11 +177,11 @@ async def revoke_sessions(
     only: UUID | None = None,
     except_: UUID | None = None,
 ) -> int:
-    """Within a transaction: end live families and record an event for each. Returns how many."""
-    ended = await families.revoke(conn, user_id, now=now, reason=reason, only=only, except_=except_)
+    """Within a transaction, revoke live families and record an event for each. Returns how many."""
+    revoked_ids = await families.revoke(conn, user_id, now=now, reason=reason, only=only, except_=except_)
     kind = SecurityEventKind.SESSION_REVOKED
-    await security_events.add(
-        conn,
-        [new_event(entropy, user_id, kind, now, origin, family_id=family_id, detail=reason) for family_id in ended],
-    )
-    return len(ended)
+    events = [
+        new_event(entropy, user_id, kind, now, origin, family_id=family_id, detail=reason) for family_id in revoked_ids
+    ]
+    await security_events.add(conn, events)
+    return len(revoked_ids)

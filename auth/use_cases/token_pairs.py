@@ -1,4 +1,4 @@
-"""Minting: the token pair that belongs to a family as it now is."""
+"""The token pair of a session: its current refresh token, and a new access token."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,19 +11,19 @@ from db.tables.families import FamilyRow
 
 @dataclass(frozen=True, slots=True)
 class TokenPairFactory:
-    """Makes token pairs."""
+    """Creates token pairs."""
 
     issuer: Issuer
     entropy: Entropy
     access_token_ttl: timedelta
 
     def create(self, family: FamilyRow, jti: str, now: datetime) -> TokenPair:
-        """A new access token, and the refresh token whose secret is `jti`, the current one of `family`.
+        """Create a new access token, and the family's current refresh token, whose secret is `jti`.
 
-        The refresh token depends on the family's row alone: while the family does not move, it is the same again.
+        The refresh token depends on the family's row alone: until the family rotates, it is the same each time.
         """
-        # No access token outlives its session, not even where it is verified without asking us.
-        access_ends = min(now + self.access_token_ttl, family.absolute_expires_at)
+        # No access token outlives its session. Other services verify it by public key, without asking this one.
+        access_expires_at = min(now + self.access_token_ttl, family.absolute_expires_at)
         return TokenPair(
             access_token=create_access_token(
                 self.issuer,
@@ -32,10 +32,10 @@ class TokenPairFactory:
                 jti=self.entropy.token(),
                 auth_time=family.created_at,
                 issued_at=now,
-                expires_at=access_ends,
+                expires_at=access_expires_at,
             ),
-            access_token_expires_at=access_ends,
-            expires_in=int(access_ends.timestamp()) - int(now.timestamp()),
+            access_token_expires_at=access_expires_at,
+            expires_in=int(access_expires_at.timestamp()) - int(now.timestamp()),
             refresh_token=create_refresh_token(
                 self.issuer,
                 user_id=family.user_id,

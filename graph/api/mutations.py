@@ -12,7 +12,7 @@ from auth.outcomes import (
     PasswordSet,
     Replayed,
     Revoked,
-    RevokedSession,
+    RevokeSucceeded,
     Rotated,
     SignedIn,
     StoreBehind,
@@ -153,7 +153,7 @@ class Mutation:
                 context.cookie.clear_if_requested(context.response)
         context.record_outcome(outcome)
         match outcome:
-            case RevokedSession(family):
+            case RevokeSucceeded(family):
                 return RevokeSessionSuccess(session=Session.of(family, context.now))
             case NotFound():
                 return SessionNotFoundError()

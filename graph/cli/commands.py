@@ -17,6 +17,7 @@ from graph.api.schema import sdl
 from graph.cli import keys, notifications, sessions, users, workers
 from graph.cli.common import CommandError, count_of, report_errors, run_with_services, settings_or_exit
 from graph.cli.development import prepare
+from graph.cli.settings_page import settings_page
 from graph.observability import log_format
 from graph.observability.metrics import multiprocess_dir
 from graph.observability.version import installed_version
@@ -24,7 +25,8 @@ from graph.startup import check_before_serving
 
 main = typer.Typer(
     help="Kindred: sign-in and sessions for GraphQL applications.\n\n"
-    "Settings are environment variables, such as KINDRED_DATABASE_URL and KINDRED_SECRET.",
+    "Settings are environment variables, such as KINDRED_DATABASE_URL and KINDRED_SECRET. "
+    "`kindred settings` lists them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -128,7 +130,9 @@ async def _warnings(services: Services, now: datetime) -> AsyncIterator[str]:
         yield f"{describe_difference(ahead)}. Set both by NTP."
         return
     schedule = services.prune_schedule
-    doubts = [doubt for doubt in (await schedule.not_believed(now), await schedule.from_the_future(now)) if doubt]
+    doubts = [
+        doubt for doubt in (await schedule.clock_warning(now), await schedule.future_sessions_warning(now)) if doubt
+    ]
     for doubt in doubts:
         yield doubt
     if not doubts:
@@ -154,7 +158,7 @@ def prune(
     """
 
     async def work(services: Services, now: datetime) -> None:
-        if clock_is_right and (shortened := await services.prune_schedule.end_in_time(now)):
+        if clock_is_right and (shortened := await services.prune_schedule.shorten_future_sessions(now)):
             typer.echo(f"Shortened {count_of(shortened, 'session')} with a start in the future.")
         pruned = await services.prune_schedule.prune_now(now, clock_is_right=clock_is_right)
         typer.echo(
@@ -165,6 +169,12 @@ def prune(
         )
 
     run_with_services(work)
+
+
+@main.command()
+def settings() -> None:
+    """Print every setting with its default and its meaning, in Markdown."""
+    typer.echo(settings_page(), nl=False)
 
 
 @main.command()

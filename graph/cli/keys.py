@@ -18,7 +18,7 @@ def list_() -> None:
     async def work(services: Services, now: datetime) -> None:
         stored = await services.keys.list_all()
         await services.keys.reload()
-        signing = services.keys.ring.signing(now).kid if stored else None
+        signing = services.keys.ring.signing_key(now).kid if stored else None
         table(
             ("ID", "ALGORITHM", "STATE", "ACTIVE FROM", "RETIRED AT"),
             [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from auth.background.notifications import Channel, Delivered, Failed, Notification
-from auth.config.endpoints import mail_server, signing_keys
+from auth.config.endpoints import mail_server, webhook_keys
 from auth.config.settings import Settings
 from db.tables.base import NotificationChannel
 from graph.notifications.mail import Mail
@@ -22,7 +22,7 @@ async def channels(
     opened: dict[NotificationChannel, Channel] = {}
     async with AsyncExitStack() as stack:
         if settings.webhook_url is not None and settings.webhook_secret is not None:
-            keys = signing_keys(settings.webhook_secret.get_secret_value())
+            keys = webhook_keys(settings.webhook_secret.get_secret_value())
             opened[NotificationChannel.WEBHOOK] = await stack.enter_async_context(Webhook(settings.webhook_url, keys))
         if settings.smtp_url is not None and settings.mail_from is not None:
             server = mail_server(settings.smtp_url.get_secret_value(), in_production=settings.in_production)

@@ -13,7 +13,7 @@ from auth.outcomes import (
     PasswordSet,
     Replayed,
     Revoked,
-    RevokedSession,
+    RevokeSucceeded,
     Rotated,
     SignedIn,
     StoreBehind,
@@ -63,7 +63,7 @@ def log_entry_for(outcome: object, operation: tuple[str, ...], now: datetime) ->
             failure = "authn_password_change_fail" if operation == ("changePassword",) else "authn_login_fail"
             limits = ("authn_login_lock",) if locks_account else ("authn_login_fail_max",) if starts_throttling else ()
             return "wrong_credentials", (failure, *limits), None
-        case RevokedSession(family):
+        case RevokeSucceeded(family):
             # Not for a session that had expired or was revoked before.
             was_active = family.revoked_at == now and family.expires_at > now
             events = ("authn_token_revoked",) if was_active else ()

@@ -1,4 +1,4 @@
-"""Clocks: that of the service alone decides, two that differ a little agree, and one that steps signs nobody out."""
+"""Clocks: only the service's clock decides, a small difference is tolerated, and a step signs no user out."""
 
 import re
 import subprocess
@@ -37,7 +37,7 @@ Node = Callable[[timedelta], AbstractAsyncContextManager[Api]]
 
 @pytest.fixture
 def node(database_url: str, clock: FakeClock, settings_for: Callable[..., Settings]) -> Node:
-    """Another node, whose clock differs from the first one's by so much."""
+    """Another node, whose clock is ahead of the first one's by this much."""
 
     @asynccontextmanager
     async def node(ahead: timedelta) -> AsyncIterator[Api]:
@@ -63,7 +63,7 @@ async def test_tok_10_rot_20_two_nodes_whose_clocks_differ_a_little_agree(
         for _ in range(4):
             assert await other.is_live(pair.access)
             pair = (await there.refresh(pair.refresh)).tokens
-            # What the node ahead has just issued counts at once on the node behind.
+            # The node that is behind accepts at once what the node ahead has just issued.
             assert await api.is_live(pair.access)
             assert (await here.refresh(pair.refresh, "an-attempt-at-one-node")).outcome == ROTATED
             pair = (await there.refresh(pair.refresh, "an-attempt-at-one-node")).tokens
@@ -73,7 +73,7 @@ async def test_tok_10_rot_20_two_nodes_whose_clocks_differ_a_little_agree(
 
 
 @pytest.mark.parametrize("ahead", [31, 120, 3600])
-async def test_tok_10_an_access_token_from_too_far_ahead_is_refused_and_a_refresh_mends_it(
+async def test_tok_10_an_access_token_from_too_far_ahead_is_refused_and_a_refresh_replaces_it(
     api: Api, alice: User, door: Door, node: Node, ahead: int
 ) -> None:
     async with node(ahead * SECOND) as other:
@@ -84,13 +84,13 @@ async def test_tok_10_an_access_token_from_too_far_ahead_is_refused_and_a_refres
 
 
 @pytest.mark.parametrize("step", [120, 3600, -120, -3600])
-async def test_tok_10_rot_20_a_clock_that_steps_signs_nobody_out_and_takes_nobody_for_a_thief(
+async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_replay(
     api: Api, alice: User, door: Door, clock: FakeClock, step: int
 ) -> None:
     first = await api.login()
     pair = (await door.refresh(first.refresh)).tokens
     clock.advance(step * SECOND)
-    # Forward by less than its life, an access token still counts; else the client refreshes, as it does on any 401.
+    # After a step shorter than its lifetime, an access token is still accepted. Otherwise the client refreshes.
     assert await api.is_live(pair.access) == (step == 120)
     pair = (await door.refresh(pair.refresh)).tokens
     assert await api.is_live(pair.access)
@@ -101,7 +101,7 @@ async def test_tok_10_rot_20_a_clock_that_steps_signs_nobody_out_and_takes_nobod
 
 
 async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services, alice: User, clock: FakeClock) -> None:
-    """SQLite compares instants as text, and a fraction that were left out when it is 0 would sort wrongly."""
+    """SQLite compares timestamps as text. If a fraction of 0 were left out, they would sort wrongly."""
     for start in (clock.now(), clock.now() + MICROSECOND, clock.now() - MICROSECOND):
         signed_in = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), start)
         assert isinstance(signed_in, SignedIn)
@@ -114,7 +114,7 @@ async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services,
         assert type(in_time).__name__ == "Rotated"
 
 
-async def test_rot_11_rot_20_what_expired_by_a_clock_that_was_ahead_is_no_replay(
+async def test_rot_11_rot_20_a_session_that_expired_by_a_clock_that_was_ahead_is_not_replayed(
     api: Api, alice: User, door: Door, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -124,12 +124,12 @@ async def test_rot_11_rot_20_what_expired_by_a_clock_that_was_ahead_is_no_replay
     assert (await door.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_session(
+async def test_rot_20_the_database_s_clock_and_time_zone_do_not_affect_a_session(
     api: Api, alice: User, door: Door, services: Services, clock: FakeClock, database_url: str
 ) -> None:
-    """Signing in, refreshing, listing and revoking do not ask it, and no column has it for a default.
+    """Signing in, refreshing, listing and revoking do not read that clock, and no column has it as a default.
 
-    Only what deletes rows or ends sessions for good asks it, and takes no instant from it: see `test_wrong_clocks.py`.
+    Only irreversible actions compare it with the service's clock, and store nothing of it: see `test_wrong_clocks.py`.
     """
     if services.db.dialect == "postgresql":
         connection = await connect(database_url)
@@ -161,7 +161,7 @@ async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_
 
 
 @pytest.mark.parametrize(
-    ("ahead", "says"),
+    ("ahead", "warning"),
     [
         (0, "ok  clock"),
         (4, "ok  clock"),
@@ -170,8 +170,8 @@ async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_
         (-60, "warn  The database's clock is 60 s ahead of this machine's. Set both by NTP."),
     ],
 )
-def test_ops_07_check_tells_when_the_clocks_differ(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, ahead: int, says: str
+def test_ops_07_check_warns_when_the_clocks_differ(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, ahead: int, warning: str
 ) -> None:
     class Shifted(SystemClock):
         def now(self) -> datetime:
@@ -182,12 +182,12 @@ def test_ops_07_check_tells_when_the_clocks_differ(
     monkeypatch.setattr(commands, "SystemClock", Shifted)
     checked = CliRunner().invoke(commands.main, ["check"], env=env)
     assert checked.exit_code == 0
-    assert checked.stdout.splitlines()[-1] == says
+    assert checked.stdout.splitlines()[-1] == warning
 
 
-async def test_ops_07_what_the_network_takes_is_no_difference(services: Services, clock: FakeClock) -> None:
+async def test_ops_07_the_time_of_the_query_is_not_a_difference_of_clocks(services: Services, clock: FakeClock) -> None:
     class Slow(SystemClock):
-        """The question took six seconds, by this clock."""
+        """The query takes six seconds, by this clock."""
 
         def __init__(self, start: datetime) -> None:
             self.instants = [start - 3 * SECOND, start + 3 * SECOND]
@@ -199,7 +199,9 @@ async def test_ops_07_what_the_network_takes_is_no_difference(services: Services
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])
-def test_ops_07_instants_are_utc_wherever_the_machine_stands(database_url: str, tmp_path: Path, zone: str) -> None:
+def test_ops_07_timestamps_are_utc_in_every_time_zone_of_the_machine(
+    database_url: str, tmp_path: Path, zone: str
+) -> None:
     services = str(Path(sys.executable).with_name("kindred"))
 
     def run(*command: str) -> Any:
@@ -209,6 +211,6 @@ def test_ops_07_instants_are_utc_wherever_the_machine_stands(database_url: str, 
     assert "Created key" in run("key", "rotate")
     assert run("check").splitlines()[-1] == "ok  clock"
     (row,) = run("key", "list").splitlines()[1:]
-    (shown,) = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", row)
-    signs_from = datetime.fromisoformat(shown)
+    (printed,) = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", row)
+    signs_from = datetime.fromisoformat(printed)
     assert timedelta(minutes=9) < signs_from - datetime.now(UTC) < timedelta(minutes=11)

@@ -169,7 +169,7 @@ async def sweep(services: Services, target: Target) -> object:
 
 async def shorten(services: Services, target: Target) -> object:
     """Every session of every user, by a clock to which all of them were opened in the future."""
-    return await services.prune_schedule._end_in_time(now() - timedelta(hours=1), is_first=False)
+    return await services.prune_schedule._shorten_batch(now() - timedelta(hours=1), is_first=False)
 
 
 OF_ONE_USER: list[Work] = [

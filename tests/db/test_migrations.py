@@ -25,7 +25,7 @@ from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import UNCOUNTED
 from tests.support.repository import ROOT
-from tests.support.servers import SECRET
+from tests.support.servers import SECRET, UNKNOWN_PASSWORD_HASH
 
 T = TypeVar("T")
 # What has no user, or is where names find theirs.
@@ -365,7 +365,7 @@ async def sign_in(settings: Settings, clock: FakeClock) -> str:
     """A session in that database; its refresh token."""
     services = Services.create(settings, SECRET.encode(), Entropy())
     await services.start(clock.now())
-    user = await services.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
+    user = await services.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
     signed_in: SignedIn | None = await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now())
     await services.stop()
     assert signed_in is not None

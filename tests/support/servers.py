@@ -22,7 +22,6 @@ from httpx2 import AsyncClient, HTTPError, Limits, Request
 from auth.clock import SystemClock
 from auth.config.secret import load_secret
 from auth.config.settings import Settings
-from auth.credentials.identifiers import username_key
 from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin, SignedIn
 from auth.services import Services
@@ -33,6 +32,8 @@ from tests.support import databases
 from tests.support.doors import DOORS, UNCOUNTED, Door, Pair
 
 SECRET = "a7Jr0zVb4mQk9Xw2Lf8Tn6Yc1Gs5Hd3P"
+# A whole bcrypt hash of no known password, for users whose password no test uses.
+UNKNOWN_PASSWORD_HASH = f"$2b$04${'.' * 53}"
 
 
 def free_port() -> int:
@@ -220,9 +221,7 @@ class Backstage:
     async def user(self) -> User:
         """A new user, without hashing the same password once for each."""
         name = f"user-{uuid4().hex}"
-        return await self.services.accounts._add(
-            name, username_key(name) or "", None, self.password_hash, SystemClock().now()
-        )
+        return await self.services.accounts.import_user(name, None, self.password_hash, SystemClock().now())
 
     async def sign_in(self, user: User) -> Pair | None:
         """What comes of a sign-in once the password was found right; None where it came to nothing."""

@@ -97,7 +97,7 @@ async def site(
     """A front end with a user. Its tests run once for each way to deliver refresh tokens."""
     name = f"alice-{uuid4().hex}"
     async with backstage(servers.database_url, password_hash) as behind:
-        await behind.services.accounts._add(name, name, None, password_hash, SystemClock().now())
+        await behind.services.accounts.import_user(name, None, password_hash, SystemClock().now())
     async with relaying(servers.lasting.port) as relay:
         yield FrontEnd(one_browser, servers, relay, name, request.param)
     for profile in one_browser.contexts:

@@ -1,4 +1,4 @@
-"""Owners are told: of what, once for each, with the change or not at all, and whatever the receiver does."""
+"""Security notifications: which events cause one, once, in the event's transaction, whatever the receiver does."""
 
 import asyncio
 import logging
@@ -40,27 +40,27 @@ BY_WEBHOOK, BY_MAIL = NotificationChannel.WEBHOOK, NotificationChannel.MAIL
 
 @pytest.fixture(autouse=True)
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a test moves the clock, the service notices at once."""
+    """Poll often, so that the service sees at once that a test moved the clock."""
     monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.02)
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[WebReceiver]:
-    """The web server that notices are posted to."""
+    """A web server that receives the webhooks."""
     async with web_receiver() as receiver:
         yield receiver
 
 
 @pytest.fixture
 async def box() -> AsyncIterator[Mailbox]:
-    """The mail server."""
+    """A mail server that receives the mails."""
     async with mailbox() as box:
         yield box
 
 
 @pytest.fixture
 def more_settings(receiver: WebReceiver, box: Mailbox) -> dict[str, Any]:
-    """Owners are told both ways, and a proxy says where people are."""
+    """Both channels are set up, and a proxy reports the client's address."""
     return {
         "webhook_url": receiver.url,
         "webhook_secret": WEBHOOK_SECRET,
@@ -71,13 +71,13 @@ def more_settings(receiver: WebReceiver, box: Mailbox) -> dict[str, Any]:
 
 
 async def stored(services: Services) -> list[Any]:
-    """What is in the outbox."""
+    """Return the rows of the outbox."""
     async with looking_at(services.db) as conn:
         return list((await conn.execute(select(outbox).order_by(outbox.c.occurred_at, outbox.c.channel))).all())
 
 
 async def settled(services: Services) -> list[Any]:
-    """What is in the outbox, once nothing is under way."""
+    """Return the rows of the outbox once every one is delivered or failed."""
     async with asyncio.timeout(10):
         while any(row.delivered_at is None and row.failed_at is None for row in await stored(services)):
             await asyncio.sleep(0.01)
@@ -85,14 +85,14 @@ async def settled(services: Services) -> list[Any]:
 
 
 async def put_in(services: Services, user: User, clock: FakeClock, number: int = 1, **values: Any) -> None:
-    """Notices, as if something had happened."""
+    """Insert notifications into the outbox, without an event."""
     row = {"user_id": user.id, "channel": "webhook", "kind": "user.disabled", "attempts": 0}
     row |= {"occurred_at": clock.now(), "next_attempt_at": clock.now()} | values
     async with looking_at(services.db) as conn:
         await conn.execute(insert(outbox), [row | {"id": uuid4()} for _ in range(number)])
 
 
-async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
+async def test_log_06_a_replay_notifies_the_owner_once_on_each_channel(
     api: Api, door: Door, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     first = await api.login(device_name="My phone")
@@ -126,7 +126,7 @@ async def test_log_06_an_owner_is_told_of_a_replay_once_and_both_ways(
     assert (row.attempts, row.delivered_at, row.next_attempt_at) == (1, clock.now(), None)
 
 
-async def test_log_06_an_owner_is_told_of_a_sign_in_from_somewhere_new_but_for_the_first_of_all(
+async def test_log_06_a_sign_in_from_a_new_network_notifies_the_owner_except_the_first_one(
     api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     await api.login()
@@ -134,23 +134,25 @@ async def test_log_06_an_owner_is_told_of_a_sign_in_from_somewhere_new_but_for_t
     api.http.headers["x-forwarded-for"] = ELSEWHERE
     assert (await api.try_login("alice", "not her password"))["__typename"] == "InvalidCredentialsError"
     assert await stored(services) == []
-    told = await api.login()
+    pair = await api.login()
     await api.login()
     await receiver.until(1)
     assert len(await settled(services)) == 2
     assert receiver.kinds == ["session.created_from_new_device"]
     data = receiver.posts[0].told["data"]
-    assert (data["session_id"], data["ip"], data["username"]) == (told.session_id, ELSEWHERE, "alice")
+    assert (data["session_id"], data["ip"], data["username"]) == (pair.session_id, ELSEWHERE, "alice")
 
 
-async def test_log_06_another_address_of_a_network_is_nothing_new(api: Api, services: Services, alice: User) -> None:
+async def test_log_06_another_address_of_a_known_network_does_not_notify_the_owner(
+    api: Api, services: Services, alice: User
+) -> None:
     for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::1"):
         api.http.headers["x-forwarded-for"] = address
         await api.login()
     assert await stored(services) == []
 
 
-async def test_log_06_an_owner_whose_networks_were_forgotten_is_told_of_whoever_comes(
+async def test_log_06_if_all_networks_were_pruned_the_next_sign_in_notifies_the_owner(
     api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     await api.login()
@@ -177,7 +179,7 @@ def as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified_as_new_once(
     api: Api, services: Services, clock: FakeClock, alice: User, signed_in_before: bool
 ) -> None:
-    """The attacker who knew the old password may know the new one too, and come first."""
+    """An attacker who knew the old password may know the new one too, and sign in first."""
     for address in (HOME, ELSEWHERE) if signed_in_before else ():
         api.http.headers["x-forwarded-for"] = address
         await api.login()
@@ -200,8 +202,8 @@ async def test_log_06_after_the_owner_changes_the_password_every_other_network_i
         api.http.headers["x-forwarded-for"] = address
         pair = await api.login()
     clock.advance(timedelta(seconds=1))
-    given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
-    await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
+    change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    await api.data(CHANGE_PASSWORD, {"input": change}, pair.access)
     assert await new_devices(services) == [HOME]
     for address in (HOME, ELSEWHERE, HOME, ELSEWHERE):
         api.http.headers["x-forwarded-for"] = address
@@ -211,22 +213,22 @@ async def test_log_06_after_the_owner_changes_the_password_every_other_network_i
 
 
 async def new_devices(services: Services) -> list[str]:
-    """The address of each sign-in that was notified as one from a new network."""
+    """Return the address of each sign-in that caused a notification."""
     rows = await stored(services)
     return [row.ip for row in rows if (row.channel, row.kind) == ("webhook", "session.created_from_new_device")]
 
 
-async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
+async def test_log_06_a_new_password_notifies_the_owner_whether_they_or_an_operator_set_it(
     api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     pair = await api.login()
-    given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
     api.http.headers["x-forwarded-for"] = ELSEWHERE
-    assert (await api.data(CHANGE_PASSWORD, {"input": given | {"currentPassword": "wrong"}}, pair.access)) == {
+    assert (await api.data(CHANGE_PASSWORD, {"input": change | {"currentPassword": "wrong"}}, pair.access)) == {
         "changePassword": {"__typename": "InvalidCredentialsError"}
     }
     assert await stored(services) == []
-    await api.data(CHANGE_PASSWORD, {"input": given}, pair.access)
+    await api.data(CHANGE_PASSWORD, {"input": change}, pair.access)
     await receiver.until(1)
     clock.advance(timedelta(seconds=1))
     await services.accounts.set_password(alice, PASSWORD + " more", clock.now())
@@ -237,7 +239,7 @@ async def test_log_06_an_owner_is_told_of_a_new_password_whoever_set_it(
     assert (by_operator["session_id"], by_operator["device_name"], by_operator["ip"]) == (None, None, None)
 
 
-async def test_log_06_an_owner_is_told_once_that_the_account_was_disabled(
+async def test_log_06_disabling_an_account_notifies_the_owner_once(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     for _ in range(2):
@@ -248,7 +250,7 @@ async def test_log_06_an_owner_is_told_once_that_the_account_was_disabled(
     assert receiver.kinds == ["user.disabled"]
 
 
-async def test_mail_is_for_users_who_have_an_address(
+async def test_a_user_without_an_address_gets_no_mail(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
     async with looking_at(services.db) as conn:
@@ -259,7 +261,7 @@ async def test_mail_is_for_users_who_have_an_address(
 
 
 @pytest.mark.parametrize("more_settings", [{"trusted_proxies": ("127.0.0.1",)}], ids=[""])
-async def test_nothing_is_written_for_owners_where_there_is_no_way_to_tell_them(
+async def test_without_a_channel_nothing_is_written_to_the_outbox(
     api: Api, door: Door, services: Services, clock: FakeClock, alice: User
 ) -> None:
     first = await api.login()
@@ -272,7 +274,7 @@ async def test_nothing_is_written_for_owners_where_there_is_no_way_to_tell_them(
     assert await stored(services) == []
 
 
-async def test_log_04_where_a_notice_cannot_be_stored_nothing_is_revoked_and_the_next_replay_is_told(
+async def test_log_04_if_a_notification_cannot_be_stored_nothing_is_revoked_and_the_next_replay_notifies(
     api: Api,
     door: Door,
     services: Services,
@@ -298,7 +300,7 @@ async def test_log_04_where_a_notice_cannot_be_stored_nothing_is_revoked_and_the
     assert len(await settled(services)) == 2
 
 
-async def test_log_04_nobody_is_told_of_what_was_rolled_back(
+async def test_log_04_a_transaction_that_is_rolled_back_notifies_no_owner(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any, **__: Any) -> int:
@@ -307,7 +309,7 @@ async def test_log_04_nobody_is_told_of_what_was_rolled_back(
     with monkeypatch.context() as patch:
         patch.setattr(
             "auth.use_cases.accounts.revoke_sessions", broken
-        )  # the last that disabling does, when the notice is in
+        )  # disabling does this last, after it wrote the notification
         with pytest.raises(KeyError):
             await services.accounts.disable(alice.id, clock.now())
     await asyncio.sleep(0.2)
@@ -317,16 +319,16 @@ async def test_log_04_nobody_is_told_of_what_was_rolled_back(
     assert receiver.kinds == ["user.disabled"]
 
 
-async def test_what_this_process_writes_is_delivered_at_once(
+async def test_a_notification_of_this_process_is_delivered_at_once(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "POLL_INTERVAL", 60)
-    await asyncio.sleep(0.1)  # the task sleeps by now, and would for a minute
+    await asyncio.sleep(0.1)  # by now the delivery sleeps, and would for a minute
     await services.accounts.disable(alice.id, clock.now())
     await receiver.until(1, seconds=2)
 
 
-async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_given_up(
+async def test_a_receiver_that_fails_gets_ten_attempts_over_a_day(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answers = [answer(500, body=b"hunter3")] * 12
@@ -356,16 +358,16 @@ async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_give
     clock.advance(timedelta(days=2))
     await asyncio.sleep(0.1)
     assert len(receiver.posts) == 10
-    # The id stays the same, so that a receiver can tell; the time of the attempt, and with it the signature, does not.
+    # Every attempt has the same id, so that a receiver detects repetitions, and a timestamp and signature of its own.
     assert {post.headers["webhook-id"] for post in receiver.posts} == {str(row.id)}
     assert len({post.headers["webhook-timestamp"] for post in receiver.posts}) == 10
     assert len({post.body for post in receiver.posts}) == 1
-    # Where the test moved the clock between two readings, the service found that the clocks differ, and waited.
-    records = [record for record in caplog.records if record.getMessage().startswith(("notice ", "gave up"))]
+    # When the test moved the clock between two readings, the service found that the clocks differ, and waited.
+    records = [record for record in caplog.records if record.getMessage().startswith("notification ")]
     assert [record.levelno for record in records] == [logging.WARNING] * 9 + [logging.ERROR]
     assert "hunter" not in caplog.text
     assert WEBHOOK_SECRET not in caplog.text
-    # And an operator who has mended the receiver lets it have what it missed.
+    # An operator who has repaired the receiver requeues the failed notification.
     receiver.answers = []
     assert await services.notifications.requeue(BY_WEBHOOK, clock.now()) == 1
     await receiver.until(11)
@@ -373,7 +375,7 @@ async def test_a_receiver_that_fails_is_asked_ten_times_over_a_day_and_then_give
 
 
 async def attempted(services: Services, clock: FakeClock, number: int) -> Any:
-    """The one webhook of the outbox, when the attempt of that number is over and its claim has been replaced."""
+    """Return the only webhook of the outbox once the attempt with this number has ended."""
     async with asyncio.timeout(10):
         while True:
             (row,) = [row for row in await stored(services) if row.channel == "webhook"]
@@ -382,7 +384,7 @@ async def attempted(services: Services, clock: FakeClock, number: int) -> Any:
             await asyncio.sleep(0.01)
 
 
-async def test_a_receiver_that_asks_for_more_time_gets_it_and_one_that_is_gone_is_left_alone(
+async def test_retry_after_delays_the_next_attempt_and_410_ends_the_attempts(
     services: Services, clock: FakeClock, alice: User, bob: User, receiver: WebReceiver
 ) -> None:
     receiver.answers = [answer(429, "retry-after: 7200"), answer(410)]
@@ -391,11 +393,11 @@ async def test_a_receiver_that_asks_for_more_time_gets_it_and_one_that_is_gone_i
     row = await attempted(services, clock, 1)
     assert timedelta(hours=2) <= row.next_attempt_at - clock.now() <= timedelta(hours=2.5)
     clock.instant = row.next_attempt_at
-    (gone,) = await settled(services)
-    assert (gone.attempts, gone.last_error, gone.failed_at) == (2, "HTTP 410", clock.now())
+    (failed,) = await settled(services)
+    assert (failed.attempts, failed.last_error, failed.failed_at) == (2, "HTTP 410", clock.now())
 
 
-async def test_several_workers_deliver_each_notice_once(
+async def test_several_workers_deliver_each_notification_once(
     services: Services,
     clock: FakeClock,
     alice: User,
@@ -417,10 +419,10 @@ async def test_several_workers_deliver_each_notice_once(
     assert 1 < receiver.most_at_once <= 2 * notifications.MAX_CONCURRENCY
 
 
-async def test_an_attempt_whose_process_died_is_made_again_when_its_claim_has_passed(
+async def test_if_a_worker_dies_its_attempt_is_made_again_when_the_claim_expires(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
-    # As the process left it: claimed, and nothing more.
+    # The state that a dead worker leaves: claimed, and not finished.
     await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     await asyncio.sleep(0.1)
     assert receiver.posts == []
@@ -436,9 +438,9 @@ async def test_an_attempt_that_outlived_its_claim_does_not_undo_the_next_one(
     await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     (late,) = await stored(services)
     clock.advance(notifications.CLAIM)
-    (done,) = await settled(services)
+    (delivered,) = await settled(services)
     await services.notifications._finish(late, 1, notifications.Failed("too late", permanent=True), clock.now())
-    assert await stored(services) == [done]
+    assert await stored(services) == [delivered]
 
 
 @pytest.fixture
@@ -461,7 +463,7 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
     loop = asyncio.get_running_loop()
     async with app.router.lifespan_context(app):
         services: Services = app.state.services
-        alice = await services.accounts._add("alice", "alice", "alice@example.org", password_hash, clock.now())
+        alice = await services.accounts.import_user("alice", "alice@example.org", password_hash, clock.now())
         await put_in(services, alice, clock, 100)
         await services.accounts.disable(alice.id, clock.now())
         await box.until(1)
@@ -469,7 +471,7 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
             while sum(row.attempts for row in await stored(services)) < notifications.MAX_CONCURRENCY + 1:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        # No more than so many are in memory, however many wait.
+        # No more are in memory, however many wait.
         assert sum(row.attempts for row in await stored(services)) == notifications.MAX_CONCURRENCY + 1
         before = loop.time()
         await services.accounts.find_by_username("alice")
@@ -478,14 +480,14 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
     assert loop.time() - before < 1
 
 
-async def test_an_attempt_ends_whatever_the_receiver_does(
+async def test_an_attempt_has_a_timeout_even_if_the_receiver_sends_single_bytes(
     services: Services,
     clock: FakeClock,
     alice: User,
     receiver: WebReceiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One byte at a time keeps every timeout of a single read from ending it."""
+    """Single bytes defeat a timeout for each read, so the whole attempt needs one."""
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.3)
 
     async def drip() -> None:
@@ -498,7 +500,7 @@ async def test_an_attempt_ends_whatever_the_receiver_does(
     assert row.last_error == "no answer within 0.3 seconds"
 
 
-async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s(
+async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_message_is_not_logged(
     services: Services,
     clock: FakeClock,
     alice: User,
@@ -513,14 +515,14 @@ async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_words_are_nobody_s
         patch.setattr("graph.notifications.webhook.body_of", broken)
         await put_in(services, alice, clock)
         row = await attempted(services, clock, 1)
-    assert row.last_error == "an error of ours, which the log has"
+    assert row.last_error == "internal error; see the log"
     assert "KeyError" in caplog.text
     assert "hunter2" not in caplog.text
     clock.instant = row.next_attempt_at
     await receiver.until(1)
 
 
-async def test_delivery_goes_on_when_the_database_was_away_or_a_bug_was_met(
+async def test_delivery_continues_after_an_outage_of_the_database_and_after_a_bug(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -536,7 +538,7 @@ async def test_delivery_goes_on_when_the_database_was_away_or_a_bug_was_met(
     assert len(await settled(services)) == 2
 
 
-async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
+async def test_a_read_only_database_is_queried_with_pauses(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
@@ -557,18 +559,18 @@ async def test_a_database_that_takes_no_writes_is_not_asked_without_a_pause(
         patch.setattr(statements_of_outbox, "claim", full)
         clock.advance(timedelta(seconds=1))
         await asyncio.sleep(1)
-    assert 4 <= looks <= 2 * 7  # by each channel
+    assert 4 <= looks <= 2 * 7  # for each of the two channels
     await receiver.until(1)
 
 
-async def test_data_03_notices_go_when_they_are_at_their_end_and_old_and_no_sooner(
+async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_failed(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
 ) -> None:
     start = clock.now()
     later = start + timedelta(days=365)
     await put_in(services, alice, clock, next_attempt_at=None, delivered_at=start)
     await put_in(services, alice, clock, next_attempt_at=None, failed_at=start, last_error="HTTP 500")
-    await put_in(services, alice, clock, next_attempt_at=later)  # nobody will, as if its channel had been turned off
+    await put_in(services, alice, clock, next_attempt_at=later)  # never attempted, as if its channel were turned off
     clock.instant = start + timedelta(days=30)
     assert (await services.pruning.prune(clock.now())).notifications == 0
     clock.advance(timedelta(seconds=1))
@@ -577,7 +579,7 @@ async def test_data_03_notices_go_when_they_are_at_their_end_and_old_and_no_soon
 
 
 @pytest.mark.parametrize("retention", [timedelta(minutes=1)])
-async def test_data_03_a_notice_that_waits_is_not_pruned_however_short_the_retention(
+async def test_data_03_a_waiting_notification_is_not_pruned_however_short_the_retention(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, retention: timedelta
 ) -> None:
     receiver.answers = [answer(500)] * 7
@@ -594,7 +596,7 @@ async def test_data_03_a_notice_that_waits_is_not_pruned_however_short_the_reten
     assert (await services.pruning.prune(clock.now())).notifications == 1
 
 
-async def test_data_04_a_users_notices_go_with_the_user(
+async def test_data_04_deleting_a_user_deletes_their_notifications(
     services: Services, clock: FakeClock, alice: User, bob: User
 ) -> None:
     await put_in(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
@@ -606,8 +608,8 @@ async def test_data_04_a_users_notices_go_with_the_user(
 
 
 async def test_without_settings_there_is_no_channel(settings_for: Callable[..., Settings], sqlite_url: str) -> None:
-    async with channels(settings_for(sqlite_url)) as found:
-        assert found == {}
+    async with channels(settings_for(sqlite_url)) as configured:
+        assert configured == {}
 
 
 async def test_data_01_no_secret_is_in_the_outbox(
@@ -618,13 +620,13 @@ async def test_data_01_no_secret_is_in_the_outbox(
     await api.login()
     await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
     await receiver.until(2)
-    told = repr(await settled(services)) + repr([post.body for post in receiver.posts])
+    written = repr(await settled(services)) + repr([post.body for post in receiver.posts])
     for secret in (PASSWORD, NEW_PASSWORD, SECRET, WEBHOOK_SECRET, pair.refresh, pair.access, alice.hashed_password):
-        assert secret not in told
+        assert secret not in written
 
 
 @pytest.mark.usefixtures("box")
-async def test_attempts_to_tell_owners_are_counted(
+async def test_delivery_attempts_are_counted_in_the_metrics(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, http: AsyncClient
 ) -> None:
     receiver.answers = [answer(500)]
@@ -640,7 +642,7 @@ async def test_attempts_to_tell_owners_are_counted(
         assert f"kindred_notification_attempts_total{{{line}}} 1.0" in counted
 
 
-async def test_log_06_a_notice_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
+async def test_log_06_a_notification_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
     services: Services, alice: User, clock: FakeClock, receiver: WebReceiver
 ) -> None:
     longest = notifications.RETRY_DELAYS[-1] * 1.25
@@ -666,7 +668,7 @@ async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
     caplog: pytest.LogCaptureFixture,
     ahead: timedelta,
 ) -> None:
-    """A clock a year behind would make ten attempts at once, and give up for good."""
+    """A clock a year behind would make all ten attempts at once."""
     with caplog.at_level(logging.WARNING, "kindred"):
         clock.database_ahead = ahead
         await put_in(services, alice, clock)
@@ -679,5 +681,5 @@ async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
         await asyncio.sleep(0.2)
     about_webhook = [record.getMessage() for record in caplog.records if "by webhook" in record.getMessage()]
     assert len(about_webhook) == 2
-    assert about_webhook[0].startswith("notices by webhook wait: The database's clock is 31536000 s ")
-    assert about_webhook[1] == "notices by webhook are delivered again: the clocks agree"
+    assert about_webhook[0].startswith("notifications by webhook wait: The database's clock is 31536000 s ")
+    assert about_webhook[1] == "notifications by webhook are delivered again: the clocks agree"

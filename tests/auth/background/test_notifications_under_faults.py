@@ -1,4 +1,4 @@
-"""Notices when things break: a database that is cut off at the commit, a service that is killed before it delivers."""
+"""Notifications under faults: a connection cut at the commit, a service killed before it delivers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from tests.support.receivers import WEBHOOK_SECRET, WebReceiver, web_receiver
 from tests.support.servers import Backstage, backstage, serving
 from tests.support.sql import looking_at
 
-COMMIT = b"COMMIT;"  # as the driver puts it
+COMMIT = b"COMMIT;"  # as the driver sends it
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def stored(services: Services) -> list[Any]:
 
 
 class TestAtTheCommit:
-    """PostgreSQL, through a proxy that cuts the connection."""
+    """Faults at the commit: PostgreSQL through a proxy that cuts the connection."""
 
     @pytest.fixture
     async def proxy(self, postgresql_url: str) -> AsyncIterator[Proxy]:
@@ -56,7 +56,7 @@ class TestAtTheCommit:
         return proxy.url
 
     @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-    async def test_log_04_a_replay_whose_commit_is_cut_off_is_told_once(
+    async def test_log_04_a_replay_whose_commit_is_cut_off_notifies_once(
         self,
         api: Api,
         door: Door,
@@ -71,7 +71,7 @@ class TestAtTheCommit:
         first = await api.login()
         second = (await door.refresh(first.refresh)).tokens
         (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
-        # It is tried again as a whole; what was committed unseen is found as a session that has ended.
+        # The service retries the whole use case. If the first commit succeeded, the retry finds a revoked session.
         assert (await door.refresh(first.refresh)).outcome == (REVOKED if committed else REPLAYED)
         assert proxy.cuts >= 1
         assert (await door.refresh(second.refresh)).outcome == REVOKED
@@ -79,7 +79,7 @@ class TestAtTheCommit:
         await asyncio.sleep(0.3)
         assert (receiver.kinds, len(await stored(services))) == (["session.replayed"], 1)
 
-    async def test_log_04_nobody_is_told_of_a_replay_while_the_database_stays_away_at_the_commit(
+    async def test_log_04_a_replay_that_is_not_committed_notifies_no_owner(
         self,
         api: Api,
         door: Door,
@@ -103,7 +103,7 @@ class TestAtTheCommit:
         assert (await door.refresh(first.refresh)).outcome == REPLAYED
         await receiver.until(1)
 
-    async def test_a_notice_that_was_delivered_unseen_is_delivered_again_with_the_same_id(
+    async def test_a_delivery_whose_result_was_not_stored_is_repeated_with_the_same_id(
         self, proxy: Proxy, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
     ) -> None:
         async def cut() -> None:
@@ -128,7 +128,7 @@ async def behind(database_url: str, password_hash: str) -> AsyncIterator[Backsta
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delivery(
+async def test_log_04_a_notification_survives_a_kill_between_the_commit_and_its_delivery(
     database_url: str, tmp_path: Path, behind: Backstage, receiver: WebReceiver, workers: int
 ) -> None:
     user = await behind.user()
@@ -148,7 +148,7 @@ async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delive
         server.process.wait()
     (row,) = await stored(behind.services)
     assert (row.attempts, row.delivered_at) == (1, None)
-    # The claim of the dead passes. (The test does not wait for it.)
+    # The dead worker's claim expires. (The test does not wait for it.)
     async with looking_at(behind.services.db) as conn:
         await conn.execute(update(outbox).values(next_attempt_at=SystemClock().now() - timedelta(seconds=1)))
     receiver.before_answer = None
@@ -161,7 +161,7 @@ async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delive
     assert {post.told["data"]["session_id"] for post in receiver.posts} == {pair.session_id}
 
 
-async def test_two_workers_in_processes_of_their_own_deliver_what_a_command_wrote_once_each(
+async def test_two_worker_processes_deliver_each_notification_of_a_command_once(
     database_url: str, tmp_path: Path, behind: Backstage, receiver: WebReceiver
 ) -> None:
     settings = {"KINDRED_WEBHOOK_URL": receiver.url, "KINDRED_WEBHOOK_SECRET": WEBHOOK_SECRET}

@@ -1,4 +1,4 @@
-"""Pruning inside the service: by one worker at a time, whichever lives, and in nobody's way."""
+"""Scheduled pruning: one worker at a time, a successor if it dies, and no delay for refreshes."""
 
 import asyncio
 import logging
@@ -47,29 +47,29 @@ def ended_family(user: User, now: datetime) -> dict[str, Any]:
 
 
 async def fill(services: Services, user: User, now: datetime, number: int, *, lineage: int = 0) -> None:
-    """So many sessions that ended long ago, each with so many rows of lineage."""
+    """Insert sessions that ended long ago, each with this many rows of lineage."""
     rows = [ended_family(user, now) for _ in range(number)]
-    issued = {"user_id": user.id, "issued_at": now, "expires_at": now, "ip": "192.0.2.1", "user_agent": "x" * 120}
+    token = {"user_id": user.id, "issued_at": now, "expires_at": now, "ip": "192.0.2.1", "user_agent": "x" * 120}
     async with looking_at(services.db) as conn:
         await conn.execute(insert(families), rows)
         if lineage:
             await conn.execute(
                 insert(refresh_tokens),
                 [
-                    issued | {"family_id": row["id"], "slot": slot, "generation": slot + 1}
+                    token | {"family_id": row["id"], "slot": slot, "generation": slot + 1}
                     for row in rows
                     for slot in range(lineage)
                 ],
             )
 
 
-async def how_many(services: Services) -> int:
+async def count_sessions(services: Services) -> int:
     async with looking_at(services.db) as conn:
         return int((await conn.execute(select(func.count()).select_from(families))).scalar_one())
 
 
 @pytest.fixture
-async def another(
+async def other_worker(
     database_url: str, settings_for: Callable[..., Settings], clock: FakeClock
 ) -> AsyncIterator[Services]:
     """Another worker on the same database."""
@@ -78,58 +78,58 @@ async def another(
     await services.stop()
 
 
-async def test_data_03_one_worker_prunes_and_the_others_leave_it_to_that_one(
-    services: Services, another: Services, alice: User, clock: FakeClock
+async def test_data_03_only_one_worker_prunes_in_each_interval(
+    services: Services, other_worker: Services, alice: User, clock: FakeClock
 ) -> None:
     await fill(services, alice, clock.now(), 3)
-    workers = [services.prune_schedule, another.prune_schedule] * 3
-    done = await asyncio.gather(*(worker.prune_if_due(clock) for worker in workers))
-    (pruned,) = [pruned for pruned in done if pruned is not None]
+    workers = [services.prune_schedule, other_worker.prune_schedule] * 3
+    results = await asyncio.gather(*(worker.prune_if_due(clock) for worker in workers))
+    (pruned,) = [pruned for pruned in results if pruned is not None]
     assert pruned.sessions == 3
-    # Until the interval is over, and then whoever comes first.
+    # Once the interval is over, the first worker to ask prunes.
     await fill(services, alice, clock.now(), 2)
     clock.advance(HOUR - SECOND)
     assert [await worker.prune_if_due(clock) for worker in workers] == [None] * 6
     clock.advance(SECOND)
-    next_time = await another.prune_schedule.prune_if_due(clock)
+    next_time = await other_worker.prune_schedule.prune_if_due(clock)
     assert next_time is not None
     assert next_time.sessions == 2
     assert await services.prune_schedule.prune_if_due(clock) is None
 
 
-async def test_a_worker_that_dies_while_it_prunes_blocks_nobody_for_longer_than_the_interval(
-    services: Services, another: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+async def test_a_worker_that_dies_while_it_prunes_blocks_others_for_at_most_an_interval(
+    services: Services, other_worker: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(services, alice, clock.now(), 30)
     monkeypatch.setattr(pruning, "BATCH", 10)
     monkeypatch.setattr(prune_schedule, "PAUSE", 30)
     dying = asyncio.create_task(services.prune_schedule.prune_if_due(clock))
-    while await how_many(another) == 30:
+    while await count_sessions(other_worker) == 30:
         await asyncio.sleep(0.01)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
-    assert await another.prune_schedule.prune_if_due(clock) is None
+    assert await other_worker.prune_schedule.prune_if_due(clock) is None
     clock.advance(HOUR)
-    pruned = await another.prune_schedule.prune_if_due(clock)
+    pruned = await other_worker.prune_schedule.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 20
 
 
-async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_nobody(
-    services: Services, another: Services, clock: FakeClock
+async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_no_worker(
+    services: Services, other_worker: Services, clock: FakeClock
 ) -> None:
     clock.step(365 * DAY)
     assert await services.prune_schedule.prune_if_due(clock) is not None
     clock.step(-365 * DAY)
-    assert await another.prune_schedule.prune_if_due(clock) is not None
-    # But two clocks that differ by some seconds respect each other.
+    assert await other_worker.prune_schedule.prune_if_due(clock) is not None
+    # But workers whose clocks differ by some seconds respect each other's lease.
     assert await services.prune_schedule.prune_if_due(Ahead(clock, -30 * SECOND)) is None
     assert await services.prune_schedule.prune_if_due(Ahead(clock, 30 * SECOND)) is None
 
 
 @pytest.mark.parametrize("more_settings", [{"prune_interval": SECOND}], ids=["1-s"])
-async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
+async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
     services: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "BATCH", 10)
@@ -138,8 +138,8 @@ async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
     before = time.perf_counter()
     assert await services.prune_schedule.prune_if_due(clock) is None
     assert 0.9 < time.perf_counter() - before < 3
-    assert await how_many(services) == 80
-    # The database is none the worse for it, and what is left is for the next one.
+    assert await count_sessions(services) == 80
+    # The next run deletes the rest.
     clock.advance(SECOND)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
     pruned = await services.prune_schedule.prune_if_due(clock)
@@ -150,7 +150,7 @@ async def test_a_worker_prunes_no_longer_than_it_has_the_lease(
 @pytest.mark.parametrize(
     "more_settings", [{"refresh_token_ttl": 7 * DAY, "session_ttl": 60 * DAY}], ids=["idle-7-days"]
 )
-async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_without_its_lineage(
+async def test_rot_09_a_replay_is_detected_after_any_pruning_and_without_lineage(
     api: Api, door: Door, alice: User, services: Services, clock: FakeClock
 ) -> None:
     pairs = [await api.login()]
@@ -159,7 +159,7 @@ async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_wi
         clock.advance(5 * DAY)
         pairs.append((await door.refresh(pairs[-1].refresh)).tokens)
         assert await services.prune_schedule.prune_if_due(clock) is not None
-    assert await how_many(services) == 1
+    assert await count_sessions(services) == 1
     async with looking_at(services.db) as conn:
         await conn.execute(delete(refresh_tokens))
     assert await api.is_live(pairs[-1].access)
@@ -171,7 +171,7 @@ async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_wi
     assert (await door.refresh(pairs[-1].refresh)).outcome == INVALID
 
 
-async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
+async def test_outages_and_bugs_do_not_stop_the_schedule(
     services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     faults: list[Exception | None] = [RolledBack(), ValueError("a bug"), None, RolledBack(), None]
@@ -195,11 +195,11 @@ async def test_faults_of_the_database_and_bugs_do_not_end_the_task(
         assert not task.done()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    said = [record.levelname for record in caplog.records if record.name == "kindred"]
-    assert said == ["WARNING", "ERROR", "WARNING"]
+    levels = [record.levelname for record in caplog.records if record.name == "kindred"]
+    assert levels == ["WARNING", "ERROR", "WARNING"]
 
 
-def test_workers_that_start_together_do_not_come_together() -> None:
+def test_workers_that_start_together_prune_at_different_times() -> None:
     fractions = [Entropy().fraction() for _ in range(1000)]
     assert all(0 <= fraction < 1 for fraction in fractions)
     assert len(set(fractions)) == 1000
@@ -209,7 +209,7 @@ def test_workers_that_start_together_do_not_come_together() -> None:
 async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
     api: Api, alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five thousand sessions with all of their lineage, and somebody who refreshes meanwhile."""
+    """Five thousand sessions with all of their lineage, and a client that refreshes while they are pruned."""
     pair = await api.login()
     await fill(services, alice, clock.now(), 5000, lineage=16)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0.02)
@@ -232,34 +232,36 @@ async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
     assert max(waits) < 0.5
 
 
-async def test_data_03_ops_05_of_two_servers_the_one_that_lives_prunes(
+async def test_data_03_ops_05_if_one_of_two_servers_dies_the_other_one_prunes(
     database_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with AsyncExitStack() as stack:
         behind = await stack.enter_async_context(backstage(database_url, password_hash))
-        one = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
-        other = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
+        first = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
+        second = await stack.enter_async_context(serving(database_url, tmp_path, KINDRED_PRUNE_INTERVAL="1"))
         user = await behind.user()
         pair = await behind.session(user)
-        for server in (one, other):
+        for server in (first, second):
             await fill(behind.services, user, SystemClock().now(), 700)
             async with asyncio.timeout(15):
-                while await how_many(behind.services) > 1:
+                while await count_sessions(behind.services) > 1:
                     await asyncio.sleep(0.05)
-            if server is one:
-                one.kill()
-        async with AsyncClient(base_url=other.url) as http:
+            if server is first:
+                first.kill()
+        async with AsyncClient(base_url=second.url) as http:
             assert (await RestDoor(http).refresh(pair.refresh)).outcome == ROTATED
             assert await Api(http).is_live(pair.access)
 
 
-async def test_by_setting_the_service_does_not_prune(sqlite_url: str, tmp_path: Path, password_hash: str) -> None:
+async def test_prune_interval_0_turns_scheduled_pruning_off(
+    sqlite_url: str, tmp_path: Path, password_hash: str
+) -> None:
     async with (
         backstage(sqlite_url, password_hash) as behind,
         serving(sqlite_url, tmp_path, KINDRED_PRUNE_INTERVAL="0"),
     ):
         await fill(behind.services, await behind.user(), SystemClock().now(), 3)
         await asyncio.sleep(2)
-        assert await how_many(behind.services) == 3
+        assert await count_sessions(behind.services) == 3
         async with looking_at(behind.services.db) as conn:
             assert (await conn.execute(select(leases))).all() == []

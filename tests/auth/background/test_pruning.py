@@ -1,4 +1,4 @@
-"""Pruning: what ended long ago goes, batch by batch; what a live session needs never does."""
+"""Pruning: deletes in batches what ended long ago, and nothing that a live session needs."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("alice")
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 NOTHING = Pruned(0, 0, 0, 0, 0)
 
-# Idle for a week, two months at most; kept for 30 days after the end, events for 180.
+# Idle limit a week, absolute limit two months; ended sessions are kept for 30 days, events for 180.
 short_idle = pytest.mark.parametrize(
     "more_settings", [{"refresh_token_ttl": 7 * DAY, "session_ttl": 60 * DAY}], ids=["idle-7-days"]
 )
@@ -41,7 +41,7 @@ async def count(services: Services, table: Any) -> int:
 
 
 @short_idle
-async def test_data_03_a_live_session_is_never_pruned_and_its_lineage_neither(
+async def test_data_03_a_live_session_and_its_lineage_are_never_pruned(
     api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -54,7 +54,7 @@ async def test_data_03_a_live_session_is_never_pruned_and_its_lineage_neither(
 
 
 @short_idle
-async def test_rot_09_a_replay_is_recognised_after_pruning_at_31_days(
+async def test_rot_09_a_replay_is_detected_after_pruning_at_31_days(
     api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     first = pair = await api.login()
@@ -78,14 +78,14 @@ async def test_rot_09_attack_8_no_pruning_at_any_hour_makes_a_rotated_token_work
         clock.instant = start + timedelta(hours=hours)
         assert await services.pruning.prune(clock.now()) == NOTHING
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    # And when the family goes, its tokens are nobody's.
+    # Once the family is pruned, its tokens are invalid.
     clock.advance(31 * DAY)
     assert (await services.pruning.prune(clock.now())).sessions == 1
     for token in (first.refresh, second.refresh):
         assert (await door.refresh(token)).outcome == INVALID
 
 
-async def test_data_03_a_revoked_session_goes_when_it_has_been_over_for_the_retention(
+async def test_data_03_a_revoked_session_is_pruned_after_the_retention(
     api: Api, services: Services, clock: FakeClock
 ) -> None:
     ended, live = await api.login(), None
@@ -101,13 +101,13 @@ async def test_data_03_a_revoked_session_goes_when_it_has_been_over_for_the_rete
         family.family_id for family in await every(services, refresh_tokens)
     ]
     assert str((await every(services, families))[0].id) == live.session_id
-    # What happened to it is still told.
+    # Its events are kept.
     kinds = {event.kind for event in await every(services, security_events) if str(event.family_id) == ended.session_id}
     assert kinds == {"LOGIN_SUCCEEDED", "SESSION_REVOKED"}
 
 
 @short_idle
-async def test_data_03_an_expired_session_goes_when_its_absolute_limit_has_been_past_for_the_retention(
+async def test_data_03_an_expired_session_is_pruned_a_retention_after_its_absolute_limit(
     api: Api, door: Door, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -120,7 +120,9 @@ async def test_data_03_an_expired_session_goes_when_its_absolute_limit_has_been_
     assert await count(services, families) == await count(services, refresh_tokens) == 0
 
 
-async def test_data_03_events_and_failures_go_by_their_age(api: Api, services: Services, clock: FakeClock) -> None:
+async def test_data_03_events_and_failed_attempts_are_pruned_by_age(
+    api: Api, services: Services, clock: FakeClock
+) -> None:
     start = clock.now()
     await api.try_login("alice", "not her password")
     await api.try_login("nobody", "nor anybody's")
@@ -129,7 +131,7 @@ async def test_data_03_events_and_failures_go_by_their_age(api: Api, services: S
     nobodys = Pruned(sessions=0, events=0, login_failures=1, familiar_networks=0, notifications=0)
     alices = Pruned(
         sessions=0, events=0, login_failures=3, familiar_networks=0, notifications=0
-    )  # two of them their address's
+    )  # two of them count an address
     an_event = Pruned(sessions=0, events=1, login_failures=0, familiar_networks=0, notifications=0)
     for age, pruned in ((30, nobodys), (40, alices), (180, an_event), (190, an_event)):
         clock.instant = start + age * DAY
@@ -144,15 +146,15 @@ async def test_users_and_signing_keys_are_not_pruned(services: Services, clock: 
     assert await count(services, users) == await count(services, signing_keys) == 1
 
 
-async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
+async def test_each_batch_is_pruned_in_its_own_transaction(
     api: Api, services: Services, alice: User, clock: FakeClock
 ) -> None:
-    """So that no refresh waits long behind it."""
+    """So that no refresh waits long for one."""
     live = await api.login()
     now, long_ago = clock.now(), clock.now() - 400 * DAY
     number = 2 * pruning.BATCH + 10
     async with looking_at(services.db) as conn:
-        # Half of them revoked, half of them expired.
+        # Half of them are revoked, half of them expired.
         await conn.execute(insert(families), [ended_family(alice, long_ago, revoked=n % 2 == 0) for n in range(number)])
         event = {"user_id": alice.id, "kind": "LOGIN_FAILED", "occurred_at": long_ago}
         await conn.execute(insert(security_events), [event | {"id": uuid4()} for _ in range(number)])
@@ -161,20 +163,20 @@ async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
         await conn.execute(insert(login_failures), [failure | {"subject": subject} for subject in subjects])
         network = {"user_id": alice.id, "last_seen_at": long_ago}
         await conn.execute(insert(familiar_networks), [network | {"network": subject} for subject in subjects])
-        notice = {"user_id": alice.id, "channel": "mail", "kind": "user.disabled", "attempts": 1}
-        notice |= {"occurred_at": long_ago, "next_attempt_at": None, "delivered_at": long_ago}
-        await conn.execute(insert(outbox), [notice | {"id": uuid4()} for _ in range(number)])
+        notification = {"user_id": alice.id, "channel": "mail", "kind": "user.disabled", "attempts": 1}
+        notification |= {"occurred_at": long_ago, "next_attempt_at": None, "delivered_at": long_ago}
+        await conn.execute(insert(outbox), [notification | {"id": uuid4()} for _ in range(number)])
     sizes: list[int] = []
-    one = pruning.Pruning._one
+    prune_batch = pruning.Pruning._prune_batch
 
-    async def noted(self: Any, batch: Any) -> int:
-        sizes.append(await one(self, batch))
+    async def counted(self: Any, batch: Any) -> int:
+        sizes.append(await prune_batch(self, batch))
         return sizes[-1]
 
     with pytest.MonkeyPatch.context() as patch, statements(services) as sent:
-        patch.setattr(pruning.Pruning, "_one", noted)
+        patch.setattr(pruning.Pruning, "_prune_batch", counted)
         assert await services.pruning.prune(now) == Pruned(number, number, number, number, number)
-    # Two full ones, the rest, and the one that finds nothing left; for each of the five tables.
+    # For each of the five tables: two full batches, the rest, and one that finds nothing.
     assert sizes == [pruning.BATCH, pruning.BATCH, 10, 0] * 5
     assert all(statement.startswith("DELETE") for statement in sent)
     assert await api.is_live(live.access)

@@ -1,4 +1,4 @@
-"""The server secret is replaced while people are signed in: what the old one made still counts, until it is dropped."""
+"""Replacing the server secret while users are signed in: tokens of the old one work until it is dropped."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ KEY = "the-attempt-that-lost-its-answer"
 
 @dataclass
 class Worker:
-    """A worker of the service, and its doors."""
+    """A worker of the service, and its two refresh endpoints."""
 
     services: Services
     api: Api
@@ -64,7 +64,7 @@ def start(database_url: str, clock: FakeClock) -> Start:
 
 @pytest.fixture(params=list(DOORS))
 def by(request: pytest.FixtureRequest) -> str:
-    """The name of a door."""
+    """The name of a refresh endpoint."""
     return str(request.param)
 
 
@@ -81,7 +81,7 @@ def jti(token: str) -> str:
     return str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
 
-async def test_tok_12_what_the_old_secret_signed_works_and_what_follows_is_signed_with_the_new(
+async def test_tok_12_tokens_of_the_old_secret_work_and_their_successors_are_signed_with_the_new_one(
     start: Start, alice: User, by: str
 ) -> None:
     async with start(OLD) as before:
@@ -92,63 +92,65 @@ async def test_tok_12_what_the_old_secret_signed_works_and_what_follows_is_signe
         second = (await during.doors[by].refresh(pair.refresh)).tokens
         assert is_signed_with(second.refresh, NEW)
         assert not is_signed_with(second.refresh, OLD)
-        # A replay is one whichever secret signed it.
-        another = await during.api.login()
-        assert (await during.doors[by].refresh(another.refresh)).outcome == ROTATED
-        assert (await during.doors[by].refresh(another.refresh)).outcome == REPLAYED
+        # A replay is detected whichever secret signed the token.
+        second_pair = await during.api.login()
+        assert (await during.doors[by].refresh(second_pair.refresh)).outcome == ROTATED
+        assert (await during.doors[by].refresh(second_pair.refresh)).outcome == REPLAYED
         assert (await during.doors[by].refresh(second.refresh)).outcome == ROTATED
         assert (await during.doors[by].refresh(pair.refresh)).outcome == REPLAYED
 
 
-async def test_tok_12_an_attempt_that_comes_again_across_the_change_gets_the_same_successor(
+async def test_tok_12_a_repeated_attempt_gets_the_same_successor_after_the_secret_was_replaced(
     start: Start, alice: User, by: str
 ) -> None:
-    """The answer was lost, the service restarted with another secret, and the client sends the same again."""
+    """The response was lost, the service restarted with a new secret, and the client repeats its request."""
     async with start(OLD) as before:
         pair = await before.api.login()
-        lost = (await before.doors[by].refresh(pair.refresh, KEY)).tokens
+        lost_answer = (await before.doors[by].refresh(pair.refresh, KEY)).tokens
     async with start(f"{NEW}\n{OLD}") as during:
         for name in DOORS:
             again = (await during.doors[name].refresh(pair.refresh, KEY)).tokens
-            assert jti(again.refresh) == jti(lost.refresh)
+            assert jti(again.refresh) == jti(lost_answer.refresh)
             assert is_signed_with(again.refresh, NEW)
         third = (await during.doors[by].refresh(again.refresh, KEY)).tokens
         assert await during.api.is_live(third.access)
-        # And an attempt that nobody made is a replay, across the change too.
+        # Another attempt with the consumed token is a replay, across the change too.
         assert (await during.doors[by].refresh(pair.refresh, "another-attempt-altogether")).outcome == REPLAYED
 
 
-async def test_tok_12_workers_that_are_restarted_one_by_one_read_and_answer_what_the_others_signed(
+async def test_tok_12_workers_restarted_one_by_one_accept_each_other_s_tokens(
     start: Start, alice: User, by: str
 ) -> None:
-    async with start(f"{OLD} {NEW}") as one, start(f"{NEW} {OLD}") as other:
-        pair = await one.api.login()
+    async with start(f"{OLD} {NEW}") as first, start(f"{NEW} {OLD}") as second:
+        pair = await first.api.login()
         for _ in range(3):
-            for worker, another in ((other, one), (one, other)):
+            for worker, peer in ((second, first), (first, second)):
                 successor = (await worker.doors[by].refresh(pair.refresh, KEY)).tokens
-                repeated = (await another.doors[by].refresh(pair.refresh, KEY)).tokens
+                repeated = (await peer.doors[by].refresh(pair.refresh, KEY)).tokens
                 assert jti(repeated.refresh) == jti(successor.refresh)
                 pair = repeated
-        assert await one.api.is_live(pair.access)
-        assert await other.api.is_live(pair.access)
+        assert await first.api.is_live(pair.access)
+        assert await second.api.is_live(pair.access)
 
 
-async def test_tok_12_when_the_keys_are_sealed_anew_the_old_secret_can_go(start: Start, alice: User, by: str) -> None:
+async def test_tok_12_once_the_keys_are_resealed_the_old_secret_can_be_dropped(
+    start: Start, alice: User, by: str
+) -> None:
     async with start(OLD) as before:
         late, pair = await before.api.login(), await before.api.login()
     async with start(f"{NEW} {OLD}") as during:
         pair = (await during.doors[by].refresh(pair.refresh, KEY)).tokens
-        async with start(NEW) as too_early:  # it cannot open the key, and answers nothing
+        async with start(NEW) as too_early:  # it cannot unseal the key, and answers 503
             assert (await too_early.doors[by].refresh(pair.refresh, KEY)).outcome == UNAVAILABLE
         assert await during.services.keys.reseal() == 1
         assert await during.services.keys.reseal() == 0
-        # Workers of the same list go on, and so do those that have not been restarted since.
+        # Workers with the same list continue, and so do those that have not been restarted since.
         await during.services.keys.reload()
         assert await during.api.is_live(pair.access)
     async with start(NEW) as after:
         assert await after.api.is_live(pair.access)
         assert (await after.doors[by].refresh(pair.refresh)).outcome == ROTATED
-        # Who did not refresh in time signs in again; that is no theft, and ends nothing.
+        # A client that did not refresh in time signs in again. It is not a replay and revokes nothing.
         assert (await after.doors[by].refresh(late.refresh)).outcome == INVALID
         assert await after.api.is_live(late.access)
     async with start(f"{NEW} {OLD}") as back:
@@ -169,10 +171,10 @@ async def test_tok_12_a_secret_that_is_not_in_the_list_signs_nothing(start: Star
         assert (await worker.doors[by].refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
+async def test_a_worker_that_cannot_unseal_a_new_key_keeps_the_keys_it_has(
     start: Start, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
-    """Somebody rotated with a secret that the running workers were not given. They say so, once, and carry on."""
+    """An operator rotated with a secret that the running workers lack. They log it once and continue."""
     monkeypatch.setattr(signing_keys, "POLL_SECONDS", 0.02)
     async with start(OLD) as worker:
         pair = await worker.api.login()
@@ -183,11 +185,11 @@ async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
                 await asyncio.sleep(0.3)
             assert (await worker.doors["rest"].refresh(pair.refresh)).outcome == ROTATED
             assert await worker.api.is_live(pair.access)
-            # Once, and not at each of the dozen times (by this worker, and by the one of the fixtures).
+            # Once, and not at each of a dozen reloads (by this worker, and by the one of the fixtures).
             assert 1 <= len([record for record in caplog.records if record.name == "kindred"]) <= 2
             assert "sealed with another server secret" in caplog.text
             assert not any(secret in caplog.text for secret in (OLD, NEW))
-            # When the key can be opened the worker takes it up, though it could not before.
+            # Once the key can be unsealed, the worker uses it.
             worker.services.keys.secrets = other.services.keys.secrets
             await asyncio.sleep(0.3)
             assert len(worker.services.keys.ring.jwks(clock.now())["keys"]) == 2
@@ -204,17 +206,17 @@ async def test_a_worker_that_cannot_open_a_new_key_goes_on_with_those_it_has(
         ("\n\n", "must have at least 32"),
     ],
 )
-def test_tok_02_each_secret_of_a_list_must_be_fit_by_itself(secrets: str, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_tok_02_each_secret_of_a_list_is_checked_by_itself(secrets: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError) as refused_setting:
         Settings(secret=secrets)
-    assert reason in str(refused.value)
+    assert reason in str(refused_setting.value)
     file = tmp_path / "some.secret"
     file.write_text(secrets)
     file.chmod(0o600)
-    with pytest.raises(InvalidSecret) as unfit:
+    with pytest.raises(InvalidSecret) as refused_file:
         load_secret(Settings(secret_file=file), Entropy())
-    assert reason in str(unfit.value)
-    for message in (str(refused.value), str(unfit.value)):
+    assert reason in str(refused_file.value)
+    for message in (str(refused_setting.value), str(refused_file.value)):
         assert not any(secret in message for secret in (NEW, OLD, "changeme", "x" * 40))
 
 
@@ -245,7 +247,7 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def test_check_tells_what_an_older_secret_sealed_and_resealing_mends_it(kin: Callable[..., Result]) -> None:
+def test_check_warns_of_keys_of_an_older_secret_until_they_are_resealed(kin: Callable[..., Result]) -> None:
     assert kin(OLD, "key", "rotate").exit_code == 0
     checked = kin(f"{NEW} {OLD}", "check")
     assert checked.exit_code == 0
@@ -258,13 +260,13 @@ def test_check_tells_what_an_older_secret_sealed_and_resealing_mends_it(kin: Cal
     assert "warn" not in kin(f"{NEW} {OLD}", "check").stdout
     assert kin(NEW, "check").exit_code == 0
     assert kin(OLD, "check").exit_code == 1
-    # A key sealed with a secret that no worker has would stop them all at their next start.
+    # A key sealed with a secret that no worker has would prevent all of them from starting.
     refused = kin(OLD, "key", "rotate")
     assert (refused.exit_code, "sealed with another server secret" in refused.stderr) == (1, True)
     assert len(kin(NEW, "key", "list").stdout.splitlines()) == 2
 
 
-def test_tok_12_check_tells_when_the_signing_key_is_due(
+def test_tok_12_check_warns_when_the_signing_key_is_due_for_rotation(
     kin: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:
     assert kin(OLD, "key", "rotate").exit_code == 0
@@ -282,7 +284,7 @@ def test_tok_12_check_tells_when_the_signing_key_is_due(
     assert "warn" not in kin(OLD, "check").stdout
 
 
-async def test_ended_sessions_stay_ended_under_the_new_secret(start: Start, alice: User, by: str) -> None:
+async def test_revoked_sessions_stay_revoked_under_the_new_secret(start: Start, alice: User, by: str) -> None:
     async with start(OLD) as before:
         pair = await before.api.login()
         await before.api.data("mutation { revokeAllSessions { revokedCount } }", bearer=pair.access)

@@ -1,4 +1,4 @@
-"""Settings: their defaults, what is refused and named without its value, and the secret that production needs."""
+"""Settings: their defaults, errors that name a setting without its value, and the secret that production requires."""
 
 import re
 from base64 import b64decode, b64encode
@@ -12,22 +12,24 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner, Result
 
-from auth.config.endpoints import mail_server, signing_keys
-from auth.config.settings import Environment, Settings
+from auth.config.endpoints import mail_server, webhook_keys
+from auth.config.settings import GROUPS, Environment, Settings
 from graph.cli import main
 from tests.support.databases import migrated_sqlite
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET
 
 PAGE = ROOT / "docs" / "settings.md"
-WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # an example of the specification's
+WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # the specification's example
+BOTH_WEBHOOK_SETTINGS = "Set both KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET, or neither"
+BOTH_MAIL_SETTINGS = "Set both KINDRED_SMTP_URL and KINDRED_MAIL_FROM, or neither"
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
 Kin = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An environment without settings, and a folder without files."""
+    """Start without settings in the environment, in a folder without files."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"KINDRED_{name.upper()}", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -35,7 +37,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def kin(monkeypatch: pytest.MonkeyPatch) -> Kin:
-    """`kindred ...` with settings; a server that would start is a failure."""
+    """Run `kindred ...` with settings. A server that would start is a failure."""
 
     def start(*_: Any, **__: Any) -> None:
         raise AssertionError("it would start")
@@ -51,7 +53,7 @@ def kin(monkeypatch: pytest.MonkeyPatch) -> Kin:
     return run
 
 
-def test_without_a_setting_it_is_development_with_a_database_and_a_secret_of_its_own() -> None:
+def test_the_defaults_are_for_development() -> None:
     settings = Settings()
     assert settings.environment is Environment.DEVELOPMENT
     assert settings.database_url.get_secret_value() == "sqlite:///kindred.db"
@@ -63,7 +65,7 @@ def test_without_a_setting_it_is_development_with_a_database_and_a_secret_of_its
     assert settings.graphiql_enabled
 
 
-def test_production_shows_no_graphiql_unless_told_to() -> None:
+def test_production_serves_no_graphiql_unless_the_setting_says_so() -> None:
     assert not Settings(environment="production").graphiql_enabled
     assert Settings(environment="production", graphiql=True).graphiql_enabled
 
@@ -128,7 +130,7 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("METRICS", ["", "perhaps"]),
     ],
 )
-def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str, values: list[str]) -> None:
+def test_an_invalid_setting_is_named_without_its_value(kin: Kin, name: str, values: list[str]) -> None:
     for value in values:
         result = kin("check", **{name: value})
         assert (result.exit_code, result.stdout) == (1, ""), value
@@ -141,17 +143,17 @@ def test_a_setting_that_cannot_be_is_named_without_its_value(kin: Kin, name: str
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"WEBHOOK_URL": "https://hunter2.org/"}, "KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET need each other"),
-        ({"WEBHOOK_SECRET": WEBHOOK_SECRET}, "KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET need each other"),
-        ({"SMTP_URL": "smtp://u:hunter2@h"}, "KINDRED_SMTP_URL and KINDRED_MAIL_FROM need each other"),
-        ({"MAIL_FROM": "kindred@hunter2.org"}, "KINDRED_SMTP_URL and KINDRED_MAIL_FROM need each other"),
+        ({"WEBHOOK_URL": "https://hunter2.org/"}, BOTH_WEBHOOK_SETTINGS),
+        ({"WEBHOOK_SECRET": WEBHOOK_SECRET}, BOTH_WEBHOOK_SETTINGS),
+        ({"SMTP_URL": "smtp://u:hunter2@h"}, BOTH_MAIL_SETTINGS),
+        ({"MAIL_FROM": "kindred@hunter2.org"}, BOTH_MAIL_SETTINGS),
         (
             {"ENVIRONMENT": "production", "WEBHOOK_URL": "http://hunter2.org/", "WEBHOOK_SECRET": WEBHOOK_SECRET},
             "KINDRED_WEBHOOK_URL must be an https:// URL in production",
         ),
     ],
 )
-def test_notices_need_both_of_their_settings_and_production_a_webhook_that_nobody_reads(
+def test_notifications_need_both_of_their_settings_and_an_encrypted_webhook_in_production(
     kin: Kin, settings: dict[str, str], message: str
 ) -> None:
     result = kin("check", SECRET=SECRET, **settings)
@@ -168,12 +170,12 @@ def test_production_posts_by_https_or_to_this_machine(url: str) -> None:
 
 def test_a_webhook_secret_is_base64_with_or_without_its_prefix_and_there_may_be_several() -> None:
     bare = WEBHOOK_SECRET.removeprefix("whsec_")
-    assert signing_keys(WEBHOOK_SECRET) == signing_keys(bare) == [b64decode(bare)]
+    assert webhook_keys(WEBHOOK_SECRET) == webhook_keys(bare) == [b64decode(bare)]
     other = b64encode(b"x" * 64).decode()
-    assert signing_keys(f"{other} , {WEBHOOK_SECRET}") == [b"x" * 64, b64decode(bare)]
+    assert webhook_keys(f"{other} , {WEBHOOK_SECRET}") == [b"x" * 64, b64decode(bare)]
     for size in (23, 65):
         with pytest.raises(ValueError, match="24 to 64 random bytes"):
-            signing_keys(b64encode(b"x" * size).decode())
+            webhook_keys(b64encode(b"x" * size).decode())
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_a_webhook_secret_is_base64_with_or_without_its_prefix_and_there_may_be_
         ("smtp://u:p%40ss@127.0.0.1", True, 587, False, False),
     ],
 )
-def test_mail_goes_by_tls_where_it_is_production_or_has_a_password(
+def test_mail_requires_tls_in_production_and_with_a_password(
     url: str, in_production: bool, port: int, tls_from_the_start: bool, start_tls: bool | None
 ) -> None:
     server = mail_server(url, in_production=in_production)
@@ -196,7 +198,7 @@ def test_mail_goes_by_tls_where_it_is_production_or_has_a_password(
     assert "p@ss" not in repr(server)
 
 
-def test_every_setting_that_is_wrong_is_named(kin: Kin) -> None:
+def test_every_invalid_setting_is_named(kin: Kin) -> None:
     result = kin("check", ENVIRONMENT="prod", SECRET="short", ACCESS_TOKEN_TTL="soon")
     assert re.findall(r"KINDRED_(\w+): ", result.stderr) == ["ENVIRONMENT", "SECRET", "ACCESS_TOKEN_TTL"]
     result = kin("check", ACCESS_TOKEN_TTL="P31D")
@@ -230,7 +232,7 @@ def test_every_setting_that_is_wrong_is_named(kin: Kin) -> None:
         "session revoke --issued-before 2026-01-01",
     ],
 )
-def test_tok_02_ops_01_production_refuses_a_secret_that_is_none(kin: Kin, command: str, secret: str | None) -> None:
+def test_tok_02_ops_01_production_refuses_a_missing_or_weak_secret(kin: Kin, command: str, secret: str | None) -> None:
     result = kin(command, ENVIRONMENT="production", **({} if secret is None else {"SECRET": secret}))
     assert result.exit_code == 1
     assert result.stderr.startswith("kindred: KINDRED_SECRET")
@@ -239,7 +241,7 @@ def test_tok_02_ops_01_production_refuses_a_secret_that_is_none(kin: Kin, comman
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o666, 0o660, 0o610])
-def test_data_02_a_secret_that_others_may_read_is_refused(kin: Kin, mode: int) -> None:
+def test_data_02_a_secret_file_that_other_users_may_read_is_refused(kin: Kin, mode: int) -> None:
     file = Path("some.secret")
     file.write_text(OTHER_SECRET)
     file.chmod(mode)
@@ -247,22 +249,22 @@ def test_data_02_a_secret_that_others_may_read_is_refused(kin: Kin, mode: int) -
         result = kin("user list", SECRET_FILE="some.secret", ENVIRONMENT=environment)
         assert (result.exit_code, result.stderr) == (
             1,
-            "kindred: Others may read some.secret, which holds the server secret. Mend it: chmod 600 some.secret\n",
+            "kindred: Other users may read some.secret, which holds the server secret. Run: chmod 600 some.secret\n",
         )
 
 
-@pytest.mark.parametrize("kept", [b"", b"short\n", b"changeme" * 8, b"x" * 64, bytes(range(128, 168)), b"\x00" * 40])
-def test_a_secret_file_without_a_fit_secret_is_refused(kin: Kin, kept: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"short\n", b"changeme" * 8, b"x" * 64, bytes(range(128, 168)), b"\x00" * 40])
+def test_a_secret_file_with_a_weak_secret_is_refused(kin: Kin, content: bytes) -> None:
     file = Path("some.secret")
-    file.write_bytes(kept)
+    file.write_bytes(content)
     file.chmod(0o600)
     result = kin("check", SECRET_FILE="some.secret")
     assert result.exit_code == 1
     assert result.stderr.startswith("kindred: The secret in some.secret ")
-    assert file.read_bytes() == kept
+    assert file.read_bytes() == content
 
 
-def test_a_secret_file_that_cannot_be_is_a_sentence(kin: Kin) -> None:
+def test_a_secret_file_that_cannot_be_read_gives_a_one_line_error(kin: Kin) -> None:
     Path("folder").mkdir(mode=0o700)
     for name in ("folder", "no/such/folder/some.secret"):
         result = kin("check", SECRET_FILE=name)
@@ -271,7 +273,7 @@ def test_a_secret_file_that_cannot_be_is_a_sentence(kin: Kin) -> None:
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_secret_comes_from_its_file_and_a_newline_is_no_part_of_it(kin: Kin, tmp_path: Path) -> None:
+def test_a_secret_is_read_from_its_file_without_the_newline(kin: Kin, tmp_path: Path) -> None:
     url = migrated_sqlite(tmp_path / "some.db")
     Path("some.secret").write_text(f"{OTHER_SECRET}\n")
     Path("some.secret").chmod(0o400)
@@ -281,18 +283,37 @@ def test_a_secret_comes_from_its_file_and_a_newline_is_no_part_of_it(kin: Kin, t
     assert "another server secret" in kin("check", SECRET=SECRET, DATABASE_URL=url).stderr
 
 
-def test_the_page_of_settings_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = re.findall(r"^\| `KINDRED_(\w+)` \| ([^|]+) \| ([^|]+) \|$", PAGE.read_text(encoding="utf-8"), re.M)
+def test_docs_settings_md_is_what_kindred_settings_prints() -> None:
+    page = CliRunner().invoke(main, ["settings"]).stdout
+    assert PAGE.read_text(encoding="utf-8") == page, "docs/settings.md is out of date. Run `make settings`."
+
+
+def test_docs_settings_md_has_every_setting_with_its_meaning_and_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `KINDRED_(\w+)` \| ([^|]+) \| ([^|]+) \|$", page, re.M)
     assert [name for name, _, _ in rows] == [name.upper() for name in Settings.model_fields]
-    for name, default, description in rows:
-        assert description.strip()
+    assert re.findall(r"^## (.+)$", page, re.M) == list(GROUPS.values())
+    assert next(iter(GROUPS)) == next(iter(Settings.model_fields))
+    for name, default, meaning in rows:
+        assert meaning.endswith("."), name
         if default.startswith("`"):
             monkeypatch.setenv(f"KINDRED_{name}", default.strip("`"))
         else:
             assert Settings.model_fields[name.lower()].default in (None, ())
-    shown = Settings()
+    settings = Settings()
     for name, field in Settings.model_fields.items():
-        assert getattr(shown, name) == field.default, name
+        assert getattr(settings, name) == field.default, name
+
+
+def test_an_unknown_setting_is_an_error_in_code_and_ignored_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ValidationError, match="sesion_ttl"):
+        Settings(sesion_ttl=60)  # type: ignore[call-arg]
+    monkeypatch.setenv("KINDRED_SESION_TTL", "60")
+    assert Settings().session_ttl == timedelta(days=30)
 
 
 def test_a_duration_is_a_number_of_seconds_or_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +324,7 @@ def test_a_duration_is_a_number_of_seconds_or_iso_8601(monkeypatch: pytest.Monke
     assert Settings().replay_leeway == timedelta(seconds=10)
 
 
-def test_web_03_lists_have_commas_between_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_web_03_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINDRED_ALLOWED_HOSTS", "Auth.Example.org, 127.0.0.1,[::1],")
     monkeypatch.setenv("KINDRED_ALLOWED_ORIGINS", "https://app.example.org,http://localhost:3000, https://[::1]:8443")
     settings = Settings()

@@ -1,4 +1,4 @@
-"""Names: which are the same, which can be shown, and which can be nobody's."""
+"""Usernames, e-mail addresses and device names: which are equal, and which are not valid."""
 
 import unicodedata
 
@@ -21,23 +21,23 @@ from graph.api.inputs import parse_id
         ("ΣΊΣΥΦΟΣ", ["σίσυφος", "σίσυφοσ"]),
     ],
 )
-def test_a_name_is_compared_as_people_read_it(name: str, others: list[str]) -> None:
+def test_usernames_that_look_alike_have_the_same_key(name: str, others: list[str]) -> None:
     assert {username_key(other) for other in others} == {username_key(name)}
 
 
-def test_different_names_stay_different() -> None:
-    # A Cyrillic letter may look Latin and is another one all the same: an account is not its look-alike's.
+def test_different_usernames_have_different_keys() -> None:
+    # A Cyrillic letter that looks Latin is a different letter: the two names are two accounts.
     names = ["alice", "аlice", "a lice", "alice2", "a-lice", "álice"]
     assert len({username_key(name) for name in names}) == len(names)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=140))
-def test_a_key_is_its_own_key_and_does_not_depend_on_the_form_of_a_name(name: str) -> None:
+def test_a_key_is_its_own_key_and_does_not_depend_on_normalization(name: str) -> None:
     key = username_key(name)
     if key is not None:
         assert username_key(key) == key
-        assert username_key(unicodedata.normalize("NFD", name)) in (key, None)  # None: longer than a name may be
+        assert username_key(unicodedata.normalize("NFD", name)) in (key, None)  # None: too long for a username
         cleaned = clean_username(name)
         assert cleaned is not None
         assert username_key(cleaned) == key
@@ -63,13 +63,13 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=ascii)
-def test_log_05_what_does_not_show_is_in_no_name(hidden: str) -> None:
+def test_log_05_invisible_characters_are_refused_in_every_name(hidden: str) -> None:
     assert username_key(f"x{hidden}x") is None
     assert clean_device_name(f"x{hidden}x") is None
     assert clean_email(f"x{hidden}x@example.org") is None
 
 
-def test_a_name_has_a_length() -> None:
+def test_names_have_a_maximum_length() -> None:
     assert username_key("x" * 128) == "x" * 128
     assert [username_key(name) for name in ("", " ", "\u3000", "x" * 129, "ﷺ" * 100)] == [None] * 5
     assert clean_device_name("x" * 100) == "x" * 100
@@ -78,12 +78,12 @@ def test_a_name_has_a_length() -> None:
     assert clean_device_name("👩‍💻") == "👩‍💻"
 
 
-def test_an_address_has_two_sides_and_fits() -> None:
+def test_an_email_address_has_two_sides_and_a_maximum_length() -> None:
     assert clean_email(" Zoe\u0308@example.org ") == "Zoë@example.org"
     assert clean_email("a@b") == "a@b"
     assert clean_email("x" * 242 + "@example.org") is not None
-    for unfit in ("", "a", "@", "a@", "@b", "a b@c", "a@b c", "x" * 243 + "@example.org", "x" * 10**6 + "@b"):
-        assert clean_email(unfit) is None
+    for invalid in ("", "a", "@", "a@", "@b", "a b@c", "a@b c", "x" * 243 + "@example.org", "x" * 10**6 + "@b"):
+        assert clean_email(invalid) is None
 
 
 @pytest.mark.parametrize("text_of", ["", "x", "{0}", "urn:uuid:{0}", "{0}\n", " {0}", "{0}x", "0" * 32, "0" * 10**5])

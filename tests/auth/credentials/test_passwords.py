@@ -1,4 +1,4 @@
-"""Passwords by themselves: which will do, in which form they are hashed, and what a hash may cost."""
+"""Passwords: which are strong enough, in which form they are hashed, and what a hash may cost."""
 
 import os
 import sys
@@ -18,11 +18,12 @@ from auth.credentials.password_hashing import (
     Hasher,
     HashingQueueFull,
     Verified,
-    check_strength,
     hash_password,
+    is_usable_hash,
     normalize_password,
     verify_password,
 )
+from auth.credentials.password_strength import check_strength, scored_prefix
 
 
 def reason(password: str, *, at_least: int = 8, known: tuple[str, ...] = ("alice",)) -> str | None:
@@ -59,10 +60,10 @@ def test_cred_04_a_password_has_as_many_characters_as_the_setting_asks_for(at_le
         "11-11-1999",
     ],
 )
-def test_cred_07_what_everybody_tries_first_will_not_do(guessable: str) -> None:
-    said = reason(guessable)
-    assert said is not None
-    assert said.startswith("The password is too easy to guess. ")
+def test_cred_07_a_common_password_is_refused(guessable: str) -> None:
+    weakness = reason(guessable)
+    assert weakness is not None
+    assert weakness.startswith("The password is too easy to guess. ")
 
 
 @pytest.mark.parametrize(
@@ -70,20 +71,20 @@ def test_cred_07_what_everybody_tries_first_will_not_do(guessable: str) -> None:
     ["k7#Vq2!m", "correct horse battery staple", "violet kettle orbits 42 lanterns", "🔑 clé de voûte 🔑", " 7Qx!k2Vp ",
      sha512(b"long").hexdigest() * 8, "пароль из четырёх слов", "MARMALADE TROMBONE ISLAND"],
 )  # fmt: skip
-def test_cred_05_any_composition_will_do_that_is_hard_to_guess(fine: str) -> None:
+def test_cred_05_any_password_that_is_hard_to_guess_is_accepted(fine: str) -> None:
     assert reason(fine) is None
 
 
 @given(st.text(st.sampled_from("4@8({[<3691!|70$5+%2ab "), min_size=8, max_size=90))
 @settings(max_examples=30, deadline=None)
-def test_signs_that_look_like_letters_are_not_judged_in_all_their_combinations(password: str) -> None:
-    """zxcvbn's time grows with their product; twenty of them took it seconds."""
-    judged = password_hashing.scored_prefix(password)
-    assert password.startswith(judged)
-    assert len(enumerate_l33t_subs(relevant_l33t_subtable(judged, L33T_TABLE))) <= 128
+def test_signs_that_look_like_letters_are_not_scored_in_all_their_combinations(password: str) -> None:
+    """zxcvbn's time grows with the product of the signs' meanings: twenty signs took seconds."""
+    prefix = scored_prefix(password)
+    assert password.startswith(prefix)
+    assert len(enumerate_l33t_subs(relevant_l33t_subtable(prefix, L33T_TABLE))) <= 128
 
 
-def test_a_long_password_is_judged_in_no_time() -> None:
+def test_a_long_password_is_scored_within_a_second() -> None:
     for password in ("a" * 1024, "password" * 128, "1a" * 512, "()" * 512):
         before = time.process_time()
         reason(password)
@@ -95,7 +96,7 @@ def test_a_long_password_is_judged_in_no_time() -> None:
     [
         ("Zoe\u0308", "Zoë"),
         ("Zoë", "Zoë"),
-        ("ﬀ", "ﬀ"),  # NFC and not NFKC: what looks different stays different
+        ("ﬀ", "ﬀ"),  # NFC and not NFKC: different characters stay different
         ("a\x00b", "a\x00b"),
         (" a ", " a "),
         ("x" * 1024, "x" * 1024),
@@ -111,7 +112,7 @@ def test_cred_06_a_password_is_hashed_in_one_form_or_not_at_all(typed: str, hash
     assert normalize_password(typed) == hashed
 
 
-def test_what_is_no_hash_of_ours_is_nobody_s_password() -> None:
+def test_a_malformed_or_foreign_hash_matches_no_password() -> None:
     argon2d = "$argon2d$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
     truncated = ("$", "$argon2id$", argon2d[:31], argon2d[:31] + "c29tZQ$AAAA", "$2b$12$", "$2b$04$" + "." * 53)
     elsewhere = sha512_crypt.using(rounds=1000).hash("password")  # type: ignore[no-untyped-call]
@@ -119,7 +120,53 @@ def test_what_is_no_hash_of_ours_is_nobody_s_password() -> None:
         assert verify_password("password", stored) is False, stored
 
 
-def test_two_schemes_are_read_and_one_is_written() -> None:
+ARGON2 = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
+BCRYPT = "$2b$04$" + "a" * 53
+
+
+@pytest.mark.parametrize(
+    "usable",
+    [
+        ARGON2,
+        ARGON2.replace("argon2id", "argon2i"),
+        ARGON2.replace("m=19456,t=2,p=1", "m=262144,t=16,p=16"),
+        ARGON2.replace("c29tZXNhbHRzb21lc2FsdA", "c29tZXNhbHQ") + "A" * 43,
+        BCRYPT,
+        BCRYPT.replace("2b", "2y"),
+        BCRYPT.replace("$04$", "$14$"),
+    ],
+)
+def test_cred_14_a_whole_hash_of_bounded_cost_can_be_imported(usable: str) -> None:
+    assert is_usable_hash(usable)
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        "",
+        "no hash at all",
+        ARGON2[:-22],
+        ARGON2 + "\n",
+        ARGON2 + "$",
+        ARGON2.replace("argon2id", "argon2d"),
+        ARGON2.replace("v=19", "v=99"),
+        ARGON2.replace("m=19456", "m=262145"),
+        ARGON2.replace("m=19456", "m=0"),
+        ARGON2.replace("t=2", "t=17"),
+        ARGON2.replace("p=1", "p=17"),
+        ARGON2.replace("c29tZXNhbHRzb21lc2FsdA", ""),
+        BCRYPT[:-1],
+        BCRYPT + "a",
+        BCRYPT.replace("$04$", "$15$"),
+        BCRYPT.replace("2b", "2x"),
+        "$6$rounds=5000$c29tZXNhbHQ$" + "a" * 86,
+    ],
+)
+def test_cred_14_a_hash_that_is_cut_foreign_or_too_expensive_cannot_be_imported(unusable: str) -> None:
+    assert not is_usable_hash(unusable)
+
+
+def test_argon2_and_bcrypt_are_read_and_argon2id_is_written() -> None:
     lighter = argon2.using(memory_cost=8192, time_cost=1).hash("right")  # type: ignore[no-untyped-call]
     assert verify_password("right", lighter)
     assert verify_password("right", bcrypt.using(rounds=4).hash("right"))
@@ -128,12 +175,12 @@ def test_two_schemes_are_read_and_one_is_written() -> None:
     assert hash_password("right") != hash_password("right")
 
 
-def test_cred_15_no_more_passwords_wait_than_five_for_each_thread() -> None:
+def test_cred_15_at_most_five_passwords_wait_for_each_thread() -> None:
     hasher = Hasher(threads=2)
     try:
-        with ExitStack() as places:
+        with ExitStack() as slots:
             for _ in range(10):
-                places.enter_context(hasher.slot())
+                slots.enter_context(hasher.slot())
             with pytest.raises(HashingQueueFull), hasher.slot():
                 pass
         with hasher.slot():
@@ -152,10 +199,10 @@ async def test_cred_15_hashing_yields_the_processor_to_everything_else() -> None
         hasher.close()
 
 
-async def test_nobody_s_password_is_never_right_and_costs_as_much() -> None:
+async def test_a_password_without_a_hash_never_matches() -> None:
     hasher = Hasher(threads=1)
     try:
-        assert await hasher.verify("nobody has this password", None) == Verified(False)
+        assert await hasher.verify("no user has this password", None) == Verified(False)
     finally:
         hasher.close()
 

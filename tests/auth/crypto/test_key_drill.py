@@ -1,4 +1,4 @@
-"""The drill: keys and secrets are replaced under load, on two servers, and nobody is signed out or gets an error."""
+"""Replacing keys and secrets under load, on two servers: no user is signed out and no request fails."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ VIEWER = {"query": "{ viewer { id } }"}
 
 @dataclass
 class Load:
-    """Clients that read twenty times a second each, refresh when they are told 401, and refresh now and then."""
+    """Clients that each read twenty times a second, refresh after a 401, and refresh from time to time."""
 
     servers: list[AsyncClient] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ class Load:
             await asyncio.sleep(0.01)
 
     async def ended(self) -> None:
-        """Let every client come to its end."""
+        """Stop every client."""
         self.over = True
         while self.at_work:
             await asyncio.sleep(0.01)
@@ -89,7 +89,7 @@ class Load:
         return response.status_code == 200
 
     async def refreshes(self, pair: Pair) -> Pair | None:
-        """As a client is told to: the same token with the same key, until there is an answer."""
+        """Refresh as the documentation says: the same token with the same key, until there is an answer."""
         headers = {"idempotency-key": uuid4().hex}
         while True:
             try:
@@ -107,7 +107,7 @@ class Load:
             await asyncio.sleep(0.5)
 
     def went_well(self) -> None:
-        """No answer was an error, and nobody was signed out."""
+        """Check that no answer was an error and no user was signed out."""
         print(dict(self.answers))
         assert self.signed_out == []
         assert {answer for answer in self.answers if answer[-3:-2] == "5"} == set()
@@ -123,7 +123,7 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def loaded(behind: Backstage) -> AsyncIterator[Load]:
-    """Clients at work until the block ends. The block says which servers there are."""
+    """Run clients until the block ends. The block says which servers they use."""
     load = Load()
     user = await behind.user()
     pairs = [await behind.session(user) for _ in range(CLIENTS)]
@@ -146,7 +146,7 @@ def kids(load: Load) -> set[str]:
     return {jwt.get_unverified_header(pair.access)["kid"] for pair in load.held.values()}
 
 
-async def test_ops_02_tok_12_signing_keys_are_rotated_and_retired_under_load_and_nobody_is_signed_out(
+async def test_ops_02_tok_12_rotating_signing_keys_under_load_signs_no_user_out(
     database: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -157,43 +157,43 @@ async def test_ops_02_tok_12_signing_keys_are_rotated_and_retired_under_load_and
             load.servers += http
             algorithm, ttl = behind.services.settings.signing_algorithm, behind.services.settings.access_token_ttl
             await asyncio.sleep(1)
-            kept = load.held[0]
+            early_pair = load.held[0]
             for at_once in (False, True, True):
-                made = await behind.services.keys.rotate(
+                new_key = await behind.services.keys.rotate(
                     algorithm, SystemClock().now(), access_token_ttl=ttl, immediately=at_once
                 )
-                for server in http:  # within seconds, at each of them
+                for server in http:  # on each server within seconds
                     async with asyncio.timeout(5):
-                        while made.kid not in str((await server.get("/.well-known/jwks.json")).json()):
+                        while new_key.kid not in str((await server.get("/.well-known/jwks.json")).json()):
                             await asyncio.sleep(0.1)
                 if at_once:
                     for server in http:
                         keys = (await server.get("/.well-known/jwks.json")).json()["keys"]
-                        assert [key["kid"] for key in keys] == [made.kid]
-                        # What the old key signed is refused, by each of them.
-                        bearer = {"authorization": f"Bearer {kept.access}"}
+                        assert [key["kid"] for key in keys] == [new_key.kid]
+                        # Each server refuses tokens of the old key.
+                        bearer = {"authorization": f"Bearer {early_pair.access}"}
                         assert (await server.post("/graphql", json=VIEWER, headers=bearer)).status_code == 401
                     async with asyncio.timeout(10):
-                        while kids(load) != {made.kid}:
+                        while kids(load) != {new_key.kid}:
                             await asyncio.sleep(0.1)
-                    kept = load.held[0]
+                    early_pair = load.held[0]
                 else:
-                    assert made.kid not in kids(load)
+                    assert new_key.kid not in kids(load)
                 await asyncio.sleep(0.5)
         load.went_well()
 
 
-async def test_ops_02_tok_12_the_server_secret_is_replaced_under_load_and_nobody_is_signed_out(
+async def test_ops_02_tok_12_replacing_the_server_secret_under_load_signs_no_user_out(
     postgresql_url: str, tmp_path: Path, password_hash: str
 ) -> None:
-    """As docs/keys.md says it: server by server, each first taken out of the balancer's list."""
+    """As in docs/keys.md: server by server, each first removed from the load balancer."""
     async with AsyncExitStack() as stack:
         behind = await stack.enter_async_context(backstage(postgresql_url, password_hash))
         async with loaded(behind) as load:
             running: list[tuple[AsyncClient, AsyncExitStack]] = []
 
             async def deploy(secrets: str) -> None:
-                """Two servers with these secrets in the place of those that are there, one after the other."""
+                """Replace both servers, one after the other, with servers that have these secrets."""
                 for _ in range(2):
                     own = AsyncExitStack()
                     server = await own.enter_async_context(serving(postgresql_url, tmp_path, KINDRED_SECRET=secrets))

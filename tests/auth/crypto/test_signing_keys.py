@@ -1,4 +1,4 @@
-"""Signing keys: made once, sealed, published before they sign, and retired when what they signed has ended."""
+"""Signing keys: created once, sealed, published before they sign, and retired when their tokens have expired."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def stored(services: Services) -> list[Any]:
 
 
 async def published(http: AsyncClient) -> list[str]:
-    """The names of the keys in the JWKS, oldest first."""
+    """Return the ids of the keys in the JWKS, oldest first."""
     return [key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]]
 
 
@@ -49,7 +49,7 @@ def kid_of(token: str) -> str:
 
 async def test_data_05_the_first_key_is_an_ed25519_key_that_is_stored_sealed(services: Services) -> None:
     (row,) = await stored(services)
-    private = services.keys.ring.signing(row.active_from).private
+    private = services.keys.ring.signing_key(row.active_from).private
     assert isinstance(private, ed25519.Ed25519PrivateKey)
     assert row.algorithm == "EdDSA"
     assert load_der_public_key(row.public_key) == private.public_key()
@@ -58,7 +58,7 @@ async def test_data_05_the_first_key_is_an_ed25519_key_that_is_stored_sealed(ser
     assert private.private_bytes_raw() not in row.sealed_private_key
     for column in row:
         assert private.private_bytes_raw() not in str(column).encode() + (column if isinstance(column, bytes) else b"")
-    # A nonce of 12 bytes before it, a tag of 16 behind it.
+    # A nonce of 12 bytes before it, a tag of 16 after it.
     assert len(row.sealed_private_key) == 12 + len(der) + 16
 
 
@@ -77,18 +77,18 @@ async def test_the_same_key_signs_after_a_restart(
         again: Services = restarted.state.services
         assert (await again.sessions.authenticate(pair.access, clock.now())).user_id == alice.id
         assert await stored(again) == before
-    # Another algorithm in the settings is for new keys; the one there is goes on.
+    # A changed algorithm applies to new keys; the existing key continues.
     other = create_app(settings_for(database_url, signing_algorithm="ES256"), clock=clock)
     async with other.router.lifespan_context(other):
         assert await stored(other.state.services) == before
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithm": "ES256"}])
-async def test_es256_works_by_setting(api: Api, alice: User, services: Services, http: AsyncClient) -> None:
+async def test_the_setting_es256_signs_with_es256(api: Api, alice: User, services: Services, http: AsyncClient) -> None:
     pair = await api.login()
     (row,) = await stored(services)
     assert row.algorithm == "ES256"
-    assert isinstance(services.keys.ring.signing(row.active_from).private, ec.EllipticCurvePrivateKey)
+    assert isinstance(services.keys.ring.signing_key(row.active_from).private, ec.EllipticCurvePrivateKey)
     assert jwt.get_unverified_header(pair.access) == {"alg": "ES256", "typ": "at+jwt", "kid": row.kid}
     assert await api.is_live(pair.access)
     assert await api.is_live((await DOORS["rest"](http).refresh(pair.refresh)).tokens.access)
@@ -112,13 +112,13 @@ async def test_any_jwks_client_verifies_an_access_token_and_learns_no_private_pa
     }
     claims = verified(response.json(), pair.access, "EdDSA")
     assert (claims["sub"], claims["sid"]) == (str(alice.id), pair.session_id)
-    # Kept no longer than a new key is published ahead of its first token.
+    # Cached no longer than the time between a key's publication and its first token.
     max_age = int(response.headers["cache-control"].partition("max-age=")[2])
     assert timedelta(seconds=max_age) < PUBLISH_LEAD
 
 
 def verified(jwks: Any, token: str, algorithm: str) -> dict[str, Any]:
-    """The claims, as another service reads them that knows the JWKS and nothing else of ours."""
+    """Return the claims as another service reads them, which knows only the JWKS."""
     key = jwt.PyJWKSet.from_dict(jwks)[kid_of(token)]
     # The clock of the tests stands still.
     options: Any = {"verify_exp": False, "verify_iat": False}
@@ -130,7 +130,7 @@ async def test_a_jwks_client_verifies_what_a_running_server_signs(
     sqlite_url: str, tmp_path: Path, settings_for: Callable[..., Settings], password_hash: str, algorithm: str
 ) -> None:
     backstage = Services.create(settings_for(sqlite_url), SECRET.encode(), Entropy())
-    await backstage.accounts._add("alice", "alice", None, password_hash, FakeClock().now())
+    await backstage.accounts.import_user("alice", None, password_hash, FakeClock().now())
     await backstage.stop()
     async with serving(sqlite_url, tmp_path, KINDRED_SIGNING_ALGORITHM=algorithm) as server:
         async with AsyncClient(base_url=server.url) as http:
@@ -150,23 +150,23 @@ async def test_workers_that_start_at_the_same_time_on_a_new_database_make_one_ke
     await asyncio.gather(*(worker.start(clock.now()) for worker in workers))
     (row,) = await stored(workers[0])
     for worker in workers:
-        assert worker.keys.ring.signing(clock.now()).kid == row.kid
+        assert worker.keys.ring.signing_key(clock.now()).kid == row.kid
         await worker.stop()
 
 
 async def test_processes_that_start_at_the_same_time_on_a_new_database_make_one_key(
     database_url: str, tmp_path: Path, settings_for: Callable[..., Settings]
 ) -> None:
-    async with serving(database_url, tmp_path) as one, serving(database_url, tmp_path) as other:
+    async with serving(database_url, tmp_path) as first, serving(database_url, tmp_path) as second:
         jwks = []
-        for server in (one, other):
+        for server in (first, second):
             async with AsyncClient(base_url=server.url) as http:
                 jwks.append((await http.get("/.well-known/jwks.json")).json())
     assert jwks[0] == jwks[1]
     assert len(jwks[0]["keys"]) == 1
 
 
-async def test_the_wrong_secret_is_told_for_what_it_is(
+async def test_a_wrong_secret_gives_an_error_that_says_so(
     services: Services, database_url: str, settings_for: Callable[..., Settings], clock: FakeClock
 ) -> None:
     wrong = "Zq8Lw3Vt6Nf1Xc9Rb5Yh2Kd7Mg4Js0Pa"
@@ -180,13 +180,13 @@ async def test_the_wrong_secret_is_told_for_what_it_is(
         assert wrong not in message
         assert SECRET not in message
     await other.stop()
-    # And the database is none the worse for it.
+    # The database was not changed.
     await services.keys.reload()
     assert len(await stored(services)) == 1
 
 
-async def test_a_sealed_key_under_another_name_is_not_opened(services: Services, clock: FakeClock) -> None:
-    """Whoever can write to the table cannot pass one key off as another."""
+async def test_a_sealed_key_under_another_id_is_not_unsealed(services: Services, clock: FakeClock) -> None:
+    """An attacker who can write to the table cannot swap two keys."""
     await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     first, second = await stored(services)
     async with looking_at(services.db) as conn:
@@ -208,14 +208,14 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
     old = kid_of(of_the_old.access)
     assert await published(http) == [old]
 
-    made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+    new_key = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     await services.keys.reload()
-    new = made.kid
+    new = new_key.kid
     assert await published(http) == [old, new]
     pair = (await rest.refresh(of_the_old.refresh)).tokens
     assert kid_of(pair.access) == old
 
-    # To the last second, the old one signs; its tokens count for as long as ever.
+    # The old key signs until the last second, and its tokens are accepted until they expire.
     clock.instant = start + PUBLISH_LEAD - SECOND
     last_of_the_old = (await rest.refresh(pair.refresh)).tokens
     assert kid_of(last_of_the_old.access) == old
@@ -235,40 +235,40 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
     clock.instant = start + PUBLISH_LEAD + ACCESS_TOKEN_TTL
     assert not await api.is_live(last_of_the_old.access)
     assert await published(http) == [new]
-    # Nobody was signed out.
+    # No user was signed out.
     refreshed = (await rest.refresh(first_of_the_new.refresh)).tokens
     assert kid_of(refreshed.access) == new
     assert await api.is_live(refreshed.access)
 
 
-async def test_tok_12_what_a_retired_key_signed_is_refused_though_it_has_not_ended(
+async def test_tok_12_a_token_of_a_retired_key_is_refused_before_it_expires(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
-    """An operator who retires a key at once takes its tokens with it; refresh tokens are of another key."""
+    """Retiring a key immediately invalidates its tokens. Refresh tokens are signed with another key."""
     pair = await api.login()
     clock.advance(timedelta(minutes=1))
     assert await api.is_live(pair.access)
-    made = await services.keys.rotate(
+    new_key = await services.keys.rotate(
         SigningAlgorithm.ES256, clock.now(), access_token_ttl=timedelta(0), immediately=True
     )
     await services.keys.reload()
     response = await api.post("{ viewer { id } }", bearer=pair.access)
     assert response.status_code == 401
-    assert await published(http) == [made.kid]
+    assert await published(http) == [new_key.kid]
     refreshed = (await DOORS["rest"](http).refresh(pair.refresh)).tokens
     assert jwt.get_unverified_header(refreshed.access)["alg"] == "ES256"
     assert await api.is_live(refreshed.access)
 
 
-async def test_keys_that_are_rotated_in_a_hurry_hand_over_one_to_the_next(
+async def test_keys_rotated_in_quick_succession_sign_one_after_the_other(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     rest = DOORS["rest"](http)
     pair = await api.login()
     kids = [kid_of(pair.access)]
     for _ in range(3):
-        made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
-        kids.append(made.kid)
+        new_key = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+        kids.append(new_key.kid)
         clock.advance(timedelta(minutes=1))
     await services.keys.reload()
     assert set(await published(http)) == set(kids)
@@ -278,7 +278,7 @@ async def test_keys_that_are_rotated_in_a_hurry_hand_over_one_to_the_next(
         signed_by.append(kid_of(pair.access))
         alive.append((pair.access, clock.now() + ACCESS_TOKEN_TTL))
         clock.advance(timedelta(minutes=1))
-        # Every token counts until it ends, whichever key signed it and whatever came after.
+        # Every token is accepted until it expires, whichever key signed it.
         for access, until in (alive[0], alive[-1], alive[len(alive) // 2]):
             assert await api.is_live(access) == (clock.now() < until)
     assert list(dict.fromkeys(signed_by)) == kids
@@ -294,19 +294,19 @@ async def test_tok_08_the_jwks_is_json_that_names_each_key_once(services: Servic
     assert not any("d" in key for key in keys)
 
 
-async def test_tok_12_a_key_that_leaked_is_retired_at_once_with_whatever_else_was_published(
+async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_one(
     api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
-    """Two rotations were under way; afterwards nothing but the new key signs or verifies, then and later."""
+    """Two rotations were scheduled. Afterwards only the new key signs and verifies, now and later."""
     rest = DOORS["rest"](http)
     pair = await api.login()
     for _ in range(2):
         await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
         clock.advance(timedelta(minutes=1))
-    made = await services.keys.rotate(
+    new_key = await services.keys.rotate(
         SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL, immediately=True
     )
-    # A worker that has not read the keys anew goes on with the old one, and its tokens count nowhere else.
+    # A worker that has not reloaded the keys signs with the old one, and other workers refuse its tokens.
     late = (await rest.refresh(pair.refresh)).tokens
     assert kid_of(late.access) == kid_of(pair.access)
     await services.keys.reload()
@@ -315,27 +315,27 @@ async def test_tok_12_a_key_that_leaked_is_retired_at_once_with_whatever_else_wa
     pair = (await rest.refresh(late.refresh)).tokens
     for minutes in (0, 8, 9, 11, 60):
         clock.advance(timedelta(minutes=minutes))
-        assert await published(http) == [made.kid]
+        assert await published(http) == [new_key.kid]
         pair = (await rest.refresh(pair.refresh)).tokens
-        assert kid_of(pair.access) == made.kid
+        assert kid_of(pair.access) == new_key.kid
         assert await api.is_live(pair.access)
-    # And the next rotation goes its usual way.
+    # The next rotation works as usual.
     following = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     await services.keys.reload()
-    assert await published(http) == [made.kid, following.kid]
+    assert await published(http) == [new_key.kid, following.kid]
     clock.advance(PUBLISH_LEAD)
     pair = (await rest.refresh(pair.refresh)).tokens
     assert kid_of(pair.access) == following.kid
 
 
-async def test_a_worker_reads_the_keys_anew_every_other_second_and_opens_them_only_where_they_changed(
+async def test_a_worker_reloads_keys_every_two_seconds_and_unseals_them_only_if_they_changed(
     api: Api, alice: User, services: Services, clock: FakeClock
 ) -> None:
     ring = services.keys.ring
     await services.keys.reload()
     assert services.keys.ring is ring
-    made = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+    new_key = await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     async with asyncio.timeout(5):
         while services.keys.ring is ring:
             await asyncio.sleep(0.05)
-    assert services.keys.ring.verifying(made.kid, clock.now()) is not None
+    assert services.keys.ring.verification_key(new_key.kid, clock.now()) is not None

@@ -1,4 +1,4 @@
-"""One's own password, changed by oneself or by an operator, and what ends with the old one."""
+"""Accounts: changing a password, which sessions that revokes, and adding or importing users."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,12 +8,13 @@ from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
+from passlib.hash import argon2, bcrypt
 
 from auth.credentials.login_throttle import _name
 from auth.credentials.password_hashing import verify_password
 from auth.outcomes import Origin, PasswordSet, WeakPassword
 from auth.services import Services
-from auth.use_cases.accounts import InvalidUsername, UsernameTaken
+from auth.use_cases.accounts import InvalidEmail, InvalidPasswordHash, InvalidUsername, UsernameTaken
 from auth.use_cases.sessions import Unauthenticated
 from db.tables import familiar_networks, login_failures
 from db.tables.users import UserRow as User
@@ -39,7 +40,7 @@ Ending = Callable[[Services, User, Pair, FakeClock], Awaitable[Any]]
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """Looks on at every verification."""
+    """Observe every verification of a password."""
     with watching() as watch:
         yield watch
 
@@ -60,7 +61,7 @@ async def works(api: Api, password: str) -> bool:
 
 
 async def failures(services: Services, user: User) -> int:
-    """Under the name, from the network that the test and the user share."""
+    """Return the failures under the name, from the network that the test and the user share."""
     async with services.db.read() as conn:
         (network,) = await familiar_networks.list_for_username(conn, user.username)
         row = await login_failures.get(conn, _name(user.username, network))
@@ -71,16 +72,21 @@ async def kinds(services: Services, user: User) -> list[str]:
     return [event.kind for event in await services.accounts.events(user.id, after=None, limit=100)]
 
 
-async def test_sess_05_a_new_password_ends_every_other_session_and_the_current_one_lives(
+async def test_sess_05_a_new_password_revokes_every_session_except_the_current_one(
     api: Api, door: Door, services: Services, alice: User, bob: User, clock: FakeClock
 ) -> None:
-    theirs, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
+    bob_pair, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
     clock.advance(timedelta(minutes=1))
     assert await change(api, current.access, PASSWORD, NEW_PASSWORD) == {
         "__typename": "ChangePasswordSuccess",
         "revokedCount": 2,
     }
-    assert [await api.is_live(pair.access) for pair in (theirs, other, another, current)] == [True, False, False, True]
+    assert [await api.is_live(pair.access) for pair in (bob_pair, other, another, current)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
     assert [(await door.refresh(pair.refresh)).outcome for pair in (other, current)] == [REVOKED, ROTATED]
     revoked = (await api.data(SESSIONS, {"state": "REVOKED"}, current.access))["sessions"]["edges"]
     assert {edge["node"]["revocationReason"] for edge in revoked} == {"PASSWORD_CHANGED"}
@@ -92,21 +98,21 @@ async def test_sess_05_a_new_password_ends_every_other_session_and_the_current_o
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "wrong", PASSWORD + " ", PASSWORD.upper(), "x" * 5000, "a\x00b"])
-async def test_cred_12_the_current_password_is_needed_and_a_wrong_one_is_counted(
+async def test_cred_12_a_change_needs_the_current_password_and_a_wrong_one_is_counted(
     api: Api, services: Services, alice: User, wrong: str
 ) -> None:
     other, current = await api.login(), await api.login()
     refused = {"__typename": "InvalidCredentialsError", "message": "The current password is wrong."}
     assert await change(api, current.access, wrong, NEW_PASSWORD) == refused
     assert await api.is_live(other.access)
-    # What nobody's password can be is no guess at one.
+    # Text that cannot be a password is not a login attempt.
     guessed = 0 < len(wrong) <= 1024
     assert await failures(services, alice) == guessed
     assert (await kinds(services, alice)).count("LOGIN_FAILED") == guessed
     assert await works(api, PASSWORD)
 
 
-async def test_a_weak_new_password_is_refused_with_a_reason_and_nothing_ends(api: Api) -> None:
+async def test_a_weak_new_password_is_refused_with_a_reason_and_revokes_nothing(api: Api) -> None:
     other, current = await api.login(), await api.login()
     for weak, reason in (
         ("", "empty"),
@@ -123,7 +129,7 @@ async def test_a_weak_new_password_is_refused_with_a_reason_and_nothing_ends(api
     assert await works(api, PASSWORD)
 
 
-async def test_whether_a_new_password_is_weak_is_told_only_to_who_knows_the_old_one(api: Api) -> None:
+async def test_a_wrong_current_password_hides_whether_the_new_one_is_weak(api: Api) -> None:
     current = await api.login()
     assert (await change(api, current.access, "wrong", "x"))["__typename"] == "InvalidCredentialsError"
 
@@ -131,7 +137,7 @@ async def test_whether_a_new_password_is_weak_is_told_only_to_who_knows_the_old_
 @pytest.mark.parametrize(
     "password", ["", "short1!", "password1", "alicealice", "correcthorse", "x" * 1025, "7Q!xk2Vp", NEW_PASSWORD]
 )
-async def test_advice_on_a_password_is_what_changing_it_would_say(api: Api, password: str) -> None:
+async def test_check_password_says_what_change_password_would_say(api: Api, password: str) -> None:
     current = await api.login()
     checked = (await api.data(CHECK, {"input": {"newPassword": password}}, current.access))["checkPassword"]
     assert await works(api, PASSWORD)
@@ -140,8 +146,8 @@ async def test_advice_on_a_password_is_what_changing_it_would_say(api: Api, pass
     assert (checked["strength"] >= 2) == (answer["__typename"] == "ChangePasswordSuccess")
 
 
-async def test_advice_is_for_who_is_signed_in_and_for_one_at_a_time(api: Api, services: Services) -> None:
-    """Of some passwords the judgement takes two seconds: nobody may keep the service busy with many."""
+async def test_check_password_needs_a_session_and_runs_one_at_a_time(api: Api, services: Services) -> None:
+    """Some passwords take a fifth of a second: no user may keep the service busy with many."""
     question = {"input": {"newPassword": "correcthorse"}}
     assert await api.codes(CHECK, question) == ["UNAUTHENTICATED"]
     current = await api.login()
@@ -160,7 +166,7 @@ async def sign_out(services: Services, user: User, pair: Pair, clock: FakeClock)
 
 @TWO_THREADS
 @pytest.mark.parametrize("meanwhile", [disable, sign_out])
-async def test_a_password_is_not_changed_by_a_session_that_ends_meanwhile(
+async def test_a_session_that_ends_during_the_check_changes_no_password(
     api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, meanwhile: Ending
 ) -> None:
     current = await api.login()
@@ -185,7 +191,7 @@ async def test_a_password_is_not_changed_by_a_session_that_ends_meanwhile(
 async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while_the_current_one_is_checked(
     api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, current: str
 ) -> None:
-    """Right or wrong: the session is gone with the user, and no failure is recorded for a user who does not exist."""
+    """Right or wrong: the session is deleted with the user, and no failure is recorded for a missing user."""
     pair = await api.login()
     family = await services.sessions.authenticate(pair.access, clock.now())
     watch.threads.clear()
@@ -200,7 +206,7 @@ async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while
 
 
 @TWO_THREADS
-async def test_a_password_that_an_operator_sets_meanwhile_is_not_written_over(
+async def test_a_password_that_an_operator_sets_during_the_check_is_not_overwritten(
     api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch
 ) -> None:
     current = await api.login()
@@ -214,7 +220,7 @@ async def test_a_password_that_an_operator_sets_meanwhile_is_not_written_over(
     assert await works(api, "an operator chose 1 thing")
 
 
-async def test_rot_05_of_two_changes_at_once_one_wins_and_its_password_is_the_one_that_works(api: Api) -> None:
+async def test_rot_05_of_two_changes_at_once_one_succeeds_and_its_password_works(api: Api) -> None:
     sessions = [await api.login(), await api.login()]
     chosen = [NEW_PASSWORD, "five brown bears ate 9 pies"]
     answers = await asyncio.gather(
@@ -227,7 +233,7 @@ async def test_rot_05_of_two_changes_at_once_one_wins_and_its_password_is_the_on
     assert [await api.is_live(pair.access) for pair in sessions] == won
 
 
-async def test_sess_10_a_password_that_an_operator_sets_ends_every_session(
+async def test_sess_10_a_password_that_an_operator_sets_revokes_every_session(
     api: Api, door: Door, services: Services, alice: User, clock: FakeClock
 ) -> None:
     pairs = [await api.login() for _ in range(2)]
@@ -239,7 +245,7 @@ async def test_sess_10_a_password_that_an_operator_sets_ends_every_session(
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
 
 
-async def test_a_name_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
+async def test_a_username_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
     now = FakeClock().now()
     for taken in ("Alice", " alice ", "ＡＬＩＣＥ", "aLICE"):
         with pytest.raises(UsernameTaken):
@@ -247,10 +253,45 @@ async def test_a_name_is_taken_once_however_it_is_written(services: Services, ht
     for unfit in ("", "  ", "x" * 129, "a\nb", "a\x00", "\u202ea", "\ud800", "ﷺ" * 100):
         with pytest.raises(InvalidUsername):
             await services.accounts.add(unfit, None, NEW_PASSWORD, now)
-    made = await asyncio.gather(
+    results = await asyncio.gather(
         *(services.accounts.add(name, None, NEW_PASSWORD, now) for name in ("Straße", "STRASSE", "strasse")),
         return_exceptions=True,
     )
-    assert sorted(type(one).__name__ for one in made) == ["User", "UsernameTaken", "UsernameTaken"]
+    assert sorted(type(result).__name__ for result in results) == ["User", "UsernameTaken", "UsernameTaken"]
     assert isinstance(await services.accounts.add("same", None, "same", now), WeakPassword)
     assert len(await services.accounts.list_all()) == 2
+
+
+@pytest.mark.parametrize("scheme", [argon2, bcrypt])
+async def test_an_imported_user_signs_in_with_their_old_password_and_gets_a_newer_hash(
+    api: Api, services: Services, clock: FakeClock, scheme: Any
+) -> None:
+    old_hash = scheme.using(rounds=4).hash(PASSWORD)
+    carol = await services.accounts.import_user(" Carol ", "carol@example.org", old_hash, clock.now())
+    assert (carol.username, carol.email, carol.hashed_password) == ("Carol", "carol@example.org", old_hash)
+    await api.login("carol")
+    stored = await services.accounts.get(carol.id)
+    assert stored is not None
+    assert stored.hashed_password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_an_import_checks_the_name_the_address_and_that_the_name_is_free(
+    services: Services, clock: FakeClock, password_hash: str
+) -> None:
+    with pytest.raises(InvalidUsername, match="Use 1 to 128 characters"):
+        await services.accounts.import_user("a\nb", None, password_hash, clock.now())
+    with pytest.raises(InvalidEmail, match=r"Use the form name@example\.org"):
+        await services.accounts.import_user("carol", "carol", password_hash, clock.now())
+    with pytest.raises(UsernameTaken):
+        await services.accounts.import_user("ALICE", None, password_hash, clock.now())
+    assert await services.accounts.find_by_username("carol") is None
+
+
+@pytest.mark.parametrize("unusable", ["", "hunter2", "$argon2id$v=19$m=999999,t=2,p=1$c29tZXNhbHQxMjM$" + "A" * 43])
+async def test_cred_14_an_import_refuses_a_hash_that_no_sign_in_could_verify(
+    services: Services, clock: FakeClock, unusable: str
+) -> None:
+    with pytest.raises(InvalidPasswordHash) as refused:
+        await services.accounts.import_user("carol", None, unusable, clock.now())
+    assert not unusable or unusable not in str(refused.value)
+    assert await services.accounts.find_by_username("carol") is None

@@ -25,7 +25,7 @@ async def test_rot_12_within_the_leeway_the_same_token_without_a_key_gets_the_sa
 ) -> None:
     first = await api.login()
     answers = [await door.refresh(first.refresh)]
-    for wait in (0, 1, 9):  # ten seconds in all
+    for wait in (0, 1, 9):  # ten seconds in total
         clock.advance(wait * SECONDS)
         answers.append(await door.refresh(first.refresh))
     assert {answer.outcome for answer in answers} == {ROTATED}
@@ -45,7 +45,7 @@ async def test_rot_12_after_the_leeway_it_is_a_replay(api: Api, door: Door, cloc
 
 
 @with_leeway
-async def test_rot_12_asking_again_does_not_prolong_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
+async def test_rot_12_repeating_a_request_does_not_extend_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
     first = await api.login()
     await door.refresh(first.refresh)
     for _ in range(2):
@@ -95,14 +95,14 @@ async def test_rot_12_there_is_no_leeway_after_a_replay(api: Api, door: Door) ->
 
 
 @with_leeway
-async def test_rot_12_requests_with_a_key_have_no_part_in_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
-    # Neither does one without a key repeat what one with a key did, nor the reverse, nor one with another key.
+async def test_rot_12_the_leeway_does_not_apply_to_requests_with_a_key(api: Api, door: Door, clock: FakeClock) -> None:
+    # A request without a key does not repeat one with a key, nor the reverse, nor does one with another key.
     for key, again in ((KEY, None), (None, KEY), (KEY, OTHER_KEY)):
         first = await api.login()
         second = (await door.refresh(first.refresh, key)).tokens
         assert (await door.refresh(first.refresh, again)).outcome == REPLAYED
         assert (await door.refresh(second.refresh)).outcome == REVOKED
-    # And the same key gets the same answer however late.
+    # The same key gets the same answer however late.
     first = await api.login()
     second = (await door.refresh(first.refresh, KEY)).tokens
     clock.advance(timedelta(days=1))
@@ -110,7 +110,7 @@ async def test_rot_12_requests_with_a_key_have_no_part_in_the_leeway(api: Api, d
 
 
 @with_leeway
-async def test_rot_12_nobody_can_send_the_empty_key_that_requests_without_one_share(api: Api) -> None:
+async def test_rot_12_no_client_can_send_the_empty_key_that_keyless_requests_share(api: Api) -> None:
     first = await api.login()
     rest = await api.http.post(
         "/auth/token/refresh", json={"refresh_token": first.refresh}, headers={"idempotency-key": ""}
@@ -127,7 +127,7 @@ async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(api
     answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(8)))
     assert {answer.outcome for answer in answers} == {ROTATED}
     (second,) = {answer.tokens.refresh for answer in answers}
-    # The one leaf, used as often at once, has one successor as well.
+    # The one leaf, presented as often at once, has one successor as well.
     answers = await asyncio.gather(*(door.refresh(second) for _ in range(8)))
     (third,) = {answer.tokens.refresh for answer in answers}
     assert len({first.refresh, second, third}) == 3
@@ -144,7 +144,9 @@ async def test_rot_12_by_default_there_is_no_leeway_at_all(api: Api, door: Door,
     assert (await door.refresh(second.refresh)).outcome == REVOKED
 
 
-async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_ends_the_session(api: Api, door: Door) -> None:
+async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_revokes_the_session(
+    api: Api, door: Door
+) -> None:
     first = await api.login()
     answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(4)))
     outcomes = sorted(answer.outcome for answer in answers)
@@ -158,7 +160,7 @@ async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_ends_the
 
 @pytest.fixture
 def sqlite_settings(settings_for: Any) -> Settings:
-    """Settings as they are by default."""
+    """The default settings."""
     settings: Settings = settings_for("sqlite:///kindred.db")
     return settings
 

@@ -1,4 +1,4 @@
-"""A database that is restored from a backup: what was used since is current in it again, until a command ends it."""
+"""A database restored from a backup: consumed tokens are current again, until a command revokes their sessions."""
 
 import asyncio
 from collections.abc import Callable
@@ -36,7 +36,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 async def backup(services: Services) -> Rows:
-    """A copy of every table, as `pg_dump` or `.backup` makes one."""
+    """Copy every table, as `pg_dump` or `.backup` does."""
     async with looking_at(services.db) as conn:
         return {
             table.name: [dict(row._mapping) for row in (await conn.execute(select(table))).all()]
@@ -45,7 +45,7 @@ async def backup(services: Services) -> Rows:
 
 
 async def restore(services: Services, rows: Rows) -> None:
-    """Put it in the place of what is there."""
+    """Replace the rows of every table with those of the backup."""
     async with looking_at(services.db) as conn:
         for table in reversed(metadata.sorted_tables):
             await conn.execute(table.delete())
@@ -55,7 +55,7 @@ async def restore(services: Services, rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("name", list(DOORS))
-async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused_after_the_command(
+async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_refused_after_the_command(
     api: Api, alice: UserRow, bob: UserRow, services: Services, clock: FakeClock, name: str
 ) -> None:
     door = DOORS[name](api.http)
@@ -64,7 +64,7 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused
     clock.advance(DAY)
     current = (await door.refresh(stolen.refresh)).tokens
     await restore(services, copy)
-    # What the attack is: R0 is unused again, and whoever kept it gets in.
+    # The attack: R0 is current again, and an attacker who kept it gets in.
     assert (await door.refresh(stolen.refresh)).outcome == ROTATED
 
     await restore(services, copy)
@@ -77,7 +77,7 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused
     for access in (stolen.access, current.access, spared.access):
         assert not await api.is_live(access)
     assert (await door.refresh(signed_in_since.refresh)).outcome == ROTATED
-    # Nobody is told of a theft; everybody finds who ended the session.
+    # No replay is recorded. The owner sees that an operator revoked the session.
     assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 2
     assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 0
 
@@ -88,7 +88,7 @@ async def kinds(services: Services) -> list[tuple[str, str | None]]:
     return [(event.kind, event.detail) for event in events if event.kind != "LOGIN_SUCCEEDED"]
 
 
-async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
+async def test_ops_04_the_age_of_the_current_token_decides(
     api: Api, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     rest = DOORS["rest"](api.http)
@@ -102,7 +102,7 @@ async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
     assert (await rest.refresh(idle.refresh)).outcome == REVOKED
 
 
-async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
+async def test_ops_04_the_sessions_of_one_user_can_be_revoked(
     api: Api, alice: UserRow, bob: UserRow, services: Services, clock: FakeClock
 ) -> None:
     mine, theirs = await api.login(), await api.login("bob")
@@ -112,7 +112,7 @@ async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
     assert [await api.is_live(pair.access) for pair in (mine, theirs)] == [False, True]
 
 
-async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
+async def test_ops_04_many_sessions_are_revoked_in_batches_each_with_its_event(
     alice: UserRow, bob: UserRow, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "BATCH", 10)
@@ -131,10 +131,10 @@ async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
     assert {row.revoked_at for row in rows if row.last_used_at < now} == {now}
 
 
-async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
+async def test_ops_04_a_session_refreshed_during_the_command_keeps_its_new_token(
     alice: UserRow, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the reading of a batch and its end every session of it was refreshed: the next batch is not forgotten."""
+    """Every session of a batch is refreshed after the batch was read: the next batch is revoked all the same."""
     monkeypatch.setattr(sessions, "BATCH", 2)
     now = clock.now()
     rows = sorted((family(alice, now - DAY) for _ in range(6)), key=lambda row: row["id"])
@@ -168,7 +168,7 @@ def family(user: UserRow, used_at: datetime) -> dict[str, Any]:
 
 @pytest.fixture
 def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """`kindred session revoke ...`, on a database with two sessions of alice's and one of bob's, an hour old."""
+    """Run `kindred session revoke ...` on a database with two sessions of Alice's and one of Bob's, an hour old."""
     monkeypatch.chdir(tmp_path)
 
     async def fill() -> None:
@@ -202,19 +202,19 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def test_ops_04_sess_10_the_command_ends_what_is_older_than_a_time(kin: Callable[..., Result]) -> None:
+def test_ops_04_sess_10_the_command_revokes_sessions_whose_token_is_older(kin: Callable[..., Result]) -> None:
     now = SystemClock().now()
     long_ago = (now - timedelta(hours=2)).isoformat()
     assert kin("--issued-before", long_ago).stdout == "Revoked 0 sessions of all users.\n"
     assert kin("alice", "--issued-before", f"{now:%Y-%m-%dT%H:%M:%SZ}").stdout == "Revoked 2 sessions of alice.\n"
-    # Without an offset it is UTC; with one it is what it says.
+    # A time without an offset is in UTC.
     five_hours_east = now.astimezone(UTC) + timedelta(hours=5)
     assert kin("--issued-before", f"{now - timedelta(minutes=61):%Y-%m-%dT%H:%M:%S}").stdout.startswith("Revoked 0 ")
     ended = kin("--all", "--issued-before", f"{five_hours_east:%Y-%m-%dT%H:%M:%S}+05:00")
     assert ended.stdout == "Revoked 1 session of all users.\n"
 
 
-def test_ops_04_the_command_refuses_what_it_cannot_do(kin: Callable[..., Result]) -> None:
+def test_ops_04_the_command_refuses_invalid_arguments(kin: Callable[..., Result]) -> None:
     at = ("--issued-before", "2026-01-01")
     for arguments in ((), ("alice",), ("alice", "--issued-before", "soon"), ("alice", "some-id", *at)):
         result = kin(*arguments)

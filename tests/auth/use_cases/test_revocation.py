@@ -1,4 +1,4 @@
-"""Ending sessions: at once, for good, as often as one likes, and never anybody else's."""
+"""Revoking sessions: at once, irreversibly, idempotently, and never another user's."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("alice")
 
 REVOKE_OTHERS = "mutation { revokeOtherSessions { revokedCount } }"
 REVOKE_ALL = "mutation { revokeAllSessions { revokedCount } }"
-# Everything that somebody has to be somebody for.
+# Every field that needs an access token.
 NEEDS_CALLER = {
     "viewer": "{ viewer { id } }",
     "sessions": "{ sessions { edges { node { id } } } }",
@@ -40,7 +40,7 @@ async def revoke(api: Api, bearer: str | None = None, **given: str) -> Any:
 
 
 @pytest.mark.parametrize("by", ["id", "the current token", "a rotated token"])
-async def test_sess_03_sess_06_a_session_is_ended_at_once_and_ending_it_again_changes_nothing(
+async def test_sess_03_sess_06_a_session_is_revoked_at_once_and_revoking_it_again_changes_nothing(
     api: Api, http: AsyncClient, door: Door, clock: FakeClock, services: Services, alice: User, by: str
 ) -> None:
     first, other = await api.login(), await api.login()
@@ -65,27 +65,27 @@ async def test_sess_03_sess_06_a_session_is_ended_at_once_and_ending_it_again_ch
         clock.advance(timedelta(minutes=1))
     assert not any([await api.is_live(pair.access) for pair in (first, second)])
     assert (await door.refresh(second.refresh)).outcome == REVOKED
-    assert (await door.refresh(first.refresh)).outcome == REVOKED  # ended is no replay
+    assert (await door.refresh(first.refresh)).outcome == REVOKED  # a revoked session has no replay
     assert await api.is_live(other.access)
     kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=100)]
     assert kinds.count("SESSION_REVOKED") == 1
     assert "REFRESH_TOKEN_REPLAYED" not in kinds
 
 
-async def test_one_s_own_session_can_be_ended_by_itself(api: Api) -> None:
+async def test_a_user_can_revoke_the_session_they_use(api: Api) -> None:
     pair = await api.login()
     assert (await revoke(api, pair.access, id=pair.session_id))["session"]["state"] == "REVOKED"
     assert not await api.is_live(pair.access)
 
 
-async def test_rot_15_a_token_ends_its_own_session_whoever_asks(api: Api, bob: User) -> None:
+async def test_rot_15_a_refresh_token_revokes_its_own_session_for_any_caller(api: Api, bob: User) -> None:
     theirs, mine = await api.login("bob"), await api.login()
     ended = await revoke(api, theirs.access, refreshToken=mine.refresh)
     assert ended["session"]["id"] == mine.session_id
     assert await api.is_live(theirs.access)
 
 
-async def test_what_is_no_refresh_token_ends_nothing(api: Api, clock: FakeClock, services: Services) -> None:
+async def test_text_that_is_not_a_refresh_token_revokes_nothing(api: Api, clock: FakeClock, services: Services) -> None:
     pair = await api.login()
     head, claims, signature = pair.refresh.split(".")
     for token in ("", " ", "x", "a.b.c", pair.access, pair.refresh[:-1], pair.refresh + "=", f"{head}.{claims}.",
@@ -97,7 +97,7 @@ async def test_what_is_no_refresh_token_ends_nothing(api: Api, clock: FakeClock,
     assert (await revoke(api, refreshToken=pair.refresh))["__typename"] == INVALID
 
 
-async def test_a_session_that_expired_stays_expired(api: Api, clock: FakeClock) -> None:
+async def test_revoking_an_expired_session_leaves_it_expired(api: Api, clock: FakeClock) -> None:
     expired = await api.login()
     clock.advance(timedelta(days=30))
     current = await api.login()
@@ -110,7 +110,7 @@ async def test_a_session_that_expired_stays_expired(api: Api, clock: FakeClock) 
     "given",
     [{}, {"id": "x", "refreshToken": "y"}, {"id": None}, {"refreshToken": None}, {"id": None, "refreshToken": "x"}],
 )
-async def test_exactly_one_way_to_name_a_session_must_be_given(api: Api, given: dict[str, Any]) -> None:
+async def test_a_revocation_needs_either_an_id_or_a_refresh_token(api: Api, given: dict[str, Any]) -> None:
     pair = await api.login()
     given = {name: pair.refresh if value == "y" else value and pair.session_id for name, value in given.items()}
     assert await api.codes(REVOKE, {"input": given}, pair.access) == ["BAD_USER_INPUT"]
@@ -121,7 +121,7 @@ async def test_exactly_one_way_to_name_a_session_must_be_given(api: Api, given: 
     assert await api.is_live(pair.access)
 
 
-async def test_sess_01_all_other_sessions_are_ended_and_counted(api: Api, bob: User, clock: FakeClock) -> None:
+async def test_sess_01_all_other_sessions_are_revoked_and_counted(api: Api, bob: User, clock: FakeClock) -> None:
     theirs, expired = await api.login("bob"), await api.login()
     clock.advance(timedelta(days=30))
     theirs = await api.login("bob")
@@ -140,7 +140,7 @@ async def test_sess_01_all_other_sessions_are_ended_and_counted(api: Api, bob: U
     assert set(states.values()) == {"REVOKED"}
 
 
-async def test_sess_01_all_sessions_are_ended_the_current_one_too(api: Api, bob: User, door: Door) -> None:
+async def test_sess_01_all_sessions_are_revoked_the_current_one_too(api: Api, bob: User, door: Door) -> None:
     theirs, one, current = await api.login("bob"), await api.login(), await api.login()
     assert (await api.data(REVOKE_ALL, bearer=current.access))["revokeAllSessions"] == {"revokedCount": 2}
     assert not any([await api.is_live(pair.access) for pair in (one, current)])
@@ -171,7 +171,7 @@ async def end_by_new_password(_api: Api, services: Services, _pair: Pair, user: 
 
 
 @pytest.mark.parametrize("end", [end_by_owner, end_by_replay, end_by_operator, end_by_disabling, end_by_new_password])
-async def test_sess_03_access_tokens_of_an_ended_session_are_refused_at_once_by_everything(
+async def test_sess_03_every_field_refuses_access_tokens_of_a_revoked_session_at_once(
     api: Api,
     services: Services,
     alice: User,
@@ -191,7 +191,7 @@ async def test_sess_03_access_tokens_of_an_ended_session_are_refused_at_once_by_
 
 
 @pytest.mark.parametrize("field", NEEDS_CALLER)
-async def test_net_09_who_sends_no_token_is_asked_for_one(api: Api, field: str) -> None:
+async def test_net_09_a_request_without_a_token_is_asked_for_one(api: Api, field: str) -> None:
     response = await api.post(NEEDS_CALLER[field])
     if field == "viewer":
         assert response.json() == {"data": {"viewer": None}}
@@ -200,7 +200,7 @@ async def test_net_09_who_sends_no_token_is_asked_for_one(api: Api, field: str) 
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["UNAUTHENTICATED"]
 
 
-async def test_whether_an_access_token_still_counts_is_one_statement_and_a_forged_one_costs_none(
+async def test_authenticating_an_access_token_is_one_statement_and_a_forged_one_costs_none(
     api: Api, services: Services
 ) -> None:
     pair, ended = await api.login(), await api.login()
@@ -211,7 +211,7 @@ async def test_whether_an_access_token_still_counts_is_one_statement_and_a_forge
     with statements(services) as sent:
         three = '{ a: session(id: "x") { id } b: session(id: "y") { id } c: session(id: "z") { id } }'
         await api.data(three, bearer=pair.access)
-        assert len(sent) == 1  # once for a request, however many fields ask who is asking
+        assert len(sent) == 1  # once for a request, however many fields need the caller
         await api.post(three, bearer=ended.access)
     assert len(sent) == 2
     with statements(services) as sent:
@@ -220,7 +220,7 @@ async def test_whether_an_access_token_still_counts_is_one_statement_and_a_forge
     assert sent == []
 
 
-async def test_sess_04_disabling_ends_everything_and_enabling_revives_nothing(
+async def test_sess_04_disabling_a_user_revokes_everything_and_enabling_restores_nothing(
     api: Api, door: Door, services: Services, clock: FakeClock, alice: User, bob: User
 ) -> None:
     theirs, pairs = await api.login("bob"), [await api.login() for _ in range(3)]
@@ -251,10 +251,10 @@ async def test_tok_07_a_user_of_the_same_name_is_not_the_same_user(
     assert (await door.refresh(pair.refresh)).outcome == INVALID
 
 
-async def test_sess_09_a_stolen_access_token_can_end_sessions_for_its_quarter_of_an_hour_and_take_nothing_over(
+async def test_sess_09_a_stolen_access_token_can_revoke_sessions_until_it_expires_and_take_over_nothing(
     api: Api, door: Door, clock: FakeClock
 ) -> None:
-    """The decision: ending one's sessions needs a live one and no password: the owner must be quicker."""
+    """The decision: revoking sessions needs a live session and no password, because the owner must be fast."""
     stolen, other = await api.login(), await api.login()
     change = """mutation { changePassword(input: {currentPassword: "x", newPassword: "three grey owls read 7 maps"}) {
         __typename } }"""

@@ -1,4 +1,4 @@
-"""The rule, through both doors, on both databases."""
+"""The rule, through both endpoints, on both databases."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ async def test_a_refresh_token_is_exchanged_for_its_successor(api: Api, door: Do
     assert (await door.refresh(second.tokens.refresh)).outcome == ROTATED
 
 
-async def test_rot_01_a_rotated_token_that_comes_again_ends_the_whole_family(api: Api, door: Door) -> None:
+async def test_rot_01_a_rotated_token_that_comes_back_revokes_the_whole_family(api: Api, door: Door) -> None:
     first = await api.login()
     second = (await door.refresh(first.refresh)).tokens
     third = (await door.refresh(second.refresh)).tokens
@@ -34,10 +34,10 @@ async def test_rot_01_a_rotated_token_that_comes_again_ends_the_whole_family(api
     assert not any([await api.is_live(pair.access) for pair in (first, second, third)])
 
 
-async def test_rot_14_a_replay_ends_no_other_session_of_the_user(api: Api, door: Door) -> None:
-    one, other = await api.login(), await api.login()
-    await door.refresh(one.refresh)
-    assert (await door.refresh(one.refresh)).outcome == REPLAYED
+async def test_rot_14_a_replay_revokes_no_other_session_of_the_user(api: Api, door: Door) -> None:
+    first, other = await api.login(), await api.login()
+    await door.refresh(first.refresh)
+    assert (await door.refresh(first.refresh)).outcome == REPLAYED
     assert await api.is_live(other.access)
     assert (await door.refresh(other.refresh)).outcome == ROTATED
 
@@ -50,7 +50,9 @@ async def test_the_same_token_with_the_same_key_gets_the_same_successor(api: Api
     assert (await door.refresh(answers[0].tokens.refresh, OTHER_KEY)).outcome == ROTATED
 
 
-async def test_the_same_answer_is_given_however_late_it_is_asked_for(api: Api, door: Door, clock: FakeClock) -> None:
+async def test_a_repeated_attempt_gets_the_same_answer_however_late_it_comes(
+    api: Api, door: Door, clock: FakeClock
+) -> None:
     first = await api.login()
     once = await door.refresh(first.refresh, KEY)
     clock.advance(timedelta(days=20))
@@ -74,7 +76,7 @@ async def test_a_key_repeats_its_answer_only_while_the_successor_is_unused(api: 
     assert (await door.refresh(first.refresh, KEY)).outcome == REPLAYED
 
 
-async def test_rot_11_a_session_that_nobody_refreshes_expires_and_that_is_no_replay(
+async def test_rot_11_a_session_that_is_not_refreshed_expires_and_that_is_not_a_replay(
     api: Api, door: Door, clock: FakeClock, services: Services, alice: User
 ) -> None:
     pair = await api.login()
@@ -97,7 +99,7 @@ async def test_rot_10_no_family_outlives_its_absolute_limit(
     assert (await door.refresh(pair.refresh)).outcome == EXPIRED
 
 
-async def test_rot_18_both_doors_share_one_state(api: Api) -> None:
+async def test_rot_18_both_endpoints_share_one_state(api: Api) -> None:
     graphql, rest = GraphQLDoor(api.http), RestDoor(api.http)
     first = await api.login()
     assert (await rest.refresh(first.refresh, KEY)).tokens.refresh == (
@@ -106,7 +108,7 @@ async def test_rot_18_both_doors_share_one_state(api: Api) -> None:
     assert (await graphql.refresh(first.refresh)).outcome == REPLAYED
 
 
-async def test_a_token_of_a_family_that_is_gone_is_invalid(
+async def test_a_token_of_a_pruned_family_is_invalid(
     api: Api, door: Door, clock: FakeClock, services: Services
 ) -> None:
     pair = await api.login()
@@ -116,7 +118,7 @@ async def test_a_token_of_a_family_that_is_gone_is_invalid(
 
 
 async def family_of(services: Services, user: User) -> TokenFamily:
-    """The one family that the user has."""
+    """Return the only family of the user."""
     async with services.db.read() as conn:
         (family,) = await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10)
     return family

@@ -1,4 +1,4 @@
-"""Security events: what happened to an account, newest first, with the session each is about."""
+"""Security events: newest first, in pages, each with its session, and only to the account's owner."""
 
 import re
 from datetime import timedelta
@@ -35,7 +35,7 @@ async def happened(api: Api, bearer: str, **page: Any) -> tuple[list[dict[str, A
     return [edge["node"] for edge in edges], info
 
 
-async def test_an_account_s_owner_sees_everything_that_happened_newest_first(
+async def test_the_owner_of_an_account_sees_every_event_newest_first(
     api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: User
 ) -> None:
     def later() -> None:
@@ -71,7 +71,7 @@ async def test_an_account_s_owner_sees_everything_that_happened_newest_first(
     assert (info["hasNextPage"], info["hasPreviousPage"]) == (False, False)
 
 
-async def test_events_come_once_each_page_by_page(api: Api, clock: FakeClock) -> None:
+async def test_pages_of_events_neither_lose_nor_repeat_one(api: Api, clock: FakeClock) -> None:
     for _ in range(6):
         clock.advance(timedelta(milliseconds=1))
         current = await api.login()
@@ -85,16 +85,16 @@ async def test_events_come_once_each_page_by_page(api: Api, clock: FakeClock) ->
     assert len({event["id"] for event in seen}) == 6
 
 
-async def test_a_page_of_events_asks_for_all_sessions_at_once(api: Api, services: Services) -> None:
+async def test_a_page_of_events_loads_all_sessions_in_one_statement(api: Api, services: Services) -> None:
     for _ in range(5):
         current = await api.login()
     with statements(services) as sent:
         events, _ = await happened(api, current.access)
     assert len({event["session"]["id"] for event in events}) == 5
     assert [re.findall(r"FROM (\w+)", statement)[0] for statement in sent] == [
-        "token_families",  # who asks
+        "token_families",  # the caller
         "security_events",
-        "token_families",  # every session
+        "token_families",  # the sessions
     ]
 
 
@@ -107,14 +107,14 @@ async def test_an_event_outlives_its_session(api: Api, clock: FakeClock, service
     assert [event["session"] and event["session"]["id"] for event in events] == [current.session_id, None]
 
 
-async def test_sess_02_nobody_sees_what_happened_to_others(api: Api, bob: User) -> None:
+async def test_sess_02_a_user_sees_only_their_own_events(api: Api, bob: User) -> None:
     await api.try_login("bob", "wrong")
     theirs = await api.login("bob")
     mine = await api.login()
     events, _ = await happened(api, mine.access)
     assert {event["session"]["id"] for event in events} == {mine.session_id}
     (last, *_), _ = await happened(api, theirs.access)
-    # Somebody else's event as a place to begin shows no more than one's own that are older.
+    # Another user's event as the cursor shows only the caller's own older events.
     events, _ = await happened(api, mine.access, after=id_cursor(UUID(last["id"])))
     assert {event["session"]["id"] for event in events} <= {mine.session_id}
 
@@ -125,6 +125,6 @@ async def test_gql_09_a_page_has_one_to_a_hundred_events(api: Api, first: int) -
     assert await api.codes(EVENTS, {"first": first}, current.access) == ["BAD_USER_INPUT"]
 
 
-async def test_events_are_for_those_who_signed_in(api: Api) -> None:
+async def test_events_need_an_access_token(api: Api) -> None:
     assert await api.codes(EVENTS) == ["UNAUTHENTICATED"]
     assert await api.codes(EVENTS, bearer=str(uuid4())) == ["UNAUTHENTICATED"]

@@ -1,4 +1,4 @@
-"""The list of sessions: everything about one's own, in pages that neither lose nor repeat, and nothing of others'."""
+"""The list of sessions: all fields, in pages that neither lose nor repeat one, and no other user's sessions."""
 
 import base64
 import re
@@ -36,7 +36,7 @@ mutation Rename($input: RenameSessionInput!) {
 NOT_FOUND = {"__typename": "SessionNotFoundError", "message": "You have no session with this ID."}
 
 
-async def test_sess_07_a_session_says_everything_about_itself_but_its_token(
+async def test_sess_07_a_session_shows_all_its_fields_except_its_token(
     api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: User
 ) -> None:
     signed_in = clock.now()
@@ -95,11 +95,11 @@ async def test_rot_22_the_lineage_has_the_last_sixteen_of_forty_generations(
         pair = (await GraphQLDoor(http).refresh(pair.refresh)).tokens
     lineage = (await api.data(SESSION, {"id": session_id}, pair.access))["session"]["lineage"]
     assert [issued["generation"] for issued in lineage] == list(range(41, 25, -1))
-    # Each ends where the next one begins.
+    # Each generation ends when the next one begins.
     assert [issued["rotatedAt"] for issued in lineage] == [None, *(issued["issuedAt"] for issued in lineage[:-1])]
 
 
-async def test_is_current_is_the_session_that_asks(api: Api) -> None:
+async def test_is_current_marks_the_session_of_the_access_token(api: Api) -> None:
     one, other = await api.login(), await api.login()
     for pair in (one, other):
         edges = (await api.data(SESSIONS, bearer=pair.access))["sessions"]["edges"]
@@ -121,7 +121,7 @@ async def test_viewer_is_null_without_a_token_and_refused_with_a_bad_one(api: Ap
 
 
 @pytest.mark.parametrize("spelling", ["theirs", "unknown", "another kind", "upper case", "braces", "none", "long"])
-async def test_sess_02_what_is_not_one_s_own_session_is_not_found(api: Api, bob: User, spelling: str) -> None:
+async def test_sess_02_another_user_s_session_is_not_found(api: Api, bob: User, spelling: str) -> None:
     mine, theirs = await api.login(), await api.login("bob")
     given = {
         "theirs": theirs.session_id,
@@ -141,7 +141,7 @@ async def test_sess_02_what_is_not_one_s_own_session_is_not_found(api: Api, bob:
     assert (shown["state"], shown["deviceName"]) == ("ACTIVE", "Unknown device")
 
 
-async def test_a_session_is_given_a_name_and_nobody_else_s_is(api: Api) -> None:
+async def test_a_user_can_rename_only_their_own_sessions(api: Api) -> None:
     mine, other = await api.login(), await api.login()
     renamed = await api.data(
         RENAME, {"input": {"id": other.session_id, "deviceName": "  Kitchen tablet "}}, mine.access
@@ -169,7 +169,7 @@ async def test_a_lineage_is_as_deep_as_the_setting_says(
     assert [issued["generation"] for issued in lineage] == [6, 5, 4][: more_settings["lineage_depth"]]
 
 
-async def test_sess_11_what_a_client_says_of_itself_is_cut_and_shown_as_text(api: Api, services: Services) -> None:
+async def test_sess_11_the_user_agent_is_cut_and_shown_as_text(api: Api, services: Services) -> None:
     agent = "<script>alert(1)</script> " + "x" * 10_000
     given = {"username": "alice", "password": PASSWORD}
     response = await api.post(LOGIN, {"input": given}, **{"user-agent": agent})
@@ -179,7 +179,7 @@ async def test_sess_11_what_a_client_says_of_itself_is_cut_and_shown_as_text(api
     assert session["deviceName"] == "Unknown device"
 
 
-async def test_a_page_of_sessions_asks_for_all_lineages_at_once(
+async def test_a_page_of_sessions_loads_all_lineages_in_one_statement(
     api: Api, http: AsyncClient, services: Services
 ) -> None:
     pairs: list[Pair] = [await api.login() for _ in range(8)]
@@ -191,7 +191,7 @@ async def test_a_page_of_sessions_asks_for_all_lineages_at_once(
         ]["edges"]
     assert sorted(len(edge["node"]["lineage"]) for edge in edges) == [1] + [2] * 7
     assert [re.findall(r"FROM (\w+)", statement)[0] for statement in sent] == [
-        "token_families",  # who asks
+        "token_families",  # the caller
         "token_families",  # the page
-        "refresh_tokens",  # every lineage
+        "refresh_tokens",  # the lineages
     ]

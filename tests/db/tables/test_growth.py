@@ -26,7 +26,7 @@ from tests.bench.seeding import seed
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import UNCOUNTED
-from tests.support.servers import SECRET
+from tests.support.servers import SECRET, UNKNOWN_PASSWORD_HASH
 from tests.support.sql import looking_at
 
 HOT_TABLES = ("token_families", "refresh_tokens")
@@ -69,7 +69,7 @@ async def service(own_url: str, settings_for: Callable[..., Settings], clock: Fa
 @pytest.fixture
 async def somebody(service: Services, clock: FakeClock) -> User:
     """A user."""
-    return await service.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
+    return await service.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
 
 
 async def sign_in(service: Services, user: User, clock: FakeClock) -> SignedIn:
@@ -291,7 +291,7 @@ async def test_a_lineage_is_as_deep_as_the_setting_says_and_a_replay_is_recognis
 ) -> None:
     service = Services.create(settings_for(own_url, lineage_depth=depth), SECRET.encode(), Entropy())
     await service.start(clock.now())
-    user = await service.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
+    user = await service.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
     first = (await sign_in(service, user, clock)).tokens.refresh_token
     token = await refresh_times(service, first, clock, 20)
     async with looking_at(service.db) as conn:

@@ -216,7 +216,7 @@ async def test_data_01_no_token_secret_or_password_is_anywhere_in_the_store(
 ) -> None:
     fourth = (await DOORS["graphql"](api.http).refresh(lived_in.refresh, KEY)).tokens
     keys = SecretKeys.derive(SECRET.encode())
-    (signing,) = services.keys.ring._keys.values()
+    (signing,) = services.keys.ring
     private = signing.private
     assert isinstance(private, Ed25519PrivateKey)
     plain = serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -129,7 +129,7 @@ def test_an_invalid_user_is_refused_with_the_reason(kindred: Command) -> None:
     assert "Standard input contains no password." in error_of(kindred("user", "add", "bob", stdin="\n"))
     assert "Standard input contains no password." in error_of(kindred("user", "add", "bob", stdin=""))
     for unfit in ("", " ", "x" * 129, "a\nb", "a\u200bb"):
-        assert "A username has 1 to 128 characters" in error_of(kindred("user", "add", unfit, stdin=PASSWORD))
+        assert "Use 1 to 128 characters" in error_of(kindred("user", "add", unfit, stdin=PASSWORD))
     for address in ("x" * 300, "nobody", "a@" + "x" * 300):
         assert "address" in error_of(kindred("user", "add", "bob", "--email", address, stdin=PASSWORD))
     assert [row[0] for row in rows(kindred("user", "list"))] == ["alice"]
@@ -304,7 +304,7 @@ def commands() -> Iterator[tuple[list[str], Any]]:
 def test_every_command_option_and_argument_has_a_help_text() -> None:
     by_name = {" ".join(path): command for path, command in commands()}
     assert set(by_name) == {
-        *("", "serve", "check", "prune", "schema", "user", "session", "key", "webhook", "mail"),
+        *("", "serve", "check", "prune", "settings", "schema", "user", "session", "key", "webhook", "mail"),
         *(f"user {name}" for name in ("add", "list", "disable", "enable", "delete", "set-password", "unlock")),
         *("session list", "session revoke", "key list", "key rotate", "key reseal"),
         *(f"{channel} {name}" for channel in ("webhook", "mail") for name in ("test", "list", "retry")),

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from auth.background import notifications
 from auth.background.notifications import Delivered, Failed, Notification, attempt
-from auth.config.endpoints import signing_keys
+from auth.config.endpoints import webhook_keys
 from db.tables.base import NotificationKind
 from graph.cli import main
 from graph.notifications.webhook import Webhook, headers_of
@@ -49,8 +49,8 @@ async def receiver() -> AsyncIterator[WebReceiver]:
 
 
 async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
-    """The outcome of one attempt."""
-    async with Webhook(SecretStr(url), signing_keys(secret)) as webhook:
+    """What comes of one attempt there."""
+    async with Webhook(SecretStr(url), webhook_keys(secret)) as webhook:
         return await attempt(webhook, NOTICE, now)
 
 
@@ -63,9 +63,9 @@ def documented_verifier() -> Callable[..., Any]:
     return verify_webhook
 
 
-def test_the_signature_equals_the_example_of_the_specification() -> None:
-    """The example of the specification, which its libraries test too."""
-    keys = signing_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
+    """The example that each of them tests itself against."""
+    keys = webhook_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330.9, UTC)
     assert headers_of("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', keys, at) == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",

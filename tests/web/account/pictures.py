@@ -33,7 +33,7 @@ async def main() -> None:
         password_hash = hash_password(PASSWORD)
         async with backstage(database_url, password_hash) as behind:
             now = SystemClock().now()
-            await behind.services.accounts._add("alice", "alice", None, password_hash, now)
+            await behind.services.accounts.import_user("alice", None, password_hash, now)
             past = Past(behind.services, "alice", now)
             await past.several_devices()
             await past.theft()

@@ -25,7 +25,7 @@ async def past(servers: Servers, password_hash: str) -> AsyncIterator[Past]:
     name = f"alice-{uuid4().hex[:12]}"
     now = SystemClock().now()
     async with backstage(servers.database_url, password_hash) as behind:
-        await behind.services.accounts._add(name, name, None, password_hash, now)
+        await behind.services.accounts.import_user(name, None, password_hash, now)
         yield Past(behind.services, name, now)
 
 

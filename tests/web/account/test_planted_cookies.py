@@ -79,7 +79,7 @@ async def scene(sqlite_url: str, tmp_path: Path, password_hash: str) -> AsyncIte
     async with AsyncExitStack() as stack:
         async with backstage(sqlite_url, password_hash) as behind:
             for name in ("victim", "attacker"):
-                await behind.services.accounts._add(name, name, None, password_hash, SystemClock().now())
+                await behind.services.accounts.import_user(name, None, password_hash, SystemClock().now())
         server = await stack.enter_async_context(serving(sqlite_url, tmp_path))
         async with AsyncClient(base_url=server.url) as http:
             token = (await Api(http).login("attacker")).refresh

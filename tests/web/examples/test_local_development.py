@@ -73,7 +73,7 @@ async def test_the_page_s_three_origins_sign_in_call_the_api_and_survive_a_reloa
 ) -> None:
     ports = {"3000": free_port(), "4000": free_port()}
     async with backstage(sqlite_url, password_hash) as behind:
-        await behind.services.accounts._add("demo", "demo", None, password_hash, SystemClock().now())
+        await behind.services.accounts.import_user("demo", None, password_hash, SystemClock().now())
     origin = f"http://localhost:{ports['3000']}"
     async with serving(
         sqlite_url, tmp_path, KINDRED_ENVIRONMENT="development", KINDRED_ALLOWED_ORIGINS=origin

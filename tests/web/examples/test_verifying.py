@@ -74,7 +74,7 @@ def tokens(services: Services, now: datetime) -> dict[str, str]:
 
     good = made()
     claims = jwt.decode(good, options={"verify_signature": False})
-    key = services.keys.ring.signing(now)
+    key = services.keys.ring.signing_key(now)
     public = base64.urlsafe_b64decode(services.keys.ring.jwks(now)["keys"][0]["x"] + "=")
     header, _, signature = good.split(".")
 

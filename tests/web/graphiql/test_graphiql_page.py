@@ -53,7 +53,7 @@ async def test_web_05_graphiql_works_with_requests_to_the_service_only(
     browser: Browser, sqlite_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with backstage(sqlite_url, password_hash) as behind:
-        await behind.services.accounts._add("alice", "alice", None, password_hash, SystemClock().now())
+        await behind.services.accounts.import_user("alice", None, password_hash, SystemClock().now())
     async with (
         serving(sqlite_url, tmp_path, KINDRED_ENVIRONMENT="development") as server,
         graphiql(browser, server.url) as page,
@@ -82,7 +82,7 @@ async def test_web_05_a_user_of_the_account_page_is_signed_in_in_graphiql(
     browser: Browser, sqlite_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     async with backstage(sqlite_url, password_hash) as behind:
-        await behind.services.accounts._add("alice", "alice", None, password_hash, SystemClock().now())
+        await behind.services.accounts.import_user("alice", None, password_hash, SystemClock().now())
     async with serving(sqlite_url, tmp_path, KINDRED_ENVIRONMENT="development") as server:
         page = await browser.new_page()
         await page.goto(f"{server.url}/account")
