@@ -97,7 +97,7 @@ class RevokeSessionInput:
 @strawberry.input(description="The current and the new password.")
 class ChangePasswordInput:
     current_password: str = strawberry.field(description="The viewer's current password.")
-    new_password: str = strawberry.field(description="The new password: at most 1,024 bytes, and strong enough for `checkPassword`.")
+    new_password: str = strawberry.field(description="The new password: at most 1,024 bytes, and strong enough.")
 
 
 @flat_input

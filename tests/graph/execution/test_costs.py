@@ -114,4 +114,4 @@ async def test_a_refresh_makes_no_more_python_calls_than_before(
         finally:
             sys.setprofile(None)
     assert b"RefreshTokenSuccess" in answers[-1]["body"]
-    assert calls <= 282
+    assert calls <= 289
