@@ -1,41 +1,34 @@
-"""The application: the one place, beside the command line, that builds things and passes them on."""
+"""The application: builds every part of the service and connects them."""
 
 import asyncio
 import gc
-import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.clock import Clock, SystemClock
 from auth.config.secret import load_secret
 from auth.config.settings import Settings
-from auth.credentials.password_hashing import HashingQueueFull
 from auth.crypto.entropy import Entropy
 from auth.services import Services
-from db.drivers.errors import DatabaseUnavailable
-from graph.http import pages, rest
-from graph.http.graphql import NO_STORE, PATH, GraphQLEndpoint
+from graph.http import errors, pages, probes, rest
+from graph.http.graphql import GraphQLEndpoint
 from graph.http.middleware import with_middleware
-from graph.notifications.channels import deliver_in_background
+from graph.http.startup_gate import Readiness, StartupGate
+from graph.notifications.channels import channels
 from graph.observability import log_format
 from graph.observability.access_log import AccessLogMiddleware
 from graph.observability.metrics import Metrics
-from graph.problems import Forbidden
-from graph.startup import Gate, NotMigrated, Startup, require_migrations
-
-logger = logging.getLogger("kindred")
+from graph.startup import Startup, worker_status
 
 
 class _Application(FastAPI):
-    """FastAPI's, with something around all of it, the answer to a bug included."""
+    """FastAPI inside Kindred's middleware, which also sees FastAPI's response to an unhandled exception."""
 
     outermost: ASGIApp
 
@@ -43,98 +36,45 @@ class _Application(FastAPI):
         await self.outermost(scope, receive, send)
 
     async def innermost(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What is FastAPI's own."""
+        """FastAPI without the middleware."""
         await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entropy | None = None) -> FastAPI:
-    """The service over these settings. Raises `UnfitSecret`; what needs the database is done when it starts.
+    """Build the service. Raises `InvalidSecret`. The database is first needed when the lifespan begins.
 
-    It starts without the database too, and then answers 503 until it has read from it what it needs.
+    It starts without a database too, and answers 503 until it has read what it needs.
     """
     clock, entropy = clock or SystemClock(), entropy or Entropy()
     secret = load_secret(settings, entropy)
     metrics = Metrics() if settings.metrics_enabled else None
+    readiness = Readiness()
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = Services.create(settings, secret, entropy)
-        startup = Startup(services, clock, gate)
-        app.state.services = services
-        tasks = [asyncio.create_task(startup.when_started(services.keys.watch))]
-        if metrics:
-            tasks.append(asyncio.create_task(metrics.sample_forever(services)))
-        if settings.prune_interval:
-            tasks.append(asyncio.create_task(startup.when_started(partial(services.prune_schedule.run, clock))))
-        try:
-            if not await startup.try_once():
-                tasks.append(asyncio.create_task(startup.keep_trying()))
-            # What start-up made lives as long as the process: later collections need not look at it again.
-            gc.collect()
-            gc.freeze()
-            # What requests make is in no cycles, and needs no collector. By default that looks at all that is under way
-            # whenever it is some hundred objects more: a twentieth of a refresh where many wait.
-            gc.set_threshold(20_000)
-            async with deliver_in_background(services, clock, metrics, startup):
-                yield
-        finally:
-            gate.is_open = False
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await services.stop()
+    def lifespan(app: FastAPI) -> AbstractAsyncContextManager[None]:
+        app.state.services = services = Services.create(settings, secret, entropy)
+        return _running(services, clock, readiness, metrics)
 
     app = _Application(
         title="Kindred",
         lifespan=lifespan,
         docs_url=None,  # these pages load scripts from a CDN
         redoc_url=None,
-        redirect_slashes=False,  # a redirect would send the token again, to whatever host the request named (NET-06)
+        redirect_slashes=False,  # a redirect would send the token again, to any host that the request names (NET-06)
         openapi_url=None if settings.in_production else "/openapi.json",
-        exception_handlers={
-            DatabaseUnavailable: rest.unavailable,
-            HashingQueueFull: rest.unavailable,
-            Forbidden: rest.forbidden,
-            Exception: rest.broken,
-            RequestValidationError: rest.unprocessable,
-            HTTPException: rest.refused,
-        },
+        exception_handlers=errors.HANDLERS,
     )
-    if metrics:
-        app.router.routes.append(Route("/metrics", metrics.respond, include_in_schema=False))
-    if settings.account_page:
-        app.router.routes.append(pages.account(settings.password_min_length))
-    shown = {"graphiql": settings.graphiql_enabled, "account": settings.account_page}
-    app.router.routes.extend(pages.assets(without=tuple(page for page, is_shown in shown.items() if not is_shown)))
-    app.include_router(rest.router(clock))
-
-    @app.get("/.well-known/jwks.json", summary="The public keys of access tokens (RFC 7517)")
-    async def jwks(request: Request) -> JSONResponse:
-        services: Services = request.app.state.services
-        # Public, and less than a new key is published ahead: whoever keeps it has a key before it signs.
-        return JSONResponse(services.keys.ring.jwks(clock.now()), headers={"cache-control": "public, max-age=300"})
-
-    @app.get("/healthz", summary="Whether the process is alive")
-    async def healthz() -> JSONResponse:
-        return JSONResponse({"status": "ok"}, headers=NO_STORE)
-
-    @app.get("/readyz", summary="Whether this worker has started, and the database is reachable and migrated")
-    async def readyz(request: Request) -> JSONResponse:
-        try:
-            await require_migrations(request.app.state.services)
-        except NotMigrated:
-            return JSONResponse({"status": "not migrated"}, 503, NO_STORE)
-        if not gate.is_open:
-            return JSONResponse({"status": "starting"}, 503, NO_STORE)
-        return JSONResponse({"status": "ok"}, headers=NO_STORE)
-
-    graphiql, timeout = pages.graphiql if settings.graphiql_enabled else None, 4 * settings.database_timeout
-    view = GraphQLEndpoint(app.innermost, lambda: app.state.services, clock, graphiql, timeout=timeout)
-    gate = Gate(view)
+    _add_routes(app, settings, clock, readiness, metrics)
+    graphql = GraphQLEndpoint(
+        app.innermost,
+        lambda: app.state.services,
+        clock,
+        pages.graphiql if settings.graphiql_enabled else None,
+        timeout=4 * settings.database_timeout,
+    )
     app.outermost = AccessLogMiddleware(
-        with_middleware(gate, settings),
-        # FastAPI tells which of its routes it took; of others we know that they have no parameters.
-        paths={PATH} | {route.path for route in app.routes if isinstance(route, Route)},
+        with_middleware(StartupGate(graphql, readiness), settings),
+        # The other routes are FastAPI's, which reports the route of each request.
+        paths={errors.GRAPHQL_PATH} | {route.path for route in app.routes if isinstance(route, Route)},
         clock=clock,
         entropy=entropy,
         observer=metrics,
@@ -143,7 +83,66 @@ def create_app(settings: Settings, *, clock: Clock | None = None, entropy: Entro
 
 
 def from_environment() -> FastAPI:
-    """What uvicorn calls in each worker."""
+    """Build the service from environment variables. uvicorn calls this in each worker."""
     settings = Settings()
     log_format.configure(settings)
     return create_app(settings)
+
+
+def _add_routes(app: FastAPI, settings: Settings, clock: Clock, readiness: Readiness, metrics: Metrics | None) -> None:
+    if metrics:
+        app.router.routes.append(Route("/metrics", metrics.respond, include_in_schema=False))
+    if settings.account_page:
+        app.router.routes.append(pages.account(settings.password_min_length))
+    enabled = {"graphiql": settings.graphiql_enabled, "account": settings.account_page}
+    app.router.routes.extend(pages.assets(without=tuple(page for page, is_on in enabled.items() if not is_on)))
+    app.include_router(rest.router(clock))
+    app.include_router(probes.router(clock, partial(worker_status, readiness)))
+
+
+@asynccontextmanager
+async def _running(
+    services: Services, clock: Clock, readiness: Readiness, metrics: Metrics | None
+) -> AsyncIterator[None]:
+    """Start the worker, run its background tasks, and stop them when the block ends."""
+    startup = Startup(services, clock, readiness)
+    try:
+        is_started = await startup.try_once()
+        _tune_garbage_collector()
+        async with channels(services.settings, metrics) as opened:
+            coroutines = [startup.when_started(services.keys.watch)]
+            for channel in opened.values():
+                deliver = partial(services.notifications.keep_delivering, channel, clock)
+                coroutines.append(startup.when_started(deliver))
+            if services.settings.prune_interval:
+                coroutines.append(startup.when_started(partial(services.prune_schedule.run, clock)))
+            if not is_started:
+                coroutines.append(startup.keep_trying())
+            if metrics:
+                coroutines.append(metrics.sample_forever(services))
+            async with _in_background(coroutines):
+                yield
+    finally:
+        readiness.is_ready = False
+        await services.stop()
+
+
+@asynccontextmanager
+async def _in_background(coroutines: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run these as tasks, and cancel them when the block ends. A cancelled delivery is attempted again later."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tune_garbage_collector() -> None:
+    # Objects of the start live as long as the process. Later collections skip frozen objects.
+    gc.collect()
+    gc.freeze()
+    # The objects of a request form no cycles. By default Python scans every young object after some hundred
+    # allocations: a twentieth of a refresh when many requests wait.
+    gc.set_threshold(20_000)

@@ -67,7 +67,7 @@ class Context:
     @property
     def request_record(self) -> RequestRecord:
         """What the access log and the metrics get about the request."""
-        record: RequestRecord = self.request.scope["watched"]
+        record: RequestRecord = self.request.scope["request_record"]
         return record
 
     def record_outcome(self, outcome: object) -> None:

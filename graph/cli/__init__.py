@@ -1,4 +1,4 @@
-"""The command line: `kindred` and its groups of commands."""
+"""The command line: `kindred` and its command groups."""
 
 from graph.cli.commands import main
 

@@ -1,4 +1,4 @@
-"""What every command does alike: read the settings, put Kindred together, and say in a sentence what went wrong."""
+"""Helpers for every command: read the settings, create the services, report errors, print tables."""
 
 import asyncio
 import sys
@@ -25,31 +25,31 @@ T = TypeVar("T")
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked. The message is for a person."""
+    """The command cannot do its work. The message says why, for the operator."""
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Turn what an operator can mend into a sentence on standard error and exit code 1."""
+    """Report an error that an operator can fix on standard error, and exit with 1."""
     try:
         yield
     except (CommandError, InvalidSecret, WrongSecret, NotMigrated, ClocksDiffer, ImplausibleClock) as error:
         fail(str(error))
     except OSError as error:
-        # A file of SQLite's, or of the secret. What PostgreSQL's connection says is a DatabaseUnavailable by now.
+        # The SQLite file or the secret file. Connection errors of PostgreSQL are `DatabaseUnavailable`.
         fail(f"{error.strerror}: {error.filename}")
     except DatabaseUnavailable as error:
         fail(describe_outage(error))
 
 
 def fail(message: str) -> NoReturn:
-    """Say what went wrong, and leave."""
+    """Print an error and exit with 1."""
     typer.echo(f"kindred: {message}", err=True)
     raise typer.Exit(1)
 
 
 def settings_or_exit() -> Settings:
-    """The settings; leaves with a line for each that is wrong, without its value."""
+    """Return the settings, or print a line for each invalid one, without its value, and exit with 1."""
     try:
         return Settings()
     except ValidationError as error:
@@ -61,7 +61,10 @@ def settings_or_exit() -> Settings:
 
 
 def run_with_services(work: Callable[[Services, datetime], Awaitable[T]], *, migrated: bool = True) -> T:
-    """Run `work` over the database of the settings, at this instant; unless told otherwise, only if it is migrated."""
+    """Create the services, run `work` with the current time, and return its result.
+
+    `migrated` requires that no migration is missing.
+    """
     settings = settings_or_exit()
     now = SystemClock().now()
 
@@ -76,28 +79,30 @@ def run_with_services(work: Callable[[Services, datetime], Awaitable[T]], *, mig
 
     with report_errors():
         return asyncio.run(run())
-    raise AssertionError  # `explained` leaves or lets through; it never swallows
+    raise AssertionError  # `report_errors` exits or re-raises
 
 
 async def require_user(services: Services, name: str) -> User:
-    """The user of that name; refuses where there is none."""
+    """Return the user of that name. Raises `CommandError` if there is none."""
     user = await services.accounts.find_by_username(name)
     if user is None:
-        raise CommandError(f"There is no user {name!r}. `kindred user list` shows all.")
+        raise CommandError(f"There is no user {name!r}. `kindred user list` lists all users.")
     return user
 
 
 def read_password() -> str:
-    """A new password: asked for twice at a terminal, else the first line of standard input. Never an argument,
-    which every process of the machine can see."""
+    """Read a new password twice from a terminal, or once from the first line of standard input.
+
+    Never from an argument: every process of the machine can read the arguments of the others.
+    """
     if sys.stdin.isatty():
-        return str(typer.prompt("New password", hide_input=True, confirmation_prompt="The same again"))
+        return str(typer.prompt("New password", hide_input=True, confirmation_prompt="Repeat the new password"))
     try:
         password = sys.stdin.readline().rstrip("\r\n")
     except UnicodeDecodeError:
-        fail("What came on standard input is not text in UTF-8.")
+        fail("Standard input is not valid UTF-8.")
     if not password:
-        fail("No password came on standard input.")
+        fail("Standard input contains no password.")
     return password
 
 
@@ -110,5 +115,10 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def format_timestamp(instant: datetime | None) -> str:
-    """An instant as the tables show it; a dash for none."""
+    """Format an instant for a table; None is a dash."""
     return instant.strftime("%Y-%m-%d %H:%M:%SZ") if instant else "-"
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun, in the plural if needed."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""What development makes by itself, so that the first start needs no other step. Production makes up nothing."""
+"""The first start in development: migrate the database and create a demo user. Production creates neither."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ DEMO = "demo"
 
 
 def prepare(settings: Settings, address: str) -> None:
-    """Bring the database up to date, and give one without users a user to try things with."""
+    """Migrate the database, create the demo user if there are no users, and print the addresses."""
     upgrade(url_of(settings.database_url.get_secret_value()))
     password = asyncio.run(create_demo_user(settings))
     typer.echo(f"Kindred is starting at {address}")
@@ -27,11 +27,11 @@ def prepare(settings: Settings, address: str) -> None:
     if settings.graphiql_enabled:
         typer.echo(f"GraphiQL: {address}/graphql")
     if password:
-        typer.echo(f"\nMade a user to try it with; the password is shown this once:\n  {DEMO}  {password}\n")
+        typer.echo(f"\nCreated a demo user. The password is not shown again:\n  {DEMO}  {password}\n")
 
 
 async def create_demo_user(settings: Settings) -> str | None:
-    """Its password; None where there are users already, or another process was faster."""
+    """Create the user and return the password, or None if there are users already."""
     entropy = Entropy()
     services = Services.create(settings, load_secret(settings, entropy), entropy)
     try:
@@ -39,9 +39,9 @@ async def create_demo_user(settings: Settings) -> str | None:
         if await services.accounts.list_all():
             return None
         password = entropy.password()
-        made = await services.accounts.add(DEMO, None, password, SystemClock().now())
-        return None if isinstance(made, WeakPassword) else password
-    except UsernameTaken:
+        outcome = await services.accounts.add(DEMO, None, password, SystemClock().now())
+        return None if isinstance(outcome, WeakPassword) else password
+    except UsernameTaken:  # by another process that starts at the same time
         return None
     finally:
         await services.stop()

@@ -1,4 +1,4 @@
-"""`kindred key`: what access tokens are signed with."""
+"""`kindred key`: the keys that sign access tokens."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from auth.services import Services
-from graph.cli.common import format_timestamp, run_with_services, table
+from graph.cli.common import count_of, format_timestamp, run_with_services, table
 
-keys = typer.Typer(help="List the signing keys, bring in a new one, seal them anew.", no_args_is_help=True)
+keys = typer.Typer(help="List, rotate and reseal the signing keys.", no_args_is_help=True)
 
 
 @keys.command("list")
@@ -45,27 +45,27 @@ def list_() -> None:
 @keys.command()
 def rotate(
     now: Annotated[
-        bool, typer.Option("--now", help="Retire all other keys at once: a private key has leaked.", show_default=False)
+        bool, typer.Option("--now", help="Retire all other keys now, for a leaked private key.", show_default=False)
     ] = False,
 ) -> None:
-    """Bring in a new signing key.
+    """Create a new signing key.
 
-    It is published at once, signs ten minutes later, and the others are retired when the last access token that they
-    signed has ended. With --now it signs at once, and what the others signed is refused: clients refresh, which does
-    not depend on these keys. Either way nobody is signed out, and running workers take it up within seconds.
+    The key is published now and signs after ten minutes. The other keys are retired when the last access token that
+    they signed has expired. With --now the new key signs now, and tokens of the other keys are refused: clients then
+    refresh, which does not depend on these keys. No session is revoked. Running workers load the key within seconds.
     """
 
     async def work(services: Services, instant: datetime) -> None:
         settings = services.settings
-        await services.keys.reload()  # or a wrong secret would seal a key that no worker can open
+        await services.keys.reload()  # a wrong secret fails here: a key sealed with it could not be read by any worker
         key = await services.keys.rotate(
             settings.signing_algorithm, instant, access_token_ttl=settings.access_token_ttl, immediately=now
         )
         if now:
-            typer.echo(f"Made key {key.kid}. It signs from now on, and all other keys are retired.")
+            typer.echo(f"Created key {key.kid}. It signs from now on. All other keys are retired.")
         else:
             typer.echo(
-                f"Made key {key.kid}. It is published now, and signs from {format_timestamp(key.active_from)} on."
+                f"Created key {key.kid}. It is published now and signs from {format_timestamp(key.active_from)} on."
             )
 
     run_with_services(work)
@@ -73,9 +73,12 @@ def rotate(
 
 @keys.command()
 def reseal() -> None:
-    """Seal the signing keys with the newest server secret, once every worker knows it. Then the older may go."""
+    """Seal the signing keys with the newest server secret.
+
+    Run it when every worker has the new secret. Afterwards the older secret can be removed from KINDRED_SECRET.
+    """
 
     async def work(services: Services, _now: datetime) -> None:
-        typer.echo(f"Sealed {await services.keys.reseal()} keys with the newest server secret.")
+        typer.echo(f"Sealed {count_of(await services.keys.reseal(), 'key')} with the newest server secret.")
 
     run_with_services(work)

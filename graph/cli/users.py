@@ -1,4 +1,4 @@
-"""`kindred user`: who can sign in."""
+"""`kindred user`: manage user accounts."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,33 +9,41 @@ from auth.credentials.addresses import normalize_address
 from auth.outcomes import WeakPassword
 from auth.services import Services
 from auth.use_cases.accounts import InvalidEmail, InvalidUsername, UsernameTaken
-from graph.cli.common import CommandError, format_timestamp, read_password, require_user, run_with_services, table
+from graph.cli.common import (
+    CommandError,
+    count_of,
+    format_timestamp,
+    read_password,
+    require_user,
+    run_with_services,
+    table,
+)
 
-users = typer.Typer(help="Make users, list them, let them in or not, delete them.", no_args_is_help=True)
+users = typer.Typer(help="Add, list, disable, enable, unlock and delete users; set passwords.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The name the person signs in with.", metavar="NAME", show_default=False)]
+Name = Annotated[str, typer.Argument(help="The username.", metavar="NAME", show_default=False)]
 
 
 @users.command()
 def add(
     name: Name,
-    email: Annotated[str | None, typer.Option(help="Where security notices go.", metavar="ADDRESS")] = None,
+    email: Annotated[
+        str | None, typer.Option(help="The email address for security notifications.", metavar="ADDRESS")
+    ] = None,
 ) -> None:
-    """Make a user. The password is asked for, or read from standard input."""
+    """Add a user. The password comes from a prompt or from standard input."""
     password = read_password()
 
     async def work(services: Services, now: datetime) -> None:
         try:
-            made = await services.accounts.add(name, email, password, now)
+            user = await services.accounts.add(name, email, password, now)
         except (InvalidUsername, InvalidEmail) as error:
             raise CommandError(str(error)) from None
         except UsernameTaken:
-            raise CommandError(
-                f"There is a user {name!r} already, or one whose name is compared as the same."
-            ) from None
-        if isinstance(made, WeakPassword):
-            raise CommandError(made.reason)
-        typer.echo(f"Made user {made.username}.")
+            raise CommandError(f"The username {name!r} is taken, or compares equal to one that is.") from None
+        if isinstance(user, WeakPassword):
+            raise CommandError(user.reason)
+        typer.echo(f"Added user {user.username}.")
 
     run_with_services(work)
 
@@ -64,19 +72,19 @@ def list_() -> None:
 
 @users.command()
 def disable(name: Name) -> None:
-    """Let a user in no more, and end all of their sessions at once."""
+    """Disable a user and revoke all their sessions."""
 
     async def work(services: Services, now: datetime) -> None:
         user = await require_user(services, name)
-        ended = await services.accounts.disable(user.id, now)
-        typer.echo(f"Disabled {user.username}, and ended {ended} of their sessions.")
+        count = await services.accounts.disable(user.id, now)
+        typer.echo(f"Disabled {user.username} and revoked {count_of(count, 'session')}.")
 
     run_with_services(work)
 
 
 @users.command()
 def enable(name: Name) -> None:
-    """Let a disabled user sign in again. Sessions that were ended stay ended."""
+    """Enable a disabled user. Their revoked sessions stay revoked."""
 
     async def work(services: Services, _now: datetime) -> None:
         user = await require_user(services, name)
@@ -89,14 +97,14 @@ def enable(name: Name) -> None:
 @users.command()
 def delete(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.", show_default=False)] = False,
 ) -> None:
-    """Delete a user and all that is known about them: sessions, addresses, events. The name is free again."""
+    """Delete a user with their sessions, IP addresses and security events. The username becomes available."""
 
     async def work(services: Services, _now: datetime) -> None:
         user = await require_user(services, name)
         if not yes:
-            typer.confirm(f"Delete {user.username} and all that is known about them?", abort=True)
+            typer.confirm(f"Delete {user.username} with all their sessions and events?", abort=True)
         await services.accounts.delete(user)
         typer.echo(f"Deleted {user.username}.")
 
@@ -105,22 +113,20 @@ def delete(
 
 @users.command()
 def unlock(
-    name: Annotated[
-        str | None, typer.Argument(help="The name the person signs in with.", metavar="[NAME]", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="The username.", metavar="[NAME]", show_default=False)] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="An IP address that failed too often, under whatever names.", metavar="ADDRESS"),
+        typer.Option(help="An IP address with too many failed login attempts.", metavar="ADDRESS"),
     ] = None,
 ) -> None:
-    """Let a user sign in again whose password was tried too often, or an IP address that tried too many.
+    """Reset the login throttle of a user or of an IP address after too many failed login attempts.
 
-    An IPv6 address is let go with its /64 and its /48, which are counted too.
+    For an IPv6 address it resets the /64 and the /48 too, which have their own limits.
     """
     if name is None and address is None:
         raise typer.BadParameter("Give the NAME of a user, or --address.")
-    normal = normalize_address(address.strip("[]")) if address is not None else None
-    if address is not None and normal is None:
+    normalized = normalize_address(address.strip("[]")) if address is not None else None
+    if address is not None and normalized is None:
         raise typer.BadParameter("ADDRESS must be an IPv4 or IPv6 address, such as 203.0.113.9 or 2001:db8::1.")
 
     async def work(services: Services, _now: datetime) -> None:
@@ -128,8 +134,8 @@ def unlock(
             user = await require_user(services, name)
             await services.accounts.unlock(user)
             typer.echo(f"Unlocked {user.username}.")
-        if normal is not None:
-            networks = await services.accounts.throttle.reset_address(normal)
+        if normalized is not None:
+            networks = await services.accounts.throttle.reset_address(normalized)
             typer.echo(f"Unlocked {' and '.join(networks)}.")
 
     run_with_services(work)
@@ -137,7 +143,7 @@ def unlock(
 
 @users.command("set-password")
 def set_password(name: Name) -> None:
-    """Give a user a new password, and end all of their sessions. It is asked for, or read from standard input."""
+    """Set a user's password and revoke all their sessions. It comes from a prompt or from standard input."""
     password = read_password()
 
     async def work(services: Services, now: datetime) -> None:
@@ -145,6 +151,6 @@ def set_password(name: Name) -> None:
         outcome = await services.accounts.set_password(user, password, now)
         if isinstance(outcome, WeakPassword):
             raise CommandError(outcome.reason)
-        typer.echo(f"Set a new password for {user.username}, and ended {outcome.revoked_count} of their sessions.")
+        typer.echo(f"Set the password of {user.username} and revoked {count_of(outcome.revoked_count, 'session')}.")
 
     run_with_services(work)

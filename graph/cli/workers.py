@@ -1,10 +1,7 @@
-"""The processes of `kindred serve`: one that serves by itself, or one that keeps several workers alive.
+"""The processes of `kindred serve`: a single worker, or a supervisor that keeps several workers alive.
 
-In place of uvicorn's own supervisor, which ends the service with exit code 0 when a worker cannot start, replaces one
-that dies without a pause or a reason in the log, and kills one that takes more than five seconds to import.
-
-Written against uvicorn 0.54. Of what its manual does not describe, this uses: `Config.bind_socket`; `Server.run`, which
-takes sockets that are bound already and, when a signal has stopped it, raises that signal for the handler of before.
+It takes the place of uvicorn's supervisor, which ends the service with exit code 0 when a worker cannot start, restarts
+a dead worker without a pause or a reason in the log, and kills a worker that imports for more than five seconds.
 """
 
 import asyncio
@@ -18,53 +15,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
-import uvicorn
-
 from auth.config.settings import Settings
-from graph.http.protocol import RequestDeadlineProtocol
+from graph.http import server
 
 logger = logging.getLogger("kindred")
 
-STOPPING = (signal.SIGTERM, signal.SIGINT)
-# Seconds until a worker that ended is replaced: at once, then this, then twice as long each time.
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-# A worker that lived for so many seconds had started well, and the next pause is the first again.
-SETTLED = 60
-# How often a worker is asked whether it is alive, and how long it may take to answer. Both in seconds.
-BETWEEN_PULSES, LONGEST_SILENCE = 5, 30
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Seconds until a worker that ended is replaced: none, then this, then twice as long each time.
+FIRST_PAUSE, MAX_PAUSE = 0.5, 30.0
+# After a worker that ran for so many seconds, the next pause is the first again.
+SETTLED_AFTER = 60
+# Seconds between two liveness checks of a worker, and the timeout of a check.
+CHECK_INTERVAL, CHECK_TIMEOUT = 5, 30
 
 
 @contextmanager
-def leaving_when_asked() -> Iterator[None]:
-    """While the block runs, SIGTERM and SIGINT end this process with exit code 0: it was asked to stop, and does."""
+def exit_zero_on_stop_signals() -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGINT end this process with exit code 0, as an orderly stop."""
 
-    def leave(_number: int, _frame: object) -> NoReturn:
+    def stop(_number: int, _frame: object) -> NoReturn:
         sys.exit(0)
 
-    before = {number: signal.signal(number, leave) for number in STOPPING}
+    previous = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 def serve(settings: Settings, host: str, port: int, workers: int) -> NoReturn:
-    """Run the service. Exits with 0 if a signal asked for the stop (`leaving_when_asked`), else with another code.
+    """Run the service. Exits with 0 if a signal stopped it (`exit_zero_on_stop_signals`), else with another code.
 
-    Several workers share one socket. Each reads the settings for itself, from the same environment.
+    Several workers share one socket. Each of them reads the settings from the environment.
     """
     _open_standard_streams()
-    config = _configured(settings, host=host, port=port)
+    config = server.configuration(settings, host=host, port=port)
     if workers == 1:
-        _serve(config)
-    listener = config.bind_socket()
-    asyncio.run(_keep_all(listener, workers))
+        server.run(config)
+    listener = server.bind(config)
+    asyncio.run(_supervise(listener, workers))
     sys.exit(0)
 
 
 def _open_standard_streams() -> None:
-    # Where a service manager closed one, a socket would get its number, and libuv aborts when it closes such a socket.
+    # If a service manager closed one, a socket would get its number, and libuv aborts when it closes such a socket.
     for number in range(3):
         try:
             os.fstat(number)
@@ -72,132 +67,110 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _configured(settings: Settings, *, host: str = "", port: int = 0) -> uvicorn.Config:
-    return uvicorn.Config(
-        "graph.app:from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        http=RequestDeadlineProtocol,
-        ws="none",
-        timeout_keep_alive=settings.http_read_timeout,
-        # Whose X-Forwarded-For to believe is not for uvicorn to guess: it trusts 127.0.0.1 (NET-03).
-        proxy_headers=False,
-        server_header=False,
-        log_config=None,
-    )
-
-
-def _serve(config: uvicorn.Config, listeners: list[socket.socket] | None = None) -> NoReturn:
-    """Serve in this process."""
-    uvicorn.Server(config).run(listeners)
-    sys.exit(1)  # no signal asked for it, or uvicorn would have raised that
-
-
-async def _keep_all(listener: socket.socket, workers: int) -> None:
-    """Keep workers alive until a signal asks for the end."""
-    asked = asyncio.Event()
-    for number in STOPPING:
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+async def _supervise(listener: socket.socket, workers: int) -> None:
+    """Keep workers alive until a stop signal arrives."""
+    stop = asyncio.Event()
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with asyncio.TaskGroup() as group:
-        keepers = [group.create_task(_keep(index + 1, listener)) for index in range(workers)]
-        await asked.wait()
+        keepers = [group.create_task(_keep_alive(index + 1, listener)) for index in range(workers)]
+        await stop.wait()
         # First, so that no client can connect after the last worker has closed its copy.
         listener.close()
         for keeper in keepers:
             keeper.cancel()
 
 
-async def _keep(index: int, listener: socket.socket) -> NoReturn:
-    """Keep one worker alive, until cancelled: start it, and start another one whenever it ends."""
+async def _keep_alive(index: int, listener: socket.socket) -> NoReturn:
+    """Start a worker, and another one each time it ends, until cancelled."""
     time = asyncio.get_running_loop().time
-    pauses = Pauses()
+    backoff = RestartBackoff()
     while True:
-        began = time()
+        started = time()
         try:
-            ended = await _run(listener)
-        except OSError as error:  # no more processes, or no memory for one
-            ended = f"could not be started ({error.strerror})"
-        pause = pauses.after(time() - began)
+            ending = await _run(listener)
+        except OSError as error:  # the limit of processes is reached, or memory is exhausted
+            ending = f"could not be started ({error.strerror})"
+        pause = backoff.after(time() - started)
         next_start = f"in {pause:g} s" if pause else "now"
-        logger.error("Worker %d %s. The next one starts %s.", index, ended, next_start)
+        logger.error("Worker %d %s. The next one starts %s.", index, ending, next_start)
         await asyncio.sleep(pause)
 
 
-class Pauses:
-    """How long to wait before the next start of a worker."""
+class RestartBackoff:
+    """The pauses between the starts of one worker."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
-    def after(self, lived: float) -> float:
-        """The pause in seconds after a worker that lived for so many."""
-        pause = 0.0 if lived >= SETTLED else self._next
-        self._next = min(2 * pause or FIRST_PAUSE, LONGEST_PAUSE)
+    def after(self, lifetime: float) -> float:
+        """The pause in seconds after a worker that ran for `lifetime` seconds."""
+        pause = 0.0 if lifetime >= SETTLED_AFTER else self._next
+        self._next = min(2 * pause or FIRST_PAUSE, MAX_PAUSE)
         return pause
 
 
 async def _run(listener: socket.socket) -> str:
-    """Run one worker. Returns how it ended, as the second half of a sentence. Cancelled, it stops the worker first."""
-    pulse, its_end = socket.socketpair()
-    pulse.setblocking(False)
-    with pulse, its_end:
-        descriptors = (listener.fileno(), its_end.fileno())
+    """Run one worker and return how it ended, for the log line. If cancelled, stop the worker first."""
+    liveness, worker_liveness = socket.socketpair()
+    liveness.setblocking(False)
+    with liveness, worker_liveness:
+        descriptors = (listener.fileno(), worker_liveness.fileno())
         command = (sys.executable, "-P", "-m", "graph.cli.workers", *map(str, descriptors))
         worker = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
-        its_end.close()
+        worker_liveness.close()
         name = f"(process {worker.pid})"
-        ended = asyncio.create_task(worker.wait())
+        exit_code = asyncio.create_task(worker.wait())
         try:
-            if await _hangs(ended, pulse):
+            if await _hangs(exit_code, liveness):
                 worker.kill()
-                await ended
-                return f"{name} did not answer for {LONGEST_SILENCE} s and was killed"
+                await exit_code
+                return f"{name} did not answer for {CHECK_TIMEOUT} s and was killed"
         except asyncio.CancelledError:
             with suppress(ProcessLookupError):
                 worker.terminate()
-                if await _hangs(ended, pulse):  # it would keep the whole service from stopping
+                if await _hangs(exit_code, liveness):  # it would keep the service from stopping
                     worker.kill()
-            await ended
+            await exit_code
             raise
-    code = ended.result()
-    how = f"with exit code {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
-    return f"{name} ended {how}"
+    code = exit_code.result()
+    cause = f"with exit code {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
+    return f"{name} ended {cause}"
 
 
-async def _hangs(ended: "asyncio.Task[int]", pulse: socket.socket) -> bool:
-    """Wait until a worker has ended, and return False; or until it does not answer, and return True."""
-    while not ended.done():
-        await asyncio.wait((ended,), timeout=BETWEEN_PULSES)
-        if not ended.done() and not await _answers(pulse):
+async def _hangs(exit_code: "asyncio.Task[int]", liveness: socket.socket) -> bool:
+    """Wait until the worker ends, then return False; return True as soon as it fails a liveness check."""
+    while not exit_code.done():
+        await asyncio.wait((exit_code,), timeout=CHECK_INTERVAL)
+        if not exit_code.done() and not await _is_alive(liveness):
             return True
     return False
 
 
-async def _answers(pulse: socket.socket) -> bool:
-    """Whether a worker answers, and does not hang."""
+async def _is_alive(liveness: socket.socket) -> bool:
+    """Check whether the worker answers within the timeout."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(LONGEST_SILENCE):
-            await loop.sock_sendall(pulse, b".")
-            await loop.sock_recv(pulse, 1)
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await loop.sock_sendall(liveness, b".")
+            await loop.sock_recv(liveness, 1)
     except TimeoutError:
         return False
     except OSError:
-        return True  # it has just ended, which the next look finds
+        return True  # the worker has just ended; the caller notices that next
     return True
 
 
-def _answer(pulse: socket.socket) -> None:
-    """Answer the process that keeps this worker alive; stop when it is gone, or this worker would keep the port."""
+def _answer_liveness_checks(liveness: socket.socket) -> None:
+    """Answer the supervisor. When the supervisor has died, stop this worker, which would otherwise hold the port."""
     with suppress(OSError):
-        while asked := pulse.recv(1):
-            pulse.sendall(asked)
+        while data := liveness.recv(1):
+            liveness.sendall(data)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    _listener, _pulse = (socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[1:])
-    threading.Thread(target=_answer, args=(_pulse,), daemon=True).start()
-    with leaving_when_asked():
-        _serve(_configured(Settings()), [_listener])
+    _listener, _liveness = (socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[1:])
+    threading.Thread(target=_answer_liveness_checks, args=(_liveness,), daemon=True).start()
+    with exit_zero_on_stop_signals():
+        server.run(server.configuration(Settings()), [_listener])

@@ -1,1 +1,1 @@
-"""HTTP endpoints and what stands before them."""
+"""HTTP: the server, the middleware and the endpoints."""

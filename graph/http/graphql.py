@@ -1,4 +1,7 @@
-"""`POST /graphql`: the schema over HTTP, with our bodies, our errors and our status codes."""
+"""`POST /graphql`: GraphQL over HTTP.
+
+https://github.com/graphql/graphql-over-http/blob/main/spec/GraphQLOverHTTP.md
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,24 +20,23 @@ from graph.api.context import Context
 from graph.api.schema import schema
 from graph.execution.documents import OperationNotFound
 from graph.execution.error_masking import describe_all
-from graph.problems import INTERNAL_ERROR, RETRY_AFTER, STATUS, UNAVAILABLE, Code, severity
+from graph.http.errors import GRAPHQL_PATH, NO_STORE, challenge, graphql_error, unavailable_for
+from graph.problems import INTERNAL_ERROR, RETRY_AFTER, STATUS, Code, severity
 
-# Nothing that this door says may be kept by whoever it passes (RFC 6749 section 5.1).
-NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 GraphiQL = Callable[[], Response]
-PATH = "/graphql"
 
-# GraphQL over HTTP: the old media type, in which an error of the document is 200, and its own, in which it is 400.
+# With the older media type an invalid document gets status 200; with GraphQL's own it gets 400.
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
-_ANSWERED = [(name.encode(), text.encode()) for name, text in (NO_STORE | {"content-type": JSON}).items()]
 
 
 class GraphQLEndpoint:
-    """The API. Stands before FastAPI, whose layers cost a refresh a twentieth; all other paths are `others`'.
+    """ASGI middleware that answers `/graphql` and passes every other path to `next_app`, which is FastAPI.
 
-    `graphiql` makes the page that a browser gets; None where there shall be none.
+    FastAPI's own layers would cost 5 % of a refresh.
 
-    `timeout` in seconds bounds the answering of a request, which may need the database several times (GQL-22).
+    `graphiql` renders the page for a browser; None turns GraphiQL off.
+
+    `timeout` is the limit in seconds for one response, which may need several database statements (GQL-22).
     """
 
     def __init__(
@@ -53,22 +55,22 @@ class GraphQLEndpoint:
         self._timeout = SharedTimeout(timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or pass it on."""
-        if scope["type"] != "http" or scope["path"] != PATH:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http" or scope["path"] != GRAPHQL_PATH:
             return await self._next_app(scope, receive, send)
         request = Request(scope, receive)
-        wanted = negotiate(request.headers.get("accept", ""))
+        media_type = negotiate(request.headers.get("accept", ""))
         try:
             async with self._timeout():
-                response = await self._respond(request, wanted)
-        except BadRequest as refused:
-            response = refusal(400, str(refused))
+                response = await self._respond(request, media_type)
+        except BadRequest as error:
+            response = graphql_error(400, str(error))
         except TimeoutError:
-            response = refusal(503, UNAVAILABLE, {"retry-after": str(RETRY_AFTER)}, code=Code.UNAVAILABLE)
+            response = unavailable_for(scope)
         except Exception:
-            await refusal(500, INTERNAL_ERROR, code=Code.INTERNAL)(scope, receive, send)
+            await graphql_error(500, INTERNAL_ERROR, code=Code.INTERNAL)(scope, receive, send)
             raise  # for the log
-        if response.media_type == JSON and wanted == GRAPHQL_JSON:
+        if response.media_type == JSON and media_type == GRAPHQL_JSON:
             response.headers["content-type"] = f"{GRAPHQL_JSON}; charset=utf-8"
         return await response(scope, receive, send)
 
@@ -77,100 +79,78 @@ class GraphQLEndpoint:
             return self._graphiql()
         if request.method != "POST":
             # No queries by GET: tokens would end up in URLs, and URLs in logs (GQL-12).
-            return refusal(405, "GraphQL is spoken here by POST.", {"allow": "POST"})
+            return graphql_error(405, "Use POST for GraphQL requests.", {"allow": "POST"})
         if media_type is None:
-            return refusal(406, f"An answer is `{GRAPHQL_JSON}` or `{JSON}`; the header `Accept` allows neither.")
+            return graphql_error(406, f"`Accept` must allow `{GRAPHQL_JSON}` or `{JSON}`.")
         content_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
         if content_type.strip() != JSON or parameters.strip().replace('"', "") not in ("", "charset=utf-8"):
-            # Any other media type a browser sends across sites without asking first (GQL-14).
-            return refusal(415, "The body must be JSON in UTF-8, with the header `Content-Type: application/json`.")
-        asked = parse_request((await request.receive())["body"])  # which the edge passes on whole
-        response = GraphQLResponse()
-        # The instant is read here and nowhere else.
+            # A page of another site can send other media types without a CORS preflight (GQL-14).
+            return graphql_error(415, "Send JSON in UTF-8, with the header `Content-Type: application/json`.")
+        body = parse_request((await request.receive())["body"])  # whole: `RequestBodyLimit` has read all of it
+        response = Response(headers=NO_STORE, media_type=JSON)
+        # The only clock reading of the request.
         context = Context(self._services(), request, response, self._clock.now())
         try:
             result = await schema.execute_document(
-                asked["query"], asked.get("variables"), asked.get("operationName"), context
+                body["query"], body.get("variables"), body.get("operationName"), context
             )
         except OperationNotFound as error:
             raise BadRequest(str(error)) from None
         response.body = orjson.dumps(render(result, context, media_type))
-        response.raw_headers.append((b"content-length", str(len(response.body)).encode()))
+        response.headers["content-length"] = str(len(response.body))
         return response
 
 
-class GraphQLResponse(Response):
-    """An answer to an operation. Made as it is, where Starlette encodes the same few headers anew each time."""
-
-    media_type = JSON
-
-    def __init__(self) -> None:
-        self.status_code, self.background, self.body = 200, None, b""
-        self.raw_headers = [*_ANSWERED]
-
-
 class BadRequest(Exception):
-    """The body is not a request of GraphQL's. The message says why."""
+    """The body is not a GraphQL request. The message says why."""
 
 
 def parse_request(body: bytes) -> dict[str, Any]:
-    """A request body, checked down to the types of its parts; raises `Refused`."""
+    """Return the members of a request body after checking their types. Raises `BadRequest`."""
     try:
-        asked = orjson.loads(body)
+        request = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise BadRequest("The body is not JSON.") from None
-    if isinstance(asked, list):
-        raise BadRequest("One operation at a time: the body must be a JSON object.")
-    if not isinstance(asked, dict) or not isinstance(asked.get("query"), str) or not asked["query"].strip():
-        raise BadRequest("The body must be a JSON object with the document as `query`.")
+        raise BadRequest("The body is not valid JSON.") from None
+    if isinstance(request, list):
+        raise BadRequest("Batches are not supported. Send one operation as a JSON object.")
+    if not isinstance(request, dict) or not isinstance(request.get("query"), str) or not request["query"].strip():
+        raise BadRequest("The body must be a JSON object with the document in `query`.")
     for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
-        if asked.get(name) is not None and not isinstance(asked[name], kind):
+        if request.get(name) is not None and not isinstance(request[name], kind):
             raise BadRequest(f"`{name}` must be {'an object' if kind is dict else 'a string'} or null.")
-    return asked
+    return request
 
 
-def render(result: ExecutionResult, context: Context, wanted: str) -> dict[str, Any]:
-    """An answer: errors described or masked, and the status code that the gravest of them asks for."""
+def render(result: ExecutionResult, context: Context, media_type: str) -> dict[str, Any]:
+    """Return the body of a response, and set the status code of its most severe error."""
+    body: dict[str, Any] = {"data": result.data}
     if not result.errors:
-        return {"data": result.data}
-    answer: dict[str, Any] = {"data": result.data}
-    # Nothing was executed. (What was has an error with the path of a field.)
+        return body
+    # A request error: nothing was executed, so no error has the path of a field.
     if request_error := result.data is None and not any(error.path for error in result.errors):
-        del answer["data"]
+        del body["data"]
     anonymous = context.is_anonymous
-    incident = context.services.entropy.id(context.now)
-    introspection_enabled = context.services.settings.introspection_enabled
-    codes, answer["errors"] = describe_all(
-        result.errors, new_error_id=incident, anonymous=anonymous, introspection_enabled=introspection_enabled
+    codes, body["errors"] = describe_all(
+        result.errors,
+        new_error_id=context.services.entropy.id(context.now),
+        anonymous=anonymous,
+        introspection_enabled=context.services.settings.introspection_enabled,
     )
-    usual = 400 if request_error and wanted == GRAPHQL_JSON else 200
-    context.response.status_code = max((STATUS.get(code, usual) for code in codes), default=usual)
+    default = 400 if request_error and media_type == GRAPHQL_JSON else 200
+    context.response.status_code = max((STATUS.get(code, default) for code in codes), default=default)
     context.request_record.failed(max(codes, key=severity))
     if Code.UNAUTHENTICATED in codes:
         context.response.headers["www-authenticate"] = challenge(anonymous=anonymous)
     if Code.UNAVAILABLE in codes:
         context.response.headers["retry-after"] = str(RETRY_AFTER)
-    return answer
+    return body
 
 
-def challenge(*, anonymous: bool) -> str:
-    """The `WWW-Authenticate` header (RFC 6750 section 3): no error code where nothing was sent that could be wrong."""
-    return "Bearer" if anonymous else 'Bearer error="invalid_token"'
-
-
-def refusal(
-    status: int, message: str, headers: dict[str, str] | None = None, *, code: Code = Code.BAD_REQUEST
-) -> Response:
-    """A request that is not GraphQL, answered in the form of GraphQL's errors."""
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return Response(orjson.dumps(body), status, NO_STORE | (headers or {}), JSON)
-
-
-@lru_cache(maxsize=64)  # clients send the same few
+@lru_cache(maxsize=64)  # most clients send one of a few values
 def negotiate(accept: str) -> str | None:
-    """The media type that an `Accept` header asks for (RFC 9110 section 12.5.1); None where we have none of them.
+    """Return the media type for an `Accept` header (RFC 9110 section 12.5.1), or None if it allows neither.
 
-    Who names none gets the old one, as GraphQL over HTTP asks of servers for the sake of old clients.
+    Without a preference it is `application/json`, which GraphQL over HTTP requires for older clients.
     """
     qualities: dict[str, float] = {}
     for part in accept.lower().split(","):
@@ -180,8 +160,8 @@ def negotiate(accept: str) -> str | None:
             qualities[media_range] = float(quality)
         except ValueError:
             qualities[media_range] = 0.0
-    anything = qualities.get("application/*", qualities.get("*/*", 0.0 if accept.strip() else 1.0))
-    old, new = qualities.get(JSON, anything), qualities.get(GRAPHQL_JSON, 0.0)
-    if max(old, new) <= 0:
+    wildcard = qualities.get("application/*", qualities.get("*/*", 0.0 if accept.strip() else 1.0))
+    json, graphql_json = qualities.get(JSON, wildcard), qualities.get(GRAPHQL_JSON, 0.0)
+    if max(json, graphql_json) <= 0:
         return None
-    return GRAPHQL_JSON if new >= old else JSON
+    return GRAPHQL_JSON if graphql_json >= json else JSON

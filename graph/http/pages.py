@@ -1,4 +1,7 @@
-"""The account page, GraphiQL, and what they load: from our own files, which `web` builds, and from nowhere else."""
+"""The account page, GraphiQL, and the assets that they load.
+
+Every asset is a file of this package, built from `web/`. No page loads anything from another host.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +24,7 @@ MEDIA_TYPES = {
     "graphiql.licences.txt": "text/plain",
 }
 
-# Scripts and styles from here alone, and none within the page: what gets into it can neither run nor call home.
+# Scripts and styles from this origin only, and none inline: injected markup can neither run nor send data elsewhere.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -34,12 +37,12 @@ POLICY = "; ".join(
     )
 )
 
-# What other headers they need, every answer has: `graph/http/middleware.py`.
+# `graph/http/middleware.py` adds the other security headers.
 ACCOUNT_HEADERS = {"content-security-policy": f"{POLICY}; img-src 'self'"}
-# Images are the icons that GraphiQL's sheet carries in itself; an address in an answer is not fetched for a preview.
+# `data:` is for the icons in GraphiQL's style sheet. An image address in a response is not fetched for a preview.
 GRAPHIQL_HEADERS = {"content-security-policy": f"{POLICY}; img-src data:"}
 
-# Addresses are relative, so that a page also works behind a proxy that adds a prefix.
+# Relative addresses, so that the page works behind a proxy that adds a path prefix.
 GRAPHIQL = """\
 <!doctype html>
 <html lang="en">
@@ -69,19 +72,19 @@ def graphiql() -> Response:
 
 
 def account(password_min_length: int) -> Route:
-    """The route of the account page, which tells how long a password has to be before anybody types one."""
+    """The route of the account page, which shows the minimum length of a password."""
     js, css, icon = (_asset(f"account.{kind}").address for kind in ("js", "css", "svg"))
     page = (STATIC / "account.html").read_text(encoding="utf-8")
     page = page.format(js=js, css=css, icon=icon, password_min_length=password_min_length)
 
-    async def answer(_: Request) -> Response:
+    async def respond(_: Request) -> Response:
         return HTMLResponse(page, headers=ACCOUNT_HEADERS)
 
-    return Route("/account", answer)
+    return Route("/account", respond)
 
 
 def assets(*, without: tuple[str, ...] = ()) -> list[BaseRoute]:
-    """The routes of what pages load, but for pages that are not there, such as `graphiql`."""
+    """The routes of the assets. `without` names pages that are turned off, such as `graphiql`."""
     names = [name for name in MEDIA_TYPES if name.partition(".")[0] not in without]
     return [Route(f"/assets/{name}", _serve, name=name) for name in names]
 
@@ -105,7 +108,7 @@ def _asset(name: str) -> _Asset:
 
 async def _serve(request: Request) -> Response:
     asset = _asset(request.url.path.rpartition("/")[2])
-    # An address that names the content may be kept for good; any other is asked for again each time.
-    current = request.query_params.get("v") == asset.version
-    headers = {"cache-control": "public, max-age=31536000, immutable" if current else "no-cache"}
+    # An address with the hash of the content never changes, so caches may keep it. Any other is revalidated.
+    is_versioned = request.query_params.get("v") == asset.version
+    headers = {"cache-control": "public, max-age=31536000, immutable" if is_versioned else "no-cache"}
     return Response(asset.body, media_type=MEDIA_TYPES[asset.name], headers=headers)

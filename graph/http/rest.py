@@ -1,6 +1,6 @@
-"""The REST door: one endpoint, over the same use case as the mutation `refreshToken`."""
+"""`POST /auth/token/refresh`: the same use case as the mutation `refreshToken`, for clients without GraphQL."""
 
-from typing import Annotated, Any, assert_never
+from typing import Annotated, assert_never
 
 from fastapi import APIRouter, Header, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,141 +13,102 @@ from auth.services import Services
 from graph.api.context import origin_of
 from graph.api.inputs import IDEMPOTENCY_KEY
 from graph.api.refresh_cookie import RefreshCookie
-from graph.execution.error_masking import log_outage
-from graph.http.graphql import NO_STORE, challenge
+from graph.http.errors import NO_STORE, RETRY_LATER, challenge, rest_error
 from graph.observability.access_log import RequestRecord
-from graph.problems import INTERNAL_ERROR, RETRY_AFTER, UNAVAILABLE
+from graph.problems import UNAVAILABLE
 
 
-class RefreshBody(BaseModel):
+class RefreshRequest(BaseModel):
     """The token to exchange."""
 
     model_config = ConfigDict(strict=True)
 
     refresh_token: str | None = Field(
-        None, description="The session's current refresh token, good for one call. Not given where it is in the cookie."
+        None, description="The session's current refresh token, valid for one call. Omit it if the cookie carries it."
     )
 
 
-class RefreshAnswer(BaseModel):
-    """The session's new credentials (RFC 6749 section 5.1)."""
+class RefreshResponse(BaseModel):
+    """The session's new tokens (RFC 6749 section 5.1)."""
 
     access_token: str = Field(description="A signed JWT, for the header `Authorization: Bearer`.")
-    refresh_token: str | None = Field(None, description="Good for one call. Not given where it is in the cookie.")
+    refresh_token: str | None = Field(None, description="Valid for one call. Absent if the cookie carries it.")
     token_type: str = Field(description="Always `bearer`.")
     expires_in: int = Field(description="The access token's lifetime in seconds.")
 
 
-class Refusal(BaseModel):
-    """Why not."""
+class ErrorResponse(BaseModel):
+    """Why the request was refused."""
 
     detail: str
 
 
 def router(clock: Clock) -> APIRouter:
-    """The door's routes. The service itself is found in the application's state once that has started."""
+    """The route. It finds the services in the application's state, where the lifespan puts them."""
     routes = APIRouter()
 
     @routes.post(
         "/auth/token/refresh",
         summary="Exchange a refresh token for its successor",
-        response_model=RefreshAnswer,
-        responses={status: {"model": Refusal} for status in (401, 403, 422, 429, 503)},
+        response_model=RefreshResponse,
+        responses={status: {"model": ErrorResponse} for status in (401, 403, 422, 429, 503)},
     )
     async def refresh(
         request: Request,
-        body: RefreshBody,
+        body: RefreshRequest,
         idempotency_key: Annotated[
             str | None,
             Header(
                 pattern=IDEMPOTENCY_KEY,
-                description="The client's name for this attempt, kept until an answer came: 16 to 128 printable ASCII "
-                "characters, hard to guess. The same token with the same key yields the same successor.",
+                description="The client's key for this attempt, the same until a response arrives: 16 to 128 printable "
+                "ASCII characters, unpredictable. The same token with the same key yields the same successor.",
             ),
         ] = None,
     ) -> JSONResponse:
         services: Services = request.app.state.services
-        watched: RequestRecord = request.scope["watched"]
-        watched.operation = ("refreshToken",)
+        record: RequestRecord = request.scope["request_record"]
+        record.operation = ("refreshToken",)
         now = clock.now()
         cookie = RefreshCookie(request, services.settings)
-        if body.refresh_token is None and not cookie.is_requested:
+        in_cookie = body.refresh_token is None
+        if in_cookie and not cookie.is_requested:
             raise RequestValidationError(
                 [{"loc": ("body", "refresh_token"), "msg": "Field required", "type": "missing"}]
             )
         token = cookie.token() if body.refresh_token is None else body.refresh_token
         outcome = await services.rotation.refresh(token, idempotency_key, origin_of(request), now)
-        watched.record_outcome(outcome, now)
-        response = _answer(outcome, in_cookie=body.refresh_token is None)
-        if body.refresh_token is None:
+        record.record_outcome(outcome, now)
+        response = _response(outcome, in_cookie=in_cookie)
+        if in_cookie:
             cookie.apply_outcome(response, outcome, now)
         return response
 
     return routes
 
 
-def _answer(outcome: RefreshOutcome, *, in_cookie: bool) -> JSONResponse:
+def _response(outcome: RefreshOutcome, *, in_cookie: bool) -> JSONResponse:
     match outcome:
         case Rotated(tokens):
-            answer = {
-                "access_token": tokens.access_token,
-                "refresh_token": tokens.refresh_token,
-                "token_type": "bearer",
-                "expires_in": tokens.expires_in,
-            }
-            if in_cookie:
-                del answer["refresh_token"]
-            return JSONResponse(answer, headers=NO_STORE)
+            body: dict[str, str | int] = {"access_token": tokens.access_token}
+            if not in_cookie:
+                body["refresh_token"] = tokens.refresh_token
+            return JSONResponse(body | {"token_type": "bearer", "expires_in": tokens.expires_in}, headers=NO_STORE)
         case Invalid():
-            return _refused("Invalid token")
+            return _unauthorized("Invalid token")
         case Expired():
-            return _refused("Token expired")
+            return _unauthorized("Token expired")
         case Revoked():
-            return _refused("Token revoked")
+            return _unauthorized("Token revoked")
         case Replayed():
-            return _refused("Token reused")
+            return _unauthorized("Token reused")
         case StoreBehind():
-            return _unavailable()
+            return rest_error(503, UNAVAILABLE, RETRY_LATER)
         case TooManyAttempts(retry_after):
             # RFC 6585 section 4.
-            return JSONResponse({"detail": "Too many attempts"}, 429, NO_STORE | {"retry-after": str(retry_after)})
+            return rest_error(429, "Too many attempts", {"retry-after": str(retry_after)})
         case _:
             assert_never(outcome)
 
 
-def _refused(detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, 401, NO_STORE | {"www-authenticate": challenge(anonymous=False)})
-
-
-def _unavailable() -> JSONResponse:
-    return JSONResponse({"detail": UNAVAILABLE}, 503, NO_STORE | {"retry-after": str(RETRY_AFTER)})
-
-
-async def forbidden(_request: Request, error: Exception) -> JSONResponse:
-    """403: a cookie that does not count, and why."""
-    return JSONResponse({"detail": str(error)}, 403, NO_STORE)
-
-
-async def refused(_request: Request, error: Any) -> JSONResponse:
-    """404, 405 and their like."""
-    # 400 is how FastAPI calls a body that its parser gives up on, such as 100,000 brackets: as bad as any other.
-    status = 422 if error.status_code == 400 else error.status_code
-    return JSONResponse({"detail": error.detail}, status, NO_STORE | dict(error.headers or {}))
-
-
-async def unavailable(_request: Request, error: Exception) -> JSONResponse:
-    """503: nothing is known to have been spent, and the same request may be sent again."""
-    log_outage(error)
-    return _unavailable()
-
-
-async def unprocessable(_request: Request, error: Exception) -> JSONResponse:
-    """422: what is wrong and where, without an echo of what was sent, which may be a token."""
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    detail = [{name: problem[name] for name in ("loc", "msg", "type")} for problem in problems]
-    return JSONResponse({"detail": detail}, 422, NO_STORE)
-
-
-async def broken(_request: Request, _error: Exception) -> JSONResponse:
-    """500: a bug. Nothing of it is told; the log has the traceback."""
-    return JSONResponse({"detail": INTERNAL_ERROR}, 500, NO_STORE)
+def _unauthorized(detail: str) -> JSONResponse:
+    return rest_error(401, detail, {"www-authenticate": challenge(anonymous=False)})

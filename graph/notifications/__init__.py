@@ -1,1 +1,1 @@
-"""How notifications are sent: mail and webhooks."""
+"""Delivery of security notifications: mail and webhooks."""

@@ -1,4 +1,4 @@
-"""Why a receiver of notices could not be reached: a few words for an operator, with nothing of its address in them."""
+"""Why a connection failed, in a few words for an operator. The words never contain the address, which may be secret."""
 
 import socket
 import ssl
@@ -6,33 +6,33 @@ from collections.abc import Iterator
 
 
 def connection_error_reason(error: BaseException) -> str:
-    """The reason behind an error, found among its causes; the error's name where none is known."""
+    """Return the reason for an error from its causes, or the name of its class if none is known."""
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                # "Hostname mismatch, certificate is not valid for ...": the first half will do.
-                return f"its certificate was not accepted: {cause.verify_message.partition(',')[0].lower()}"
+                # The part after the comma repeats the host name.
+                return f"certificate not accepted: {cause.verify_message.partition(',')[0].lower()}"
             case ssl.SSLError():
-                return "no TLS could be agreed on"
+                return "TLS handshake failed"
             case socket.gaierror():
-                return "there is no host of that name"
+                return "unknown host"
             case ConnectionRefusedError():
-                return "the connection was refused"
+                return "connection refused"
             case ConnectionResetError() | BrokenPipeError():
-                return "the connection broke"
+                return "connection closed"
             case TimeoutError():
-                return "no connection, or no answer, in time"
+                return "timeout"
             case _:
                 pass
-    return f"it could not be reached ({type(error).__name__})"
+    return f"connection failed ({type(error).__name__})"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what lies behind it, the deepest first: libraries wrap what the system said in their own words."""
+    """Yield an error and its causes, the first cause first. Libraries wrap the error of the operating system."""
     if error is None:
         return
     yield from _causes(error.__cause__ or error.__context__)
     if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _causes(each)
+        for member in error.exceptions:
+            yield from _causes(member)
     yield error

@@ -1,6 +1,6 @@
-"""What is told of each request when it is answered: a line in the log, and the metrics.
+"""The access log: for each request one log line, and its count in the metrics.
 
-The outermost part of the application, so that nothing is answered behind its back.
+The outermost middleware, so that every response has its line.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,15 +18,15 @@ from auth.clock import Clock
 from auth.credentials.addresses import normalize_address
 from auth.crypto.entropy import Entropy
 from db.tables.base import USER_AGENT_LENGTH
-from graph.observability.log_format import escape_control, log_request
+from graph.observability.log_format import escape_control
 from graph.observability.vocabulary import BY_CODE, log_entry_for
 
 logger = logging.getLogger("kindred")
 requests = logging.getLogger("kindred.requests")
 
-# What a proxy in front may call a request. Too short for a token of ours.
+# A request ID that a proxy may choose. Shorter than a token, so that no token fits.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
-# Events that somebody should look at when there are many; a log of warnings alone has them all.
+# Security events that are warnings: many of them may be an attack, and a log of warnings alone has all of them.
 WARNING_EVENTS = {
     "authn_login_fail",
     "authn_login_fail_max",
@@ -36,28 +36,29 @@ WARNING_EVENTS = {
     "authz_fail",
     "excess_rate_limit_exceeded",
 }
-
-
-# Outcomes that an operator has to look into: a bug, and a store that lost what it had acknowledged.
-_INTERNAL = {"failed", "store_behind"}
+# Outcomes that are errors, for an operator to look into: a bug, and a store that lost acknowledged commits.
+_ERROR_OUTCOMES = {"failed", "store_behind"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+# The code for a response whose handler recorded no outcome, by status; 0 if the request got no response.
+_CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 500: "INTERNAL", 503: "UNAVAILABLE", 0: "CUT_OFF"}
 
 
 class RequestObserver(Protocol):
-    """Counts what was answered."""
+    """Counts requests."""
 
-    def record_request(self, operation: str, outcome: str, status: int, seconds: float) -> None: ...
+    def record_request(self, operation: str, outcome: str, seconds: float) -> None: ...
     def record_plan_fallback(self, reason: str) -> None: ...
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """What becomes known of a request while it is answered. In the scope, as `watched`."""
+    """What the log line of a request says about it. In the ASGI scope as `request_record`."""
 
     request_id: str
-    # The root fields of a document, by their names in the schema; never what the client calls them.
+    # Root fields of the document by their names in the schema; never a name that the client chose.
     operation: tuple[str, ...] = ()
     outcome: str = ""
-    # In the words of the OWASP logging vocabulary.
+    # Names of the OWASP logging vocabulary.
     security_events: tuple[str, ...] = ()
     user_id: UUID | None = None
     session_id: UUID | None = None
@@ -65,23 +66,26 @@ class RequestRecord:
     plan_fallback: str = ""
 
     def record_outcome(self, outcome: object, now: datetime) -> None:
-        """Take note of what came of the use case."""
-        self.outcome, self.security_events, who = log_entry_for(outcome, self.operation, now)
-        if who is not None:
-            self.user_id, self.session_id = who
+        """Record the outcome of a use case."""
+        self.outcome, self.security_events, owner = log_entry_for(outcome, self.operation, now)
+        if owner is not None:
+            self.user_id, self.session_id = owner
 
     def revoked(self, count: int) -> None:
-        """Take note of how many sessions were ended."""
+        """Record how many sessions were revoked."""
         self.outcome, self.security_events = "revoked", ("authn_token_revoked",) if count else ()
 
     def failed(self, code: str) -> None:
-        """Take note of an error of the whole request. What a use case said before is what happened."""
+        """Record an error of the whole request. The outcome of a use case has priority, except over a bug."""
         if not self.outcome or code == "INTERNAL":
             self.outcome, self.security_events = BY_CODE.get(code, ("refused", ()))
 
 
 class AccessLogMiddleware:
-    """ASGI middleware."""
+    """ASGI middleware that gives each request an ID and a `RequestRecord`, and logs and counts it.
+
+    `paths` are the paths that may appear in the log, beside those of FastAPI's routes.
+    """
 
     def __init__(
         self, app: ASGIApp, *, paths: AbstractSet[str], clock: Clock, entropy: Entropy, observer: RequestObserver | None
@@ -93,16 +97,16 @@ class AccessLogMiddleware:
         self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass it on, and tell of it."""
+        """Pass the request on, then log it."""
         if scope["type"] != "http":
-            await self._start(scope, receive, send)
+            await self._pass_on(scope, receive, send)
             return
         loop_time = asyncio.get_running_loop().time
         started, status = loop_time(), 0
-        watched = scope["watched"] = RequestRecord(self._request_id(scope))
-        request_id = (b"x-request-id", watched.request_id.encode())
+        record = scope["request_record"] = RequestRecord(self._request_id(scope))
+        request_id = (b"x-request-id", record.request_id.encode())
 
-        async def answer(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -111,41 +115,40 @@ class AccessLogMiddleware:
 
         failure: Exception | None = None
         try:
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, send_with_id)
         except Exception as error:
-            # It has been answered with 500; whoever runs us would log it again, with its message.
+            # If the client already has its 500, the error stops here: the server would log it with its message.
             failure = error
-            watched.failed("INTERNAL")
+            record.failed("INTERNAL")
             if not status:
                 raise
         finally:
-            self._emit(scope, watched, status, loop_time() - started, failure)
+            self._emit(scope, record, status, loop_time() - started, failure)
 
     def _emit(
         self, scope: Scope, record: RequestRecord, status: int, seconds: float, failure: Exception | None
     ) -> None:
-        # Never the path as it was sent: whoever sends it may have put a token there.
+        # Never the path that the client sent: it may contain a token.
         path = scope["path"] if scope["path"] in self._paths else getattr(scope.get("route"), "path", "unknown")
         if not record.outcome:
             record.failed(_CODES.get(status, "" if status >= 400 else "OK"))
-        outcome = record.outcome
         if self._observer:
-            one = record.operation[0] if len(record.operation) == 1 else "several" if record.operation else path
-            self._observer.record_request(one, outcome, status, seconds)
+            fields = record.operation
+            operation = fields[0] if len(fields) == 1 else "several" if fields else path
+            self._observer.record_request(operation, record.outcome, seconds)
             if record.plan_fallback:
                 self._observer.record_plan_fallback(record.plan_fallback)
-        grave = outcome == "unavailable" or any(name in WARNING_EVENTS for name in record.security_events)
-        level = logging.ERROR if outcome in _INTERNAL else logging.WARNING if grave else logging.INFO
+        level = _level(record)
         if not requests.isEnabledFor(level):
             return
         client = scope.get("client")
-        line: dict[str, Any] = {
+        line: dict[str, object] = {
             "time": self._clock.now(),
             "request_id": record.request_id,
             "method": scope["method"] if scope["method"] in _METHODS else "other",
             "path": path,
             "operation": ",".join(record.operation),
-            "outcome": outcome,
+            "outcome": record.outcome,
             "status": status,
             "duration_ms": round(seconds * 1000, 2),
             "user_id": record.user_id,
@@ -154,7 +157,7 @@ class AccessLogMiddleware:
         }
         if record.security_events:
             line |= {"security_events": record.security_events, "user_agent": _user_agent(scope)}
-        log_request(requests, level, line, failure)
+        requests.log(level, "request", exc_info=failure, extra={"line": line})
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope["headers"]:
@@ -162,20 +165,24 @@ class AccessLogMiddleware:
                 return str(value, "ascii")
         return str(self._entropy.id(self._clock.now()))
 
-    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def without_text(message: Message) -> None:
-            # Starlette puts the whole traceback there, with messages of drivers, for the server to log.
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_without_text(message: Message) -> None:
+            # Starlette puts the traceback there for the server to log, with the messages of drivers (LOG-01).
             await send({**message, "message": ""} if message["type"].endswith(".failed") else message)
 
         try:
-            await self._app(scope, receive, without_text)
+            await self._app(scope, receive, send_without_text)
         except Exception:
-            logger.exception("Kindred could not start, or not stop.")
+            logger.exception("The service could not start or stop.")
             raise
 
 
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
-_CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 500: "INTERNAL", 503: "UNAVAILABLE", 0: "CUT_OFF"}
+def _level(record: RequestRecord) -> int:
+    if record.outcome in _ERROR_OUTCOMES:
+        return logging.ERROR
+    if record.outcome == "unavailable" or not WARNING_EVENTS.isdisjoint(record.security_events):
+        return logging.WARNING
+    return logging.INFO
 
 
 def _user_agent(scope: Scope) -> str | None:

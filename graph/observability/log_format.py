@@ -1,33 +1,30 @@
-"""Logs: every line, ours and the libraries', through one formatter. JSON in production, for people in development.
+"""Log format: one formatter for every line, of Kindred and of libraries. JSON in production, text in development.
 
-What a log must never have: passwords, tokens, keys, and any text that a driver wrote, which may repeat all of these.
+A log must never contain passwords, tokens or keys. The text of a driver may repeat each of these, so it is not logged.
 """
 
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
-from structlog.stdlib import ProcessorFormatter
-from structlog.typing import EventDict
 
 from auth.config.settings import Settings
 
-# The packages whose exceptions have messages of our own making.
-_OURS = ("auth.", "db.", "graph.")
+Line = dict[str, object]
+
+# Packages whose exceptions have messages that Kindred wrote.
+_OWN_PACKAGES = ("auth.", "db.", "graph.")
 
 
 def configure(settings: Settings) -> None:
-    """Send every log line of this process to standard error, as the settings have it."""
-    # Looked up for each record otherwise, and nobody is told.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    """Send every log line of this process to standard error, in the format and from the level of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(as_json=settings.in_production))
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    # What libraries say for whoever debugs them has statements with their values in it, such as aiosqlite's.
+    # Debug lines of libraries contain statements with their values, for example those of aiosqlite.
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
     logging.getLogger("kindred").setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
@@ -35,113 +32,93 @@ def configure(settings: Settings) -> None:
         library.handlers.clear()
         library.propagate = True
         library.setLevel(logging.NOTSET)
-    # It names the database's dialect at each look at the revision: with every `/readyz`, and with each try to start.
+    # At level info, Alembic logs the database's dialect for each `/readyz` and each attempt to start.
     logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
-    # Its line has the URL with the query, and somebody will put a token there. The line for a request is ours.
+    # uvicorn's access log has the URL with its query, where a client may put a token. Kindred has its own access log.
     logging.getLogger("uvicorn.access").disabled = True
 
 
-def log_request(logger: logging.Logger, level: int, line: dict[str, Any], error: BaseException | None) -> None:
-    """Log fields, which the formatter gives their form.
-
-    Without what the standard library finds out for each record: which line of code logs, in which file, thread and
-    process, and when. That costs more than all the rest.
-    """
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    record.__dict__ = _BLANK | {
-        "name": logger.name,
-        "msg": "request",
-        "levelno": level,
-        "levelname": logging.getLevelName(level),
-        "created": line["time"].timestamp(),
-        "exc_info": (type(error), error, error.__traceback__) if error else None,
-        "line": line,
-    }
-    logger.handle(record)
-
-
-_BLANK = logging.makeLogRecord({}).__dict__
-
-
 def formatter(*, as_json: bool) -> logging.Formatter:
-    """Makes one line of a record; in development a traceback is on lines of its own behind it."""
-    return _Formatter(processors=[_normalize, _as_json if as_json else _console])
+    """The formatter of log lines. In development a traceback follows on lines of its own."""
+    return _Formatter(_as_json if as_json else _as_text)
 
 
-class _Formatter(ProcessorFormatter):
+class _Formatter(logging.Formatter):
+    """Formats a record. The access log passes its fields as the attribute `line` of a record."""
+
+    def __init__(self, render: Callable[[Line], str]) -> None:
+        super().__init__()
+        self._render = render
+
     def format(self, record: logging.LogRecord) -> str:
-        """A record as a line. structlog copies each, and with it a refresh would cost twice as much to tell of."""
-        if (fields := getattr(record, "line", None)) is None:
-            return super().format(record)
-        complete, render = self.processors
-        line = complete(None, "", {"_record": record, "event": record.msg, "exc_info": record.exc_info, **fields})
-        return str(render(None, "", line))  # type: ignore[arg-type]
+        """Return the line of a record."""
+        fields: Line = getattr(record, "line", None) or _fields_of(record)
+        line = {"time": fields["time"], "level": record.levelname.lower(), "event": "request"} | fields
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = traceback_of(record.exc_info[1])
+        return self._render(line)
+
+
+def _fields_of(record: logging.LogRecord) -> Line:
+    message = record.getMessage()
+    if record.name == "asyncio":
+        # asyncio writes the repr of a lost exception, with its message, on further lines (LOG-01).
+        message = message.partition("\n")[0]
+    time = datetime.fromtimestamp(record.created, UTC)
+    return {"time": time, "event": escape_control(message), "logger": record.name}
 
 
 def escape_control(text: str) -> str:
-    """The text without characters that would end a line or steer a terminal (ASVS 16.4.1)."""
+    """Escape characters that would end a line or control a terminal (ASVS 16.4.1)."""
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def traceback_of(error: BaseException) -> str:
-    """Where an exception came from, and what caused it: files, lines and names; neither variables nor messages.
+    """Where an exception was raised, and what caused it: files, lines and names, without variables and messages.
 
-    A driver's message may repeat a row or the database's URL (LOG-01). Our own exceptions have messages that do not.
+    The message of a driver may repeat a row or the database's URL (LOG-01). Kindred's own exceptions keep theirs.
     """
-    return "\n".join(_lines(error, set()))
+    return "\n".join(_traceback_lines(error, set()))
 
 
-def _lines(error: BaseException, seen: set[int]) -> Iterator[str]:
+def _traceback_lines(error: BaseException, seen: set[int]) -> Iterator[str]:
     seen.add(id(error))
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None and id(before) not in seen:
-        yield from _lines(before, seen)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None and id(cause) not in seen:
+        yield from _traceback_lines(cause, seen)
         yield "which led to:"
     for frame in traceback.extract_tb(error.__traceback__, limit=-40):
         yield f"  {frame.filename}:{frame.lineno} in {frame.name}"
-    yield f"{type(error).__module__}.{type(error).__qualname__}{safe_message(error)}"
+    yield f"{type(error).__module__}.{type(error).__qualname__}{_safe_message(error)}"
     if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            if id(one) not in seen:
-                yield from _lines(one, seen)
+        for member in error.exceptions:
+            if id(member) not in seen:
+                yield from _traceback_lines(member, seen)
 
 
-def safe_message(error: BaseException) -> str:
-    if type(error).__module__.startswith(_OURS):
+def _safe_message(error: BaseException) -> str:
+    if type(error).__module__.startswith(_OWN_PACKAGES):
         return f": {escape_control(str(error))}"
-    number, state = getattr(error, "errno", None), getattr(error, "sqlstate", None)
-    return f" [{number or state}]" if isinstance(number or state, int | str) else ""
+    code = getattr(error, "errno", None) or getattr(error, "sqlstate", None)
+    return f" [{code}]" if isinstance(code, int | str) else ""
 
 
-def _normalize(_logger: Any, _method: str, line: EventDict) -> EventDict:
-    record: logging.LogRecord = line.pop("_record")
-    if "_from_structlog" in line:
-        del line["_from_structlog"]
-        # asyncio tells what was lost on further lines, by its repr, with the message of the exception in it.
-        message = line["event"].partition("\n")[0] if record.name == "asyncio" else line["event"]
-        line["time"] = datetime.fromtimestamp(record.created, UTC)
-        line["logger"], line["event"] = record.name, escape_control(message)
-    error = line.pop("exc_info", None)
-    if error and error[1]:
-        line["exception"] = traceback_of(error[1])
-    return {"time": line.pop("time"), "level": record.levelname.lower(), **line}
-
-
-def _as_json(_logger: Any, _level: str, line: EventDict) -> str:
+def _as_json(line: Line) -> str:
     return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
-def _console(_logger: Any, _level: str, line: EventDict) -> str:
-    time, level, event = line.pop("time"), line.pop("level"), line.pop("event")
+def _as_text(line: Line) -> str:
     exception = line.pop("exception", None)
     line.pop("logger", None)
-    fields = [f"{name}={_shown(value)}" for name, value in line.items() if value not in (None, "", ())]
-    said = " ".join([f"{time:%H:%M:%S} {level:<7} {event}", *fields])
-    return f"{said}\n{exception}" if exception else said
-
-
-def _shown(value: object) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-    return (
-        text if text.isprintable() and not {" ", '"', "="} & set(text) else orjson.dumps(escape_control(text)).decode()
+    head = f"{line.pop('time'):%H:%M:%S} {line.pop('level'):<7} {line.pop('event')}"
+    text = " ".join(
+        [head, *(f"{name}={_quoted(value)}" for name, value in line.items() if value not in (None, "", ()))]
     )
+    return f"{text}\n{exception}" if exception else text
+
+
+def _quoted(value: object) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    if text.isprintable() and not {" ", '"', "="} & set(text):
+        return text
+    return orjson.dumps(escape_control(text)).decode()

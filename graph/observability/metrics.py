@@ -1,6 +1,6 @@
-"""Metrics for Prometheus. What each means for whoever operates the service is in docs/operating.md.
+"""Metrics for Prometheus. docs/operating.md says what each of them means to an operator.
 
-Labels are words of ours alone, or whoever sends requests decides how many series there are (GQL-24).
+No label value comes from a client: it could create any number of series and fill the memory (GQL-24).
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from prometheus_client import (
@@ -27,33 +26,38 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from auth.services import Services
+from graph.observability.version import installed_version
 
-# Where workers share their numbers, by prometheus-client's own name; set before it is imported by them.
+# The environment variable that tells prometheus-client where workers share their values. A worker inherits it: the
+# library reads it when it is imported.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-SECONDS_BETWEEN_SAMPLES = 1
+SAMPLE_INTERVAL = 1  # seconds
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """What one worker counts."""
+    """The metrics of one worker."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
-        self._logins = Counter("kindred_logins", "Sign-ins, by outcome.", ["outcome"], registry=registry)
-        self._refreshes = Counter("kindred_refreshes", "Refreshes, by outcome.", ["outcome"], registry=registry)
+        self._logins = Counter("kindred_logins", "Sign-in attempts by outcome.", ["outcome"], registry=registry)
+        self._refreshes = Counter("kindred_refreshes", "Refreshes by outcome.", ["outcome"], registry=registry)
         self._requests = Counter(
-            "kindred_requests", "Requests, by operation and outcome.", ["operation", "outcome"], registry=registry
+            "kindred_requests", "Requests by operation and outcome.", ["operation", "outcome"], registry=registry
         )
         self._seconds = Histogram(
             "kindred_request_duration_seconds",
-            "How long requests took, by operation.",
+            "Duration of requests in seconds by operation.",
             ["operation"],
             registry=registry,
             buckets=_BUCKETS,
         )
-        self._notices = Counter(
-            "kindred_notification_attempts", "Attempts to tell owners.", ["channel", "outcome"], registry=registry
+        self._notifications = Counter(
+            "kindred_notification_attempts",
+            "Attempts to deliver a security notification by channel and outcome.",
+            ["channel", "outcome"],
+            registry=registry,
         )
         self._plan_fallbacks = Counter(
             "kindred_graphql_plan_fallbacks",
@@ -61,24 +65,32 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
-        self._hashing = self._gauge("kindred_password_hashing_in_progress", "Requests that hash a password or wait to.")
-        self._hashing_most = self._gauge("kindred_password_hashing_capacity", "How many of them there may be at once.")
-        self._pool = self._gauge("kindred_database_connections_in_use", "Connections to the database at work.")
-        self._pool_most = self._gauge("kindred_database_connections", "How many of them there may be.")
-        build = Gauge(
-            "kindred_build_info", "The version.", ["version", "python"], registry=registry, multiprocess_mode="max"
+        self._hashing = self._gauge(
+            "kindred_password_hashing_in_progress", "Requests that hash a password, or wait for a hashing slot."
         )
-        build.labels(version("kindred-auth"), platform.python_version()).set(1)
-        # `labels` makes a key of its values each time, which takes longer than to count.
-        self._of = cache(self._look_up)
+        self._hashing_capacity = self._gauge(
+            "kindred_password_hashing_capacity", "Maximum number of requests that hash a password or wait."
+        )
+        self._connections = self._gauge("kindred_database_connections_in_use", "Database connections in use.")
+        self._pool_size = self._gauge("kindred_database_connections", "Maximum number of database connections.")
+        build = Gauge(
+            "kindred_build_info",
+            "Version of Kindred and of Python.",
+            ["version", "python"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        build.labels(installed_version(), platform.python_version()).set(1)
+        # `labels` builds and locks a key for each call, which takes longer than the count.
+        self._children = cache(self._look_up)
         remove_dead_workers()
 
     def _gauge(self, name: str, documentation: str) -> Gauge:
         return Gauge(name, documentation, registry=self._registry, multiprocess_mode="livesum")
 
-    def record_request(self, operation: str, outcome: str, status: int, seconds: float) -> None:  # noqa: ARG002
-        """Count an answer. `operation` and `outcome` must be words of ours."""
-        counters, duration = self._of(operation, outcome)
+    def record_request(self, operation: str, outcome: str, seconds: float) -> None:
+        """Count a request. `operation` and `outcome` must not come from the client."""
+        counters, duration = self._children(operation, outcome)
         for counter in counters:
             counter.inc()
         duration.observe(seconds)
@@ -94,26 +106,26 @@ class Metrics:
         self._plan_fallbacks.labels(reason).inc()
 
     def record_delivery(self, channel: str, *, delivered: bool) -> None:
-        """Count an attempt to tell an owner."""
-        self._notices.labels(channel, "delivered" if delivered else "failed").inc()
+        """Count an attempt to deliver a notification."""
+        self._notifications.labels(channel, "delivered" if delivered else "failed").inc()
 
     def sample(self, services: Services) -> None:
-        """Look at what has a level and no count."""
-        for (taken, most), (gauge, gauge_most) in (
-            (services.hasher.slots, (self._hashing, self._hashing_most)),
-            (services.db.connections, (self._pool, self._pool_most)),
+        """Set the gauges to the current values."""
+        for (in_use, capacity), (in_use_gauge, capacity_gauge) in (
+            (services.hasher.slots, (self._hashing, self._hashing_capacity)),
+            (services.db.connections, (self._connections, self._pool_size)),
         ):
-            gauge.set(taken)
-            gauge_most.set(most)
+            in_use_gauge.set(in_use)
+            capacity_gauge.set(capacity)
 
     async def sample_forever(self, services: Services) -> None:
-        """Sample every second, for ever: another worker may be the one that is asked."""
+        """Sample every second until cancelled. Another worker may answer `GET /metrics` and read these values."""
         while True:
             self.sample(services)
-            await asyncio.sleep(SECONDS_BETWEEN_SAMPLES)
+            await asyncio.sleep(SAMPLE_INTERVAL)
 
     async def respond(self, request: Request) -> Response:
-        """`GET /metrics`: of all workers together."""
+        """Answer `GET /metrics` with the sums of all workers."""
         self.sample(request.app.state.services)
         registry = self._registry
         if FOLDER in os.environ:
@@ -126,7 +138,7 @@ class Metrics:
 
 @contextmanager
 def multiprocess_dir(workers: int) -> Iterator[None]:
-    """While the block runs, workers that are started share their numbers; one alone keeps its own."""
+    """Let the workers that start in this block share their values. A single worker needs no directory."""
     if workers == 1:
         yield
         return
@@ -136,7 +148,7 @@ def multiprocess_dir(workers: int) -> Iterator[None]:
 
 
 def remove_dead_workers() -> None:
-    # A worker starts where another one was killed: what that one had in use is no longer.
+    """Remove the gauges of workers that were killed: their connections and hashing slots are free."""
     for file in Path(os.environ[FOLDER]).glob("gauge_live*.db") if FOLDER in os.environ else ():
         pid = int(file.stem.rpartition("_")[2])
         try:

@@ -1,10 +1,9 @@
-"""What an outcome is called in logs and metrics, and which events of the OWASP logging vocabulary it is.
+"""The name of each outcome in logs and metrics, and its events in the OWASP logging vocabulary.
 
-Each outcome is named here once, for all doors. https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
+https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from auth.outcomes import (
@@ -24,10 +23,10 @@ from auth.outcomes import (
 )
 
 Events = tuple[str, ...]
-# What it is called, its events, and whose session it was where that is known.
+# The name, the events, and the IDs of the user and the session if they are known.
 LogEntry = tuple[str, Events, tuple[UUID, UUID] | None]
 
-# By the code of an error, where no use case came to an outcome.
+# By the code of an error, for a request without the outcome of a use case.
 BY_CODE: dict[str, tuple[str, Events]] = {
     "OK": ("ok", ()),
     "UNAUTHENTICATED": ("unauthenticated", ("authz_fail",)),
@@ -42,7 +41,7 @@ _BY_OUTCOME: dict[type, tuple[str, Events]] = {
     Expired: ("expired", ("session_expired",)),
     Revoked: ("revoked", ("session_use_after_expire",)),
     Replayed: ("replayed", ("authn_token_reuse",)),
-    # The vocabulary has no word for it.
+    # Not in the OWASP vocabulary.
     StoreBehind: ("store_behind", ("store_behind",)),
     TooManyAttempts: ("throttled", ("excess_rate_limit_exceeded",)),
     NotFound: ("not_found", ("authz_fail",)),
@@ -51,22 +50,23 @@ _BY_OUTCOME: dict[type, tuple[str, Events]] = {
 }
 
 
-def log_entry_for(outcome: Any, operation: tuple[str, ...], now: datetime) -> LogEntry:
-    """The meaning of an outcome of a use case."""
+def log_entry_for(outcome: object, operation: tuple[str, ...], now: datetime) -> LogEntry:
+    """Return the log entry for the outcome of a use case."""
     match outcome:
         case Rotated(_, family, repeated):
-            # A successor that is answered a second time was created the first time.
+            # A repeated response carries the tokens that the first one created.
             events: Events = () if repeated else ("authn_token_created",)
             return "repeated" if repeated else "rotated", events, (family.user_id, family.id)
         case SignedIn(_, family, _):
             return "signed_in", ("authn_login_success", "authn_token_created"), (family.user_id, family.id)
-        case WrongCredentials(begins_waits, locks):
-            fail = "authn_password_change_fail" if operation == ("changePassword",) else "authn_login_fail"
-            more = ("authn_login_lock",) if locks else ("authn_login_fail_max",) if begins_waits else ()
-            return "wrong_credentials", (fail, *more), None
+        case WrongCredentials(starts_throttling, locks_account):
+            failure = "authn_password_change_fail" if operation == ("changePassword",) else "authn_login_fail"
+            limits = ("authn_login_lock",) if locks_account else ("authn_login_fail_max",) if starts_throttling else ()
+            return "wrong_credentials", (failure, *limits), None
         case RevokedSession(family):
-            was_live = family.revoked_at == now and family.expires_at > now
-            events = ("authn_token_revoked",) if was_live else ()
+            # Not for a session that had expired or was revoked before.
+            was_active = family.revoked_at == now and family.expires_at > now
+            events = ("authn_token_revoked",) if was_active else ()
             return "revoked", events, (family.user_id, family.id)
         case (
             Expired(user_id, session_id)

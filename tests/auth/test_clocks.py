@@ -205,7 +205,7 @@ def test_ops_07_instants_are_utc_wherever_the_machine_stands(database_url: str, 
         variables = environment(database_url) | {"TZ": zone}
         return subprocess.run([services, *command], cwd=tmp_path, env=variables, capture_output=True, text=True).stdout
 
-    assert "Made key" in run("key", "rotate")
+    assert "Created key" in run("key", "rotate")
     assert run("check").splitlines()[-1] == "ok  clock"
     (row,) = run("key", "list").splitlines()[1:]
     (shown,) = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", row)

@@ -200,13 +200,13 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 def test_ops_04_sess_10_the_command_ends_what_is_older_than_a_time(kin: Callable[..., Result]) -> None:
     now = SystemClock().now()
     long_ago = (now - timedelta(hours=2)).isoformat()
-    assert kin("--issued-before", long_ago).stdout == "Ended 0 sessions of all users.\n"
-    assert kin("alice", "--issued-before", f"{now:%Y-%m-%dT%H:%M:%SZ}").stdout == "Ended 2 sessions of alice.\n"
+    assert kin("--issued-before", long_ago).stdout == "Revoked 0 sessions of all users.\n"
+    assert kin("alice", "--issued-before", f"{now:%Y-%m-%dT%H:%M:%SZ}").stdout == "Revoked 2 sessions of alice.\n"
     # Without an offset it is UTC; with one it is what it says.
     five_hours_east = now.astimezone(UTC) + timedelta(hours=5)
-    assert kin("--issued-before", f"{now - timedelta(minutes=61):%Y-%m-%dT%H:%M:%S}").stdout.startswith("Ended 0 ")
+    assert kin("--issued-before", f"{now - timedelta(minutes=61):%Y-%m-%dT%H:%M:%S}").stdout.startswith("Revoked 0 ")
     ended = kin("--all", "--issued-before", f"{five_hours_east:%Y-%m-%dT%H:%M:%S}+05:00")
-    assert ended.stdout == "Ended 1 sessions of all users.\n"
+    assert ended.stdout == "Revoked 1 session of all users.\n"
 
 
 def test_ops_04_the_command_refuses_what_it_cannot_do(kin: Callable[..., Result]) -> None:
@@ -217,6 +217,6 @@ def test_ops_04_the_command_refuses_what_it_cannot_do(kin: Callable[..., Result]
     ahead = (SystemClock().now() + timedelta(minutes=5)).isoformat()
     result = kin("--issued-before", ahead)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "lies ahead" in result.stderr
+    assert "is in the future" in result.stderr
     result = kin("nobody", "--issued-before", "2026-01-01")
     assert (result.exit_code, "There is no user 'nobody'" in result.stderr) == (1, True)

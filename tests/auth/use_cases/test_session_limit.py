@@ -22,7 +22,9 @@ from tests.support.servers import Backstage, Fleet, backstage, fleet_on
 from tests.support.statements import statements
 
 MINUTE = timedelta(minutes=1)
-at_most = [pytest.mark.parametrize("more_settings", [{"sessions_per_user": most}], ids=[f"{most}"]) for most in (1, 3)]
+at_most = [
+    pytest.mark.parametrize("more_settings", [{"max_sessions_per_user": most}], ids=[f"{most}"]) for most in (1, 3)
+]
 
 
 async def open_session(services: Services, user: User, clock: FakeClock) -> SignedIn:

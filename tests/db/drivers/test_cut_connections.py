@@ -249,7 +249,7 @@ async def refresh_while_cut(phone: Phone, cutting: Coroutine[Any, Any, None]) ->
 
 # The seed is in the test's name, and so in what a failure prints.
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "throttle": False}], ids=[""])
+@pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "rate_limits": False}], ids=[""])
 async def test_rot_19_a_client_with_keys_never_loses_its_session_to_connections_cut_before_the_database(
     api: Api, door: Door, proxy: Proxy, services: Services, alice: User, seed: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""The command `kindred` as a process: at a terminal, on its first start, and where it must not start."""
+"""The command `kindred` as a process: at a terminal, at its first start, and when it must not start."""
 
 import os
 import pty
@@ -33,80 +33,80 @@ def variables_of(folder: Path, settings: dict[str, str | None]) -> dict[str, str
 
 @contextmanager
 def at_a_terminal(*arguments: str, database_url: str) -> Iterator["Terminal"]:
-    """`kindred ...` with somebody at the keys."""
-    ours, its = pty.openpty()
+    """Run `kindred ...` at a pseudo-terminal."""
+    controller, terminal_end = pty.openpty()
     process = subprocess.Popen(
         [KINDRED, *arguments],
         env=environment(database_url),
-        stdin=its,
-        stdout=its,
-        stderr=its,
+        stdin=terminal_end,
+        stdout=terminal_end,
+        stderr=terminal_end,
         start_new_session=True,
     )
-    os.close(its)
+    os.close(terminal_end)
     try:
-        yield Terminal(ours, process)
+        yield Terminal(controller, process)
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
+        os.close(controller)
 
 
 class Terminal:
-    """What is shown and typed there."""
+    """The output of a pseudo-terminal, and input for it."""
 
-    def __init__(self, ours: int, process: subprocess.Popen[bytes]) -> None:
-        self.ours, self.process, self.shown = ours, process, ""
+    def __init__(self, controller: int, process: subprocess.Popen[bytes]) -> None:
+        self.controller, self.process, self.output = controller, process, ""
 
     def answer(self, prompt: str, typed: str) -> None:
         self._read_until(prompt)
-        os.write(self.ours, typed.encode() + b"\n")
+        os.write(self.controller, typed.encode() + b"\n")
 
     def exit_code(self) -> int:
         self._read_until(None)
         return self.process.wait(timeout=10)
 
     def _read_until(self, prompt: str | None) -> None:
-        fresh = ""
+        received = ""
         deadline = time.monotonic() + 20
-        while prompt is None or prompt not in fresh:
-            assert time.monotonic() < deadline, f"no {prompt!r} in {self.shown!r}"
-            if not select.select([self.ours], [], [], 0.1)[0]:
+        while prompt is None or prompt not in received:
+            assert time.monotonic() < deadline, f"no {prompt!r} in {self.output!r}"
+            if not select.select([self.controller], [], [], 0.1)[0]:
                 continue
             data = b""
             with suppress(OSError):  # how a terminal ends on Linux
-                data = os.read(self.ours, 4096)
+                data = os.read(self.controller, 4096)
             if not data:
-                assert prompt is None, f"no {prompt!r} in {self.shown!r}"
+                assert prompt is None, f"no {prompt!r} in {self.output!r}"
                 return
-            fresh += data.decode()
-            self.shown += data.decode()
+            received += data.decode()
+            self.output += data.decode()
 
 
-def test_at_a_terminal_a_password_is_asked_for_twice_and_never_shown(sqlite_url: str) -> None:
+def test_a_terminal_prompts_twice_for_a_password_and_never_shows_it(sqlite_url: str) -> None:
     with at_a_terminal("user", "add", "carol", database_url=sqlite_url) as terminal:
         terminal.answer("New password: ", PASSWORD)
-        terminal.answer("The same again: ", PASSWORD + " but not quite")
+        terminal.answer("Repeat the new password: ", PASSWORD + " but not quite")
         terminal.answer("New password: ", PASSWORD)  # they do not match, so once more from the start
-        terminal.answer("The same again: ", PASSWORD)
+        terminal.answer("Repeat the new password: ", PASSWORD)
         assert terminal.exit_code() == 0
-        assert "do not match" in terminal.shown
-        assert "Made user carol." in terminal.shown
-        assert PASSWORD not in terminal.shown
+        assert "do not match" in terminal.output
+        assert "Added user carol." in terminal.output
+        assert PASSWORD not in terminal.output
 
 
-def test_who_leaves_the_prompt_makes_nobody(sqlite_url: str) -> None:
+def test_leaving_the_prompt_adds_no_user(sqlite_url: str) -> None:
     with at_a_terminal("user", "add", "dave", database_url=sqlite_url) as terminal:
         terminal.answer("New password: ", PASSWORD)
-        terminal._read_until("The same again: ")
-        os.write(terminal.ours, b"\x04")
+        terminal._read_until("Repeat the new password: ")
+        os.write(terminal.controller, b"\x04")
         assert terminal.exit_code() == 1
-        assert "Traceback" not in terminal.shown
+        assert "Traceback" not in terminal.output
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """`kindred serve` as a developer types it, in a folder, with a careless umask; its address and what it printed."""
+    """Run `kindred serve` in a folder with umask 0. Yields its address and its output."""
     port = free_port()
     log = folder / f"{port}.log"
     with log.open("wb") as output:
@@ -143,11 +143,11 @@ def sign_in(address: str, password: str) -> Any:
     return httpx2.post(f"{address}/graphql", json=body).json()["data"]["login"]
 
 
-def test_data_02_the_first_start_makes_all_it_needs_and_the_second_keeps_it(tmp_path: Path) -> None:
+def test_data_02_the_first_start_creates_its_files_and_the_second_keeps_them(tmp_path: Path) -> None:
     with served(tmp_path) as (address, printed):
-        found = modes(tmp_path)
-        assert set(found) == {"kindred.db", "kindred.db-shm", "kindred.db-wal", "kindred.secret"}
-        assert set(found.values()) == {"0o600"}
+        created = modes(tmp_path)
+        assert set(created) == {"kindred.db", "kindred.db-shm", "kindred.db-wal", "kindred.secret"}
+        assert set(created.values()) == {"0o600"}
     (line,) = [line for line in printed if re.fullmatch(r"  demo  \S{20}", line)]
     password = line.split()[1]
     assert f"GraphiQL: {address}/graphql" in printed
@@ -162,7 +162,7 @@ def test_data_02_the_first_start_makes_all_it_needs_and_the_second_keeps_it(tmp_
     assert (tmp_path / "kindred.secret").read_text() == secret
 
 
-def test_ops_01_production_does_not_start_on_a_database_that_is_not_migrated(tmp_path: Path) -> None:
+def test_ops_01_production_refuses_a_database_that_lacks_migrations(tmp_path: Path) -> None:
     variables = variables_of(tmp_path, {"ENVIRONMENT": "production"})
     command = [KINDRED, "serve", "--port", "0"]
     answer = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, timeout=60)
@@ -171,7 +171,7 @@ def test_ops_01_production_does_not_start_on_a_database_that_is_not_migrated(tmp
     assert answer.stderr.decode() == sentence
 
 
-def test_what_is_no_text_is_no_password(tmp_path: Path) -> None:
+def test_a_password_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8:strict"):
         variables = variables_of(tmp_path, {}) | {"PYTHONIOENCODING": encoding}
         command = [KINDRED, "user", "add", "alice"]

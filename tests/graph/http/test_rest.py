@@ -1,4 +1,4 @@
-"""The REST door and what lies beside it: exact bodies, statuses and headers, for clients that know no GraphQL."""
+"""REST, the key set and the health checks: exact bodies, statuses and headers."""
 
 import shutil
 from datetime import timedelta
@@ -27,7 +27,7 @@ KEY = "the-first-attempt-of-the-phone"
 
 @pytest.fixture
 async def pair(api: Api, alice: User) -> Pair:
-    """The tokens of a new session of alice's."""
+    """The tokens of a new session of Alice."""
     return await api.login()
 
 
@@ -42,7 +42,7 @@ def assert_refused(response: Response, detail: str) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_refresh_answers_with_four_fields_and_no_more(
+async def test_a_refresh_response_has_exactly_four_fields(
     http: AsyncClient, api: Api, pair: Pair, clock: FakeClock
 ) -> None:
     response = await refresh(http, pair.refresh)
@@ -57,7 +57,7 @@ async def test_a_refresh_answers_with_four_fields_and_no_more(
     assert await api.is_live(body["access_token"])
 
 
-async def test_each_refusal_says_which_it_is(http: AsyncClient, api: Api, pair: Pair, clock: FakeClock) -> None:
+async def test_each_refusal_says_its_reason(http: AsyncClient, api: Api, pair: Pair, clock: FakeClock) -> None:
     for bad in ("", "x", "a.b.c", pair.access, pair.refresh[:-1], pair.refresh + "=", "é" * 100, "x" * 5000, "\x00"):
         assert_refused(await refresh(http, bad), "Invalid token")
     assert (await refresh(http, pair.refresh)).status_code == 200
@@ -71,7 +71,7 @@ async def test_each_refusal_says_which_it_is(http: AsyncClient, api: Api, pair: 
     assert_refused(await refresh(http, forgotten.refresh), "Token expired")
 
 
-async def test_the_same_key_gets_the_same_answer(http: AsyncClient, pair: Pair) -> None:
+async def test_the_same_idempotency_key_gets_the_same_response(http: AsyncClient, pair: Pair) -> None:
     answers = [await refresh(http, pair.refresh, **{"idempotency-key": KEY}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
@@ -79,7 +79,9 @@ async def test_the_same_key_gets_the_same_answer(http: AsyncClient, pair: Pair) 
 
 
 @pytest.mark.parametrize("key", ["", "x", "x" * 15, "x" * 129, "two words of a key", "x" * 16 + "\t.", "é" * 16])
-async def test_a_malformed_key_is_refused_and_the_token_unspent(http: AsyncClient, pair: Pair, key: str) -> None:
+async def test_a_malformed_idempotency_key_is_refused_and_consumes_nothing(
+    http: AsyncClient, pair: Pair, key: str
+) -> None:
     response = await http.post(
         PATH, json={"refresh_token": pair.refresh}, headers={b"Idempotency-Key": key.encode("latin-1")}
     )
@@ -92,7 +94,9 @@ async def test_a_malformed_key_is_refused_and_the_token_unspent(http: AsyncClien
 
 
 @pytest.mark.parametrize("key", ["x" * 16, "~" * 128, "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}"])
-async def test_any_printable_key_of_some_length_will_do(http: AsyncClient, pair: Pair, key: str) -> None:
+async def test_any_printable_idempotency_key_of_valid_length_is_accepted(
+    http: AsyncClient, pair: Pair, key: str
+) -> None:
     assert (await refresh(http, pair.refresh, **{"idempotency-key": key})).status_code == 200
 
 
@@ -124,7 +128,7 @@ async def test_any_printable_key_of_some_length_will_do(http: AsyncClient, pair:
     ],
     ids=lambda body: str(body[:24]),
 )
-async def test_a_bad_body_is_422_without_an_echo(http: AsyncClient, body: bytes) -> None:
+async def test_an_invalid_body_is_422_without_its_values(http: AsyncClient, body: bytes) -> None:
     response = await http.post(PATH, content=body, headers={"content-type": "application/json"})
     assert (response.status_code, response.headers["content-type"]) == (422, "application/json")
     assert response.headers["cache-control"] == "no-store"
@@ -132,12 +136,12 @@ async def test_a_bad_body_is_422_without_an_echo(http: AsyncClient, body: bytes)
     assert "hunter2" not in response.text
 
 
-async def test_half_a_character_is_no_token(http: AsyncClient) -> None:
+async def test_a_lone_surrogate_is_an_invalid_token(http: AsyncClient) -> None:
     body = b'{"refresh_token":"\\ud800"}'
     assert_refused(await http.post(PATH, content=body, headers={"content-type": "application/json"}), "Invalid token")
 
 
-async def test_a_bearer_token_beside_it_is_not_looked_at(http: AsyncClient, pair: Pair) -> None:
+async def test_a_refresh_ignores_the_authorization_header(http: AsyncClient, pair: Pair) -> None:
     assert (await refresh(http, pair.refresh, authorization="Bearer nonsense")).status_code == 200
 
 
@@ -148,7 +152,7 @@ async def test_cred_16_there_is_no_password_grant(http: AsyncClient, pair: Pair)
     assert (await http.post(PATH, data=grant)).status_code == 422
 
 
-async def test_the_key_set_verifies_access_tokens_and_has_nothing_private(
+async def test_the_key_set_verifies_access_tokens_and_has_no_private_part(
     http: AsyncClient, pair: Pair, clock: FakeClock
 ) -> None:
     response = await http.get("/.well-known/jwks.json")
@@ -167,14 +171,14 @@ async def test_the_key_set_verifies_access_tokens_and_has_nothing_private(
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithm": "ES256"}])
-async def test_the_key_set_has_elliptic_curve_keys_by_setting(http: AsyncClient, pair: Pair) -> None:
+async def test_the_setting_chooses_elliptic_curve_keys(http: AsyncClient, pair: Pair) -> None:
     (key,) = (await http.get("/.well-known/jwks.json")).json()["keys"]
     assert set(key) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
     assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-256", "ES256")
     jwt.decode(pair.access, jwt.PyJWK(key), algorithms=["ES256"], audience="kindred", issuer="kindred")
 
 
-async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_last_token_ends(
+async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_last_token_expires(
     http: AsyncClient, api: Api, pair: Pair, clock: FakeClock, services: Services
 ) -> None:
     async def kids() -> list[str]:
@@ -198,7 +202,7 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_ver
     assert not await api.is_live(last.access)
 
 
-async def test_dos_07_health_needs_nobody_and_tells_nothing(http: AsyncClient) -> None:
+async def test_dos_07_health_checks_need_no_credentials_and_disclose_nothing(http: AsyncClient) -> None:
     for path in ("/healthz", "/readyz"):
         response = await http.get(path)
         assert (response.status_code, response.json()) == (200, {"status": "ok"})
@@ -217,7 +221,7 @@ async def test_readyz_is_503_while_migrations_are_missing(http: AsyncClient, ser
     assert (await http.get("/readyz")).status_code == 200
 
 
-async def test_the_description_of_the_rest_door_is_there_in_development_alone(
+async def test_the_openapi_description_exists_in_development_only(
     sqlite_url: str, clock: Clock, tmp_path: Path
 ) -> None:
     for environment, status in (("development", 200), ("production", 404)):
@@ -235,6 +239,6 @@ async def test_the_description_of_the_rest_door_is_there_in_development_alone(
                 assert set(operation["responses"]) == {"200", "401", "403", "422", "429", "503"}
 
 
-async def test_the_store_is_never_shown(http: AsyncClient, api: Api, pair: Pair) -> None:
+async def test_no_response_names_a_table(http: AsyncClient, api: Api, pair: Pair) -> None:
     texts = [(await api.post(SESSIONS, bearer=pair.access)).text, (await refresh(http, pair.refresh)).text]
     assert not any(table.name in text for table in metadata.sorted_tables for text in texts)

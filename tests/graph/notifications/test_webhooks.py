@@ -1,4 +1,4 @@
-"""Webhooks: signed as Standard Webhooks has it, sent to whom they are for and nobody else, and `kindred webhook`."""
+"""Webhooks: signatures by Standard Webhooks, verified certificates, no redirects, and `kindred webhook`."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ async def receiver() -> AsyncIterator[WebReceiver]:
 
 
 async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
-    """What comes of one attempt there."""
+    """The outcome of one attempt."""
     async with Webhook(SecretStr(url), signing_keys(secret)) as webhook:
         return await attempt(webhook, NOTICE, now)
 
@@ -63,8 +63,8 @@ def documented_verifier() -> Callable[..., Any]:
     return verify_webhook
 
 
-def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
-    """The example that each of them tests itself against."""
+def test_the_signature_equals_the_example_of_the_specification() -> None:
+    """The example of the specification, which its libraries test too."""
     keys = signing_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330.9, UTC)
     assert headers_of("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', keys, at) == {
@@ -74,7 +74,7 @@ def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
     }
 
 
-async def test_the_documented_verifier_accepts_what_is_sent_and_nothing_else(receiver: WebReceiver) -> None:
+async def test_the_documented_verifier_accepts_only_unmodified_notifications(receiver: WebReceiver) -> None:
     verify_webhook = documented_verifier()
     assert await sent(receiver.url) == Delivered("HTTP 204")
     (post,) = receiver.posts
@@ -103,7 +103,7 @@ async def test_every_secret_signs_so_that_one_can_be_replaced(receiver: WebRecei
         assert documented_verifier()(secret, post.headers, post.body, NOW.timestamp()) == post.told
 
 
-async def test_what_is_sent_is_small_and_plain(receiver: WebReceiver) -> None:
+async def test_the_request_has_the_documented_headers_and_body(receiver: WebReceiver) -> None:
     await sent(receiver.url)
     (post,) = receiver.posts
     assert post.headers[":"] == "POST /hooks/hunter2 HTTP/1.1"
@@ -132,7 +132,7 @@ async def test_a_redirect_is_not_followed(receiver: WebReceiver) -> None:
     assert elsewhere.posts == []
 
 
-async def test_an_answer_is_not_read_beyond_its_status(receiver: WebReceiver) -> None:
+async def test_only_the_status_of_a_response_is_read(receiver: WebReceiver) -> None:
     written = 0
 
     async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -155,7 +155,7 @@ async def test_an_answer_is_not_read_beyond_its_status(receiver: WebReceiver) ->
 
 
 @pytest.mark.parametrize("junk", [b"", b"hunter2\r\n\r\n", b"HTTP/1.1 200 So\r\n" + b"x: " + b"y" * 200_000])
-async def test_an_answer_that_is_none_is_a_failure(receiver: WebReceiver, junk: bytes) -> None:
+async def test_an_invalid_response_is_a_failure(receiver: WebReceiver, junk: bytes) -> None:
     receiver.answers = [junk]
     outcome = await sent(receiver.url)
     assert isinstance(outcome, Failed)
@@ -167,7 +167,7 @@ async def test_an_answer_that_is_none_is_a_failure(receiver: WebReceiver, junk: 
     ("header", "wait"),
     [("120", timedelta(minutes=2)), ("soon", None), ("-1", None), ("9" * 30, None), ("\u00b2", None)],
 )
-async def test_what_a_receiver_says_of_its_return_is_heard(
+async def test_retry_after_of_a_receiver_is_respected(
     receiver: WebReceiver, header: str, wait: timedelta | None
 ) -> None:
     receiver.answers = [answer(503, f"retry-after: {header}")]
@@ -185,23 +185,23 @@ class TestTls:
             ("mail.example.org", 1, True, "ip address mismatch"),
         ],
     )
-    async def test_a_certificate_that_is_not_the_receivers_is_refused(
+    async def test_an_invalid_certificate_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, days: int, trusted: bool, reason: str
     ) -> None:
         tls, file = certificate(tmp_path, host=host, days=days)
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with web_receiver(tls) as receiver:
-            assert await sent(receiver.url) == Failed(f"its certificate was not accepted: {reason}")
+            assert await sent(receiver.url) == Failed(f"certificate not accepted: {reason}")
         assert receiver.posts == []
 
-    async def test_one_that_is_trusted_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_trusted_certificate_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tls, file = certificate(tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with web_receiver(tls) as receiver:
             assert await sent(receiver.url) == Delivered("HTTP 204")
 
-    async def test_a_server_that_speaks_no_tls_is_refused(self) -> None:
+    async def test_a_server_without_tls_is_refused(self) -> None:
         async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(1)
             writer.write(answer(400))
@@ -209,11 +209,11 @@ class TestTls:
 
         server = await asyncio.start_server(plain, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        assert await sent(f"https://127.0.0.1:{port}/") == Failed("no TLS could be agreed on")
+        assert await sent(f"https://127.0.0.1:{port}/") == Failed("TLS handshake failed")
         server.close()
 
 
-async def test_the_secrets_of_a_url_are_in_no_log(receiver: WebReceiver, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_log_has_the_secrets_of_a_url(receiver: WebReceiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     url = receiver.url.replace("127.0.0.1", "operator:hunter3@127.0.0.1")
     await sent(url)
@@ -227,8 +227,8 @@ async def test_the_secrets_of_a_url_are_in_no_log(receiver: WebReceiver, caplog:
 
 
 @pytest.fixture
-async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """`kindred ...` in a thread, beside the receiver that it speaks to. `to` is the webhook's URL."""
+async def kindred(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs `kindred ...` in a thread, next to the receiver. `to` is the URL of the webhook."""
     monkeypatch.chdir(tmp_path)
 
     async def run(*arguments: str, to: str | None = None, **settings: str) -> Result:
@@ -245,8 +245,8 @@ async def kin(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return run
 
 
-async def test_the_test_command_says_that_it_went_well(receiver: WebReceiver, kin: Callable[..., Any]) -> None:
-    result = await kin("webhook", "test", to=receiver.url)
+async def test_the_test_command_reports_a_delivery(receiver: WebReceiver, kindred: Callable[..., Any]) -> None:
+    result = await kindred("webhook", "test", to=receiver.url)
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.fullmatch(r"Delivered: HTTP 204 \(after \d\.\d\d s\)\.\n", result.stdout)
     (post,) = receiver.posts
@@ -258,36 +258,36 @@ async def test_the_test_command_says_that_it_went_well(receiver: WebReceiver, ki
     )
 
 
-async def test_the_test_command_says_what_went_wrong(
-    receiver: WebReceiver, kin: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_the_test_command_reports_the_reason_of_a_failure(
+    receiver: WebReceiver, kindred: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 1)
     receiver.answers = [answer(404), answer(500), answer(302)]
     tls, _ = certificate(tmp_path)
     async with AsyncExitStack() as stack:
-        nobody = free_port()
+        unused = free_port()
         secured = await stack.enter_async_context(web_receiver(tls))
-        mute = await stack.enter_async_context(silent())
+        silent_port = await stack.enter_async_context(silent())
         for url, reason in (
             (receiver.url, "HTTP 404"),
             (receiver.url, "HTTP 500"),
             (receiver.url, "HTTP 302; redirects are not followed"),
-            (f"http://127.0.0.1:{nobody}/hunter2", "the connection was refused"),
-            ("http://hunter2.invalid/", "there is no host of that name"),
-            (secured.url, "its certificate was not accepted: self-signed certificate"),
-            (f"http://127.0.0.1:{mute}/hunter2", "no answer within 1 seconds"),
+            (f"http://127.0.0.1:{unused}/hunter2", "connection refused"),
+            ("http://hunter2.invalid/", "unknown host"),
+            (secured.url, "certificate not accepted: self-signed certificate"),
+            (f"http://127.0.0.1:{silent_port}/hunter2", "no answer within 1 seconds"),
         ):
-            result = await kin("webhook", "test", to=url)
+            result = await kindred("webhook", "test", to=url)
             assert (result.exit_code, result.stdout) == (1, ""), url
             (line,) = result.stderr.splitlines()
-            said = re.fullmatch(r"kindred: The test notice was not delivered: (.*) \(after \d\.\d\d s\)\.", line)
-            assert said is not None, line
-            assert said[1] == reason
+            match = re.fullmatch(r"kindred: The test notification was not delivered: (.*) \(after \d\.\d\d s\)\.", line)
+            assert match is not None, line
+            assert match[1] == reason
 
 
-async def test_the_test_command_says_what_is_not_set(kin: Callable[..., Any]) -> None:
-    result = await kin("webhook", "test")
+async def test_the_test_command_reports_missing_settings(kindred: Callable[..., Any]) -> None:
+    result = await kindred("webhook", "test")
     assert result.exit_code == 1
     assert result.stderr == (
-        "kindred: There is no webhook to try: KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET are not set.\n"
+        "kindred: Set KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET before you test the webhook channel.\n"
     )

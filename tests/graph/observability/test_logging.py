@@ -1,5 +1,7 @@
-"""The log: one line for each request, each security event once and by its name in the OWASP vocabulary."""
+"""The log: one line for each request, and each security event once, with its OWASP name."""
 
+import asyncio
+import gc
 import json
 import logging
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ KEY = "an-attempt-that-is-made-twice"
 
 @pytest.fixture
 def log(api: Api) -> Iterator[Lines]:
-    """What is logged, in production's form."""
+    """The captured log in the format of production."""
     with logging_to(Lines()) as lines:
         yield lines
 
@@ -31,13 +33,13 @@ def events(log: Lines) -> list[str]:
 
 
 def is_whole(line: dict[str, Any]) -> bool:
-    """Whether an event has what LOG-03 asks for."""
+    """Whether an event has every field of LOG-03."""
     assert line["time"].endswith("Z")
     assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
     return bool(line["request_id"] and line["client_ip"] == "127.0.0.1" and "httpx2" in line["user_agent"])
 
 
-async def test_log_03_a_sign_in_is_a_success_and_a_token_created(api: Api, log: Lines, alice: User) -> None:
+async def test_log_03_a_sign_in_logs_a_success_and_a_created_token(api: Api, log: Lines, alice: User) -> None:
     pair = await api.login()
     assert events(log) == ["authn_login_success", "authn_token_created"]
     line = log.last()
@@ -46,7 +48,9 @@ async def test_log_03_a_sign_in_is_a_success_and_a_token_created(api: Api, log: 
     assert (line["level"], line["operation"], line["outcome"], line["status"]) == ("info", "login", "signed_in", 200)
 
 
-async def test_log_03_a_wrong_password_fails_once_and_the_one_that_begins_waits_says_so(api: Api, log: Lines) -> None:
+async def test_log_03_wrong_passwords_are_logged_and_the_one_that_starts_throttling_says_so(
+    api: Api, log: Lines
+) -> None:
     for _ in range(4):
         await api.try_login("alice", "wrong")
     assert events(log) == ["authn_login_fail"] * 4
@@ -59,7 +63,7 @@ async def test_log_03_a_wrong_password_fails_once_and_the_one_that_begins_waits_
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_log_03_the_hundredth_wrong_password_locks(api: Api, log: Lines, clock: FakeClock) -> None:
+async def test_log_03_the_hundredth_wrong_password_logs_a_lock(api: Api, log: Lines, clock: FakeClock) -> None:
     for _ in range(100):
         clock.advance(timedelta(minutes=16))
         await api.try_login("alice", "wrong")
@@ -67,7 +71,7 @@ async def test_log_03_the_hundredth_wrong_password_locks(api: Api, log: Lines, c
     assert log.last()["security_events"] == ["authn_login_fail", "authn_login_lock"]
 
 
-async def test_log_03_rotated_repeated_and_replayed_are_told_apart(
+async def test_log_03_the_log_distinguishes_rotated_repeated_and_replayed(
     api: Api, door: Door, log: Lines, alice: User
 ) -> None:
     pair = await api.login()
@@ -88,7 +92,7 @@ async def test_log_03_rotated_repeated_and_replayed_are_told_apart(
     assert not any(token in log.text for token in (pair.refresh, first.refresh, first.access, KEY))
 
 
-async def test_log_03_a_revocation_is_told_once(api: Api, log: Lines, clock: FakeClock) -> None:
+async def test_log_03_a_revocation_is_logged_once(api: Api, log: Lines, clock: FakeClock) -> None:
     pair = await api.login()
     log.texts.clear()
     for _ in range(2):
@@ -102,18 +106,18 @@ async def test_log_03_a_revocation_is_told_once(api: Api, log: Lines, clock: Fak
     assert events(log) == ["authn_token_revoked"]
 
 
-async def test_log_03_a_password_changed_and_one_that_was_not(api: Api, log: Lines) -> None:
+async def test_log_03_a_password_change_and_a_failed_one_are_logged(api: Api, log: Lines) -> None:
     pair = await api.login()
     log.texts.clear()
     change = """mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }"""
     for current in ("wrong", PASSWORD):
-        given = {"currentPassword": current, "newPassword": "cobalt 17 fiddles under rain"}
-        await api.data(change, {"input": given}, pair.access)
+        values = {"currentPassword": current, "newPassword": "cobalt 17 fiddles under rain"}
+        await api.data(change, {"input": values}, pair.access)
     assert events(log) == ["authn_password_change_fail", "authn_password_change"]
     assert all(is_whole(line) and line["session_id"] == pair.session_id for line in log.requests)
 
 
-async def test_log_03_who_is_nobody_and_asks_is_an_authz_fail(api: Api, log: Lines) -> None:
+async def test_log_03_a_request_without_a_valid_token_logs_authz_fail(api: Api, log: Lines) -> None:
     await api.post("{ sessions { edges { cursor } } }", bearer="nonsense")
     assert events(log) == ["authz_fail"]
     assert (log.last()["status"], log.last()["operation"], is_whole(log.last())) == (401, "sessions", True)
@@ -124,12 +128,12 @@ NASTY = 'evil"\r\nFAKE level=info \x1b[31m\x9b31m <script> {"event":"request"}'
 
 @pytest.mark.parametrize("as_json", [True, False])
 @pytest.mark.parametrize("more_settings", [{"trusted_proxies": "127.0.0.1"}])
-async def test_log_05_sess_11_what_a_client_sends_stays_on_its_line_and_steers_no_terminal(
+async def test_log_05_sess_11_client_input_cannot_start_a_line_or_control_a_terminal(
     api: Api, http: AsyncClient, as_json: bool
 ) -> None:
-    # As raw bytes, past what a client library would refuse to send; a server hands on what is between two CRLF.
-    odd = NASTY.replace("\r\n", "\x0b\x0c").encode("latin-1")
-    headers = [(b"user-agent", odd * 200), (b"x-forwarded-for", odd), (b"x-request-id", odd), (b"x-forwarded-for", odd)]
+    # Raw bytes, because a client library would refuse the text. A server passes on every byte between two CRLF.
+    raw = NASTY.replace("\r\n", "\x0b\x0c").encode("latin-1")
+    headers = [(b"user-agent", raw * 200), (b"x-forwarded-for", raw), (b"x-request-id", raw), (b"x-forwarded-for", raw)]
     with logging_to(Lines(as_json=as_json)) as log:
         for name in (NASTY, "alice"):
             body = json.dumps({"query": LOGIN, "variables": {"input": {"username": name, "password": "wrong"}}})
@@ -149,24 +153,27 @@ async def test_log_05_sess_11_what_a_client_sends_stays_on_its_line_and_steers_n
         assert {json.loads(line)["client_ip"] for line in lines[:2]} == {None}
 
 
-async def test_a_request_has_one_id_which_a_proxy_may_choose_if_it_is_a_plain_one(
-    http: AsyncClient, log: Lines
-) -> None:
-    for given, taken in (("proxy-1.2_3", True), ("short", False), ("x" * 65, False), ("no spaces please", False)):
-        answer = await http.get("/healthz", headers={"x-request-id": given})
-        assert (answer.headers["x-request-id"] == given) == taken
+async def test_a_proxy_may_choose_a_well_formed_request_id(http: AsyncClient, log: Lines) -> None:
+    for request_id, is_accepted in (
+        ("proxy-1.2_3", True),
+        ("short", False),
+        ("x" * 65, False),
+        ("no spaces please", False),
+    ):
+        answer = await http.get("/healthz", headers={"x-request-id": request_id})
+        assert (answer.headers["x-request-id"] == request_id) == is_accepted
         assert log.last()["request_id"] == answer.headers["x-request-id"]
     assert len(log.requests) == 4
 
 
-async def test_a_document_is_told_of_by_the_schema_s_names_and_not_by_the_client_s(api: Api, log: Lines) -> None:
+async def test_the_log_has_field_names_of_the_schema_and_none_of_the_client(api: Api, log: Lines) -> None:
     await api.post("query Canary { canary: viewer { id } ...F } fragment F on Query { sessions { edges { cursor } } }")
     await api.post("query Canary { canary }")
     assert [line["operation"] for line in log.requests] == ["viewer,sessions", ""]
     assert "anary" not in "".join(text for text in log.texts if '"request"' in text)
 
 
-async def test_a_bug_is_in_the_log_under_its_id_with_the_traceback_and_without_its_message(
+async def test_an_internal_error_is_logged_with_its_traceback_without_its_message(
     api: Api, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any, **__: Any) -> Any:
@@ -183,11 +190,29 @@ async def test_a_bug_is_in_the_log_under_its_id_with_the_traceback_and_without_i
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/auth/token/refresh", "/account", "/healthz", "/.well-known/jwks.json"])
-async def test_a_line_names_the_path_of_each_route_of_ours(http: AsyncClient, log: Lines, path: str) -> None:
+async def test_a_log_line_names_the_path_of_a_known_route(http: AsyncClient, log: Lines, path: str) -> None:
     await http.get(path)
     assert log.last()["path"] == path
 
 
-async def test_a_line_does_not_repeat_a_path_that_is_none_of_ours(http: AsyncClient, log: Lines) -> None:
+async def test_a_log_line_does_not_repeat_an_unknown_path(http: AsyncClient, log: Lines) -> None:
     await http.get("/a-token-by-mistake")
     assert log.last()["path"] == "unknown"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_log_01_a_lost_exception_of_a_task_is_logged_without_its_message(as_json: bool) -> None:
+    """asyncio logs the repr of the task, which has the repr of the exception."""
+
+    async def fail() -> None:
+        raise RuntimeError("postgresql://kindred:hunter2@db/kindred")
+
+    with logging_to(Lines(as_json=as_json)) as log:
+        task = asyncio.ensure_future(fail())
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+    (entry,) = [text for text in log.texts if "Task exception was never retrieved" in text]
+    assert "builtins.RuntimeError" in entry
+    assert "in fail" in entry
+    assert "hunter2" not in entry

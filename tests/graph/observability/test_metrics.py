@@ -1,8 +1,11 @@
-"""The metrics: what is counted, that nobody decides how many series there are, and that workers count together."""
+"""The metrics: what is counted, the number of series, and the sums over workers."""
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +14,7 @@ import yaml
 from httpx2 import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from graph.observability.version import installed_version
 from tests.support.doors import REFRESH, Api, Door
 from tests.support.repository import ROOT
 from tests.support.servers import serving
@@ -50,7 +54,7 @@ async def test_each_outcome_is_counted(api: Api, http: AsyncClient, door: Door) 
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_gql_24_ten_thousand_names_make_no_series(api: Api, http: AsyncClient) -> None:
+async def test_gql_24_ten_thousand_client_names_create_no_series(api: Api, http: AsyncClient) -> None:
     async def ask() -> None:
         name = f"n{uuid4().hex}"
         await api.post(f"query {name} {{ {name}: viewer {{ id }} }}")
@@ -67,25 +71,54 @@ async def test_gql_24_ten_thousand_names_make_no_series(api: Api, http: AsyncCli
 
 
 @pytest.mark.parametrize("more_settings", [{"environment": "production"}])
-async def test_production_has_no_metrics_unless_told_to(http: AsyncClient) -> None:
+async def test_production_has_metrics_only_if_the_setting_says_so(http: AsyncClient) -> None:
     assert (await http.get("/metrics")).status_code == 404
 
 
-async def test_two_workers_count_together(sqlite_url: str, tmp_path: Path) -> None:
+async def test_metrics_are_the_sum_of_two_workers(sqlite_url: str, tmp_path: Path) -> None:
     async with serving(sqlite_url, tmp_path, workers=2, KINDRED_METRICS="on") as server:
-        asked = 0
+        sent = 0
         for _ in range(40):
-            # A connection of its own each, so that both workers get some.
+            # A new connection for each request, so that both workers get some.
             async with AsyncClient(base_url=server.url) as http:
                 await http.post("/auth/token/refresh", json={"refresh_token": "nonsense"})
-                asked += 1
-        await asyncio.sleep(0.1)
-        async with AsyncClient(base_url=server.url) as http:
+                sent += 1
+        async with AsyncClient(base_url=server.url) as http, asyncio.timeout(60):
             counted = await samples(http)
-            build = [name for name in counted if name[0] == "kindred_build_info"]
-    assert counted["kindred_refreshes_total", "invalid"] == asked
+            # A worker counts a request after its response.
+            while counted["kindred_refreshes_total", "invalid"] < sent:
+                counted = await samples(http)
+    assert counted["kindred_refreshes_total", "invalid"] == sent
     assert counted["kindred_database_connections",] >= 2
-    assert len(build) == 1
+    assert [name[1:2] for name in counted if name[0] == "kindred_build_info"] == [(installed_version(),)]
+
+
+MULTIPROCESS = """
+import os, sys
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from graph.observability.metrics import Metrics
+metrics = Metrics()
+metrics._connections.set(5)
+metrics.record_delivery("mail", delivered=True)
+if sys.argv[1] == "dies":
+    os._exit(1)
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
+
+
+def test_the_gauges_of_dead_workers_are_removed_and_their_counters_stay(tmp_path: Path) -> None:
+    variables = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for _ in range(3):
+        process = subprocess.run([sys.executable, "-c", MULTIPROCESS, "dies"], env=variables, cwd=ROOT, timeout=60)
+        assert process.returncode == 1
+    command = [sys.executable, "-c", MULTIPROCESS, "answers"]
+    answer = subprocess.run(command, env=variables, cwd=ROOT, timeout=60, capture_output=True, text=True, check=True)
+    lines = answer.stdout.splitlines()
+    assert "kindred_database_connections_in_use 5.0" in lines
+    assert 'kindred_notification_attempts_total{channel="mail",outcome="delivered"} 4.0' in lines
 
 
 async def names(http: AsyncClient, api: Api) -> set[str]:
@@ -96,7 +129,7 @@ async def names(http: AsyncClient, api: Api) -> set[str]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(http: AsyncClient, api: Api) -> None:
+async def test_the_alerts_and_the_dashboard_use_existing_metrics(http: AsyncClient, api: Api) -> None:
     known = await names(http, api) | {"kindred"}
     text = (DOCS / "operating.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
@@ -104,18 +137,18 @@ async def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(http:
     assert len(rules) >= 7
     for rule in rules:
         assert f"### {rule['alert']}" in text
-        asked = set(re.findall(r"\bkindred_\w+", rule["expr"]))
-        assert asked <= known
-        assert asked or "up{" in rule["expr"]
+        names_in_use = set(re.findall(r"\bkindred_\w+", rule["expr"]))
+        assert names_in_use <= known
+        assert names_in_use or "up{" in rule["expr"]
         for value in re.findall(r'outcome="(\w+)"', rule["expr"]):
             assert value in OUTCOMES
     dashboard = json.loads((DOCS / "grafana.json").read_text(encoding="utf-8"))
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert len(expressions) >= 6
     for expression in expressions:
-        asked = set(re.findall(r"\bkindred_\w+", expression))
-        assert asked
-        assert asked <= known
+        names_in_use = set(re.findall(r"\bkindred_\w+", expression))
+        assert names_in_use
+        assert names_in_use <= known
 
 
 OUTCOMES = {
