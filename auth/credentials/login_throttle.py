@@ -25,8 +25,8 @@ from db.hot_path.login_attempts import Counts, Failures, MatchedUser, RateLimitR
 from db.hot_path.rate_limit import RateLimit
 from db.hot_path.session_inserts import AttemptKeys
 from db.tables import familiar_networks, login_failures
-from db.tables.login_failures import LoginFailures
-from db.tables.users import User
+from db.tables.login_failures import LoginFailuresRow
+from db.tables.users import UserRow
 
 # Under a name: so many guesses in a row are free, then each waits twice as long as the one before.
 FREE_ATTEMPTS = 5
@@ -104,7 +104,7 @@ class LoginThrottle:
         if self.enabled:
             await login_failures.refund(conn, attempt.addresses, deleted=attempt.name)
 
-    def attempt_keys(self, attempt: LoginAttempt, user: User, now: datetime) -> AttemptKeys | None:
+    def attempt_keys(self, attempt: LoginAttempt, user: UserRow, now: datetime) -> AttemptKeys | None:
         """What a guess was counted under, for the sign-in that does what `was_right` does; None where nothing is.
 
         The first network of all is not new. But where a user is older than what is remembered, or has another password
@@ -199,7 +199,7 @@ def apply_limits(rules: Sequence[RateLimitRule], now: datetime, name: bytes, bef
     return counts
 
 
-def failures_in_window(row: LoginFailures | None, now: datetime) -> tuple[int, datetime]:
+def failures_in_window(row: LoginFailuresRow | None, now: datetime) -> tuple[int, datetime]:
     return (row.failures, row.first_failed_at) if row is not None and row.failures else (0, now)
 
 

@@ -21,8 +21,8 @@ from db.hot_path import session_inserts
 from db.hot_path.login_attempts import MatchedUser
 from db.tables import families, security_events, users
 from db.tables.base import RevocationReason, SecurityEventKind
-from db.tables.families import TokenFamily
-from db.tables.users import User
+from db.tables.families import FamilyRow
+from db.tables.users import UserRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class SignIn:
 
     async def _open(
         self,
-        verified: User,
+        verified: UserRow,
         attempt: LoginAttempt,
         newer_hash: str | None,
         device_name: str | None,
@@ -110,11 +110,11 @@ class SignIn:
     async def _write(
         self,
         sign_in: session_inserts.NewSession,
-        verified: User,
+        verified: UserRow,
         seen: MatchedUser | None,
         newer_hash: str | None,
         origin: Origin,
-    ) -> TokenFamily | None:
+    ) -> FamilyRow | None:
         if seen is not None and (stored := await session_inserts.insert_if_unchanged(self.db, sign_in, seen)):
             return stored
         async with self.db.transaction() as conn:

@@ -35,12 +35,12 @@ from db.engine.compiled import Compiled
 from db.engine.database import Connection, Database
 from db.tables.base import ASYNC_COMMIT
 from db.tables.familiar_networks import familiar_networks
-from db.tables.login_failures import SUBJECTS, LoginFailures, login_failures, refund
+from db.tables.login_failures import SUBJECTS, LoginFailuresRow, login_failures, refund
 from db.tables.usernames import usernames
-from db.tables.users import ROW_VERSION, User, users
+from db.tables.users import ROW_VERSION, UserRow, users
 
 RateLimitRule = tuple[bytes, int, timedelta]  # under what, how many, within how long
-Failures = Mapping[bytes, LoginFailures]
+Failures = Mapping[bytes, LoginFailuresRow]
 Counts = dict[bytes, tuple[int, datetime]]
 Decide = Callable[[bytes, Failures], Counts]
 
@@ -49,7 +49,7 @@ Decide = Callable[[bytes, Failures], Counts]
 class MatchedUser:
     """Whose password is guessed, and whether they have signed in before from where it is guessed."""
 
-    user: User
+    user: UserRow
     is_familiar: bool
     # Of the user's row; None on SQLite.
     version: str | None
@@ -174,7 +174,9 @@ async def match_user(db: Database, username_key: str, network: bytes) -> Matched
 
 
 def _owner_in(row: Any) -> MatchedUser | None:
-    return None if row is None or row.id is None else MatchedUser(cast(User, row), bool(row.is_familiar), row.version)
+    return (
+        None if row is None or row.id is None else MatchedUser(cast(UserRow, row), bool(row.is_familiar), row.version)
+    )
 
 
 async def record_attempt(
@@ -231,7 +233,7 @@ def _count_on_sqlite(
     subjects: Sequence[bytes], name: bytes, now: datetime, judge: Decide, connection: sqlite3.Connection
 ) -> Counts:
     each = [{"of": subject, "name": name, "at": now} for subject in subjects]
-    before = [_COUNT_ON_SQLITE.on_sqlite.one_or_none(connection, values) for values in each]
+    before = [_COUNT_ON_SQLITE.on_sqlite.one(connection, values) for values in each]
     counts = judge(name, {row.subject: row for row in before})
     for of, (count, since) in _others(before, counts, now).items():
         _SET_ON_SQLITE.on_sqlite.one_or_none(connection, {"of": of, "count": count, "since": since, "at": now})
@@ -249,7 +251,7 @@ async def _count_on_postgresql(
     return counts
 
 
-def _others(before: Sequence[LoginFailures], counts: Counts, now: datetime) -> Counts:
+def _others(before: Sequence[LoginFailuresRow], counts: Counts, now: datetime) -> Counts:
     """Where a window is over, or the name has failed before, what was counted is not all of it."""
     stored = {row.subject: (row.failures + 1, row.first_failed_at, row.last_failed_at) for row in before}
     return {subject: count for subject, count in counts.items() if stored[subject] != (*count, now)}

@@ -32,8 +32,8 @@ from sqlalchemy import (
 from db.engine.compiled import Compiled
 from db.engine.database import Connection, Database
 from db.hot_path.login_attempts import MatchedUser
-from db.tables import familiar_networks, families, family_sweeps, login_failures, refresh_tokens, security_events
-from db.tables.families import TokenFamily
+from db.tables import familiar_networks, families, login_failures, refresh_tokens, security_events
+from db.tables.families import FamilyRow
 from db.tables.users import BY_ID, ROW_VERSION, users
 
 
@@ -76,7 +76,7 @@ class NewSession:
 class SessionCreated:
     """The new family, the live families that are now too many, and whether its network is new to the user."""
 
-    family: TokenFamily
+    family: FamilyRow
     over_limit: Sequence[UUID]
     from_new_network: bool
 
@@ -100,7 +100,7 @@ _looked = select(
     )
 ).cte("looked")
 _is_held = bindparam("is_held", type_=Boolean())
-_has_room = family_sweeps.LIVE.scalar_subquery() <= bindparam("keep", type_=BigInteger())
+_has_room = families.LIVE.scalar_subquery() <= bindparam("keep", type_=BigInteger())
 # Who does not hold the user's row finds it as it was seen, or waits for who does, and then finds it changed: by each
 # sign-in, or of many at once none would count the sessions of the others.
 _is_as_seen = and_(bindparam("of_version", type_=Text()) == ROW_VERSION, _is_known, _has_room)
@@ -150,7 +150,7 @@ _OPEN = Compiled(
     select(
         *_family.c,
         _looked.c.from_new_network,
-        case((_is_held, func.array(family_sweeps.OVER_LIMIT.scalar_subquery()))).label("surplus"),
+        case((_is_held, func.array(families.OVER_LIMIT.scalar_subquery()))).label("surplus"),
     )
     .select_from(_family.join(_looked, literal_column("true")))
     .add_cte(
@@ -168,7 +168,7 @@ _OPEN = Compiled(
 )
 
 
-async def insert_if_unchanged(db: Database, sign_in: NewSession, seen: MatchedUser) -> TokenFamily | None:
+async def insert_if_unchanged(db: Database, sign_in: NewSession, seen: MatchedUser) -> FamilyRow | None:
     """Write it if the user is as they were seen, the network is known, and no session is one too many.
 
     Returns None where one of that is not so, or nothing is counted, and then nothing was written.
@@ -179,17 +179,17 @@ async def insert_if_unchanged(db: Database, sign_in: NewSession, seen: MatchedUs
         return await db.write(partial(_at_once_on_sqlite, sign_in, counted, seen))
     async with db.autocommit(may_block=True) as conn:
         values = _values(sign_in, counted) | {"is_held": False, "of_version": seen.version}
-        return cast(TokenFamily | None, await _OPEN.one_or_none(conn, values))
+        return cast(FamilyRow | None, await _OPEN.one_or_none(conn, values))
 
 
 async def insert_locked(conn: Connection, sign_in: NewSession) -> SessionCreated:
     """Write it, in the transaction of a caller who holds the user's row, and say what else is to be done."""
     if conn.dialect.name == "postgresql" and sign_in.counted is not None:
         values = _values(sign_in, sign_in.counted) | {"is_held": True, "of_version": None}
-        opened = await _OPEN.one_or_none(conn, values)
-        return SessionCreated(cast(TokenFamily, opened), opened.surplus, opened.from_new_network)
+        opened = await _OPEN.one(conn, values)
+        return SessionCreated(cast(FamilyRow, opened), opened.surplus, opened.from_new_network)
     user_id, is_new = sign_in.family["user_id"], False
-    surplus = await family_sweeps.over_limit(conn, user_id, keep=sign_in.keep, now=sign_in.now)
+    surplus = await families.over_limit(conn, user_id, keep=sign_in.keep, now=sign_in.now)
     if sign_in.counted is not None:
         known = await familiar_networks.list_for_user(conn, user_id)
         is_new = sign_in.counted.network not in known if known else sign_in.counted.new_if_none_is_known
@@ -218,29 +218,32 @@ def _values(sign_in: NewSession, counted: AttemptKeys) -> dict[str, Any]:
 
 def _at_once_on_sqlite(
     sign_in: NewSession, counted: AttemptKeys, seen: MatchedUser, connection: sqlite3.Connection
-) -> TokenFamily | None:
+) -> FamilyRow | None:
     of_user = {"of_user": sign_in.family["user_id"]}
     user = BY_ID.on_sqlite.one_or_none(connection, {"user_id": seen.user.id})
     if user is None or (user.is_active, user.hashed_password) != (seen.user.is_active, seen.user.hashed_password):
         return None
     if counted.network not in {row.network for row in familiar_networks.OF_USER.on_sqlite.all(connection, of_user)}:
         return None
-    if family_sweeps.COUNT_LIVE.on_sqlite.one_or_none(connection, of_user | {"now": sign_in.now}).live > sign_in.keep:
+    if families.COUNT_LIVE.on_sqlite.one(connection, of_user | {"now": sign_in.now}).live > sign_in.keep:
         return None
-    stored = families.INSERT.on_sqlite.one_or_none(connection, families.DEFAULTS | sign_in.family)
+    stored = families.INSERT.on_sqlite.one(connection, families.DEFAULTS | sign_in.family)
     for statement, values in _side_effects(sign_in, stored, is_new=False, database="sqlite"):
         statement.on_sqlite.all(connection, values)
-    return cast(TokenFamily, stored)
+    return stored
 
 
 def _side_effects(
-    sign_in: NewSession, stored: TokenFamily, is_new: bool, database: str
-) -> Iterator[tuple[Compiled, dict[str, Any]]]:
+    sign_in: NewSession, stored: FamilyRow, is_new: bool, database: str
+) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
     """One after the other what is one statement on PostgreSQL."""
     if sign_in.slots:
         row = refresh_tokens.row_values(stored, user_agent=stored.user_agent, slots=sign_in.slots)
-        yield refresh_tokens.RECORD[database], row
+        yield refresh_tokens.RECORD, row
     if (counted := sign_in.counted) is not None:
         yield familiar_networks.UPSERT[database], counted.network_upsert(stored.user_id, sign_in.now)
         yield from login_failures.refund_on_sqlite(counted.addresses, counted.name)
-    yield security_events.ADD, sign_in.event | {"detail": sign_in.detail_if_new if is_new else None}
+    yield (
+        security_events.ADD,
+        security_events.DEFAULTS | sign_in.event | {"detail": sign_in.detail_if_new if is_new else None},
+    )

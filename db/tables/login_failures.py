@@ -6,7 +6,7 @@ into the wrong field, and what was typed there is nobody's to keep.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, CheckConstraint, any_, bindparam, case, delete, literal_column, select, update
 from sqlmodel import Field, SQLModel
@@ -29,6 +29,15 @@ class LoginFailures(SQLModel, table=True):
     last_failed_at: datetime = Field(index=True)
 
 
+class LoginFailuresRow(NamedTuple):
+    """A row of `login_failures`."""
+
+    subject: bytes
+    failures: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+
+
 login_failures = table_of(LoginFailures)
 
 _SUBJECT = login_failures.c.subject.type
@@ -39,6 +48,8 @@ _ONE_LESS = Compiled(
 )
 _FORGET_IF_NONE = Compiled(delete(login_failures).where(_BY_KEY, login_failures.c.failures <= 0))
 _FORGET = Compiled(delete(login_failures).where(_BY_KEY))
+_GET = Compiled(select(login_failures).where(_BY_KEY), LoginFailuresRow)
+_PRUNE = Compiled(delete_some(login_failures, login_failures.c.last_failed_at < bindparam("failed_before")))
 _one: Any = literal_column("1")
 
 
@@ -76,7 +87,9 @@ def refund_values(subjects: Sequence[bytes], forgotten: bytes | None) -> dict[st
     return {"subjects": [*subjects, forgotten] if forgotten else subjects, "forgotten": forgotten}
 
 
-def refund_on_sqlite(subjects: Sequence[bytes], forgotten: bytes | None) -> Iterator[tuple[Compiled, dict[str, Any]]]:
+def refund_on_sqlite(
+    subjects: Sequence[bytes], forgotten: bytes | None
+) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
     """SQLite: the statements that take a guess back, with their values."""
     for subject in subjects:
         yield _ONE_LESS, {"of": subject}
@@ -91,13 +104,11 @@ async def delete_keys(conn: Connection, subjects: Sequence[bytes]) -> None:
         await _FORGET.all(conn, {"of": subject})
 
 
-async def get(conn: Connection, subject: bytes) -> LoginFailures | None:
+async def get(conn: Connection, subject: bytes) -> LoginFailuresRow | None:
     """How often, from when to when; None if nobody failed since the last success."""
-    found = await conn.execute(select(login_failures).where(login_failures.c.subject == subject))
-    return cast(LoginFailures | None, found.one_or_none())
+    return await _GET.one_or_none(conn, {"of": subject})
 
 
 async def prune(conn: Connection, *, failed_before: datetime, limit: int) -> int:
     """Delete up to `limit` rows whose last failure is older than that instant; returns how many."""
-    some = delete_some(login_failures, login_failures.c.last_failed_at < failed_before, limit=limit)
-    return (await conn.execute(some)).rowcount
+    return await _PRUNE.execute(conn, {"failed_before": failed_before, "limit": limit})

@@ -18,13 +18,10 @@ from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import DatabaseUnavailable
 from db.tables.base import USER_AGENT_LENGTH
-from db.tables.families import TokenFamily
-from db.tables.refresh_tokens import RefreshToken
+from db.tables.families import FamilyKey, FamilyRow
+from db.tables.refresh_tokens import RefreshTokenRow
 from graph.api.refresh_cookie import RefreshCookie
 from graph.observability.access_log import RequestRecord
-
-# A user's ID and a family's ID.
-FamilyKey = tuple[UUID, UUID]
 
 
 def origin_of(request: Request) -> Origin:
@@ -45,7 +42,7 @@ class Context:
     response: Response
     now: datetime
     # The caller's session, once it is authenticated.
-    authenticated_session: TokenFamily | None = None
+    authenticated_session: FamilyRow | None = None
     # The response has new tokens. An error would lose them, so optional parts of the response may then be empty.
     issued_tokens: bool = False
 
@@ -78,16 +75,16 @@ class Context:
         """Record for the metrics why graphql-core executed the operation although plans are on."""
         self.request_record.plan_fallback = reason
 
-    async def caller(self) -> TokenFamily:
+    async def caller(self) -> FamilyRow:
         """Return the caller's live session. Raises `Unauthenticated`, which becomes HTTP 401."""
         return await self._authentication
 
     @cached_property
-    def _authentication(self) -> asyncio.Task[TokenFamily]:
+    def _authentication(self) -> asyncio.Task[FamilyRow]:
         # One task: fields that ask at the same time share one query and get the same result.
         return asyncio.create_task(self._authenticate())
 
-    async def _authenticate(self) -> TokenFamily:
+    async def _authenticate(self) -> FamilyRow:
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated
@@ -96,7 +93,7 @@ class Context:
         self.authenticated_session = family
         return family
 
-    async def optional_caller(self) -> TokenFamily | None:
+    async def optional_caller(self) -> FamilyRow | None:
         """Return the caller's live session; None without an access token, or with one that is not accepted."""
         try:
             return await self.caller()
@@ -121,11 +118,11 @@ class Context:
         return asyncio.Lock()
 
     @cached_property
-    def lineages(self) -> DataLoader[FamilyKey, list[RefreshToken]]:
+    def lineages(self) -> DataLoader[FamilyKey, list[RefreshTokenRow]]:
         """Loads lineages of families: one statement for a page of sessions."""
 
-        async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshToken]]:
-            family_ids = [family_id for _, family_id in keys]
+        async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshTokenRow]]:
+            family_ids = [key.id for key in keys]
             try:
                 lineages = await self.services.sessions.list_lineages(_user_of(keys), family_ids)
             except DatabaseUnavailable:
@@ -137,11 +134,11 @@ class Context:
         return DataLoader(load)
 
     @cached_property
-    def families(self) -> DataLoader[FamilyKey, TokenFamily | None]:
+    def families(self) -> DataLoader[FamilyKey, FamilyRow | None]:
         """Loads families: one statement for a page of security events."""
 
-        async def load(keys: list[FamilyKey]) -> Sequence[TokenFamily | None]:
-            family_ids = [family_id for _, family_id in keys]
+        async def load(keys: list[FamilyKey]) -> Sequence[FamilyRow | None]:
+            family_ids = [key.id for key in keys]
             families = await self.services.sessions.get_many(_user_of(keys), family_ids)
             return [families.get(family_id) for family_id in family_ids]
 
@@ -150,7 +147,7 @@ class Context:
 
 def _user_of(keys: list[FamilyKey]) -> UUID:
     # A request sees rows of one user only: the viewer, or the owner of the token in its one mutation.
-    (user_id,) = {user_id for user_id, _ in keys}
+    (user_id,) = {key.user_id for key in keys}
     return user_id
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 import strawberry
 
 from db.tables.base import SessionState
-from db.tables.families import TokenFamily
-from db.tables.security_events import SecurityEvent as StoredEvent
+from db.tables.families import FamilyKey, FamilyRow
+from db.tables.security_events import SecurityEventRow
 from graph.api import pagination
 from graph.api.context import Info
 from graph.api.inputs import parse_id
@@ -18,11 +18,11 @@ First = Annotated[int, strawberry.argument(description="The page size: 1 to 100.
 After = Annotated[str | None, strawberry.argument(description="The `endCursor` of the previous page.")]
 
 
-def _family_cursor(family: TokenFamily) -> str:
+def _family_cursor(family: FamilyRow) -> str:
     return pagination.time_cursor(family.last_used_at, family.id)
 
 
-def _event_cursor(event: StoredEvent) -> str:
+def _event_cursor(event: SecurityEventRow) -> str:
     return pagination.id_cursor(event.id)
 
 
@@ -71,7 +71,7 @@ class Query:
         session_id: UUID | None = parse_id(id)
         if session_id is None:
             return None
-        family = await context.families.load((caller.user_id, session_id))
+        family = await context.families.load(FamilyKey(caller.user_id, session_id))
         return Session.of(family, context.now) if family else None
 
     @strawberry.field(description="Security events of the viewer's account, newest first.")

@@ -8,10 +8,10 @@ import strawberry
 
 from auth import outcomes
 from db.tables.base import RevocationReason, SecurityEventKind, SessionState
-from db.tables.families import TokenFamily, state_of
-from db.tables.refresh_tokens import RefreshToken
-from db.tables.security_events import SecurityEvent as StoredEvent
-from db.tables.users import User as StoredUser
+from db.tables.families import FamilyKey, FamilyRow, state_of
+from db.tables.refresh_tokens import RefreshTokenRow
+from db.tables.security_events import SecurityEventRow
+from db.tables.users import UserRow
 from graph.api.context import Info
 from graph.api.device_names import describe_device
 from graph.execution.strawberry_internals import describe_enum
@@ -60,7 +60,7 @@ class User(Node):
     created_at: datetime = strawberry.field(description="When the account was created.")
 
     @classmethod
-    def of(cls, user: StoredUser) -> Self:
+    def of(cls, user: UserRow) -> Self:
         return cls(id=strawberry.ID(str(user.id)), username=user.username, email=user.email, created_at=user.created_at)
 
 
@@ -87,9 +87,9 @@ class IssuedToken:
     )
 
     @classmethod
-    def lineage(cls, newest_first: list[RefreshToken]) -> list[Self]:
+    def lineage(cls, newest_first: list[RefreshTokenRow]) -> list[Self]:
         # A token was rotated when its successor was issued.
-        successors: list[RefreshToken | None] = [None, *newest_first]
+        successors: list[RefreshTokenRow | None] = [None, *newest_first]
         return [
             cls(
                 generation=issued.generation,
@@ -106,7 +106,7 @@ class IssuedToken:
     description="One sign-in on one device, with all refresh tokens that descend from it (a token family)."
 )
 class Session(Node):
-    family: strawberry.Private[TokenFamily]
+    family: strawberry.Private[FamilyRow]
     state: SessionState = strawberry.field(description="The state of the session.")
     device_name: str = strawberry.field(
         description="The name given at sign-in or later, or else one derived from the user agent, "
@@ -135,7 +135,7 @@ class Session(Node):
     )
 
     @classmethod
-    def of(cls, family: TokenFamily, now: datetime) -> Self:
+    def of(cls, family: FamilyRow, now: datetime) -> Self:
         state = state_of(family, now)
         is_revoked = state is SessionState.REVOKED
         return cls(
@@ -174,14 +174,14 @@ class Session(Node):
     )
     async def lineage(self, info: Info) -> list[IssuedToken]:
         family = self.family
-        newest_first = await info.context.lineages.load((family.user_id, family.id))
+        newest_first = await info.context.lineages.load(FamilyKey(family.user_id, family.id))
         await info.context.yield_to_loop()
         return IssuedToken.lineage(newest_first)
 
 
 @strawberry.type(description="An event that concerns the security of the account.")
 class SecurityEvent(Node):
-    stored: strawberry.Private[StoredEvent]
+    stored: strawberry.Private[SecurityEventRow]
     kind: SecurityEventKind = strawberry.field(description="The kind of the event.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     ip_address: str | None = strawberry.field(description="The address of the request. Null if not recorded.")
@@ -193,7 +193,7 @@ class SecurityEvent(Node):
     )
 
     @classmethod
-    def of(cls, stored: StoredEvent) -> Self:
+    def of(cls, stored: SecurityEventRow) -> Self:
         replay = stored.kind == SecurityEventKind.REFRESH_TOKEN_REPLAYED
         return cls(
             id=strawberry.ID(str(stored.id)),
@@ -211,7 +211,7 @@ class SecurityEvent(Node):
     async def session(self, info: Info) -> Session | None:
         if self.stored.family_id is None:
             return None
-        family = await info.context.families.load((self.stored.user_id, self.stored.family_id))
+        family = await info.context.families.load(FamilyKey(self.stored.user_id, self.stored.family_id))
         await info.context.yield_to_loop()
         return Session.of(family, info.context.now) if family else None
 

@@ -105,7 +105,7 @@ def check() -> None:
 
 async def _check_database(services: Services) -> None:
     revision, newest = await current(services.db), head()
-    typer.echo(f"ok  database reachable ({services.db.engine.dialect.name})")
+    typer.echo(f"ok  database reachable ({services.db.dialect.value})")
     if missing := await missing_tables(services.db):
         raise CommandError(f"Tables are missing: {', '.join(missing)}. Run `alembic upgrade head`.")
     typer.echo(f"ok  tables ({len(metadata.tables)})")

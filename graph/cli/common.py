@@ -18,7 +18,7 @@ from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import WrongSecret
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
-from db.tables.users import User
+from db.tables.users import UserRow
 from graph.startup import NotMigrated, describe_outage, require_migrations
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def run_with_services(work: Callable[[Services, datetime], Awaitable[T]], *, mig
     raise AssertionError  # `report_errors` exits or re-raises
 
 
-async def require_user(services: Services, name: str) -> User:
+async def require_user(services: Services, name: str) -> UserRow:
     """Return the user of that name. Raises `CommandError` if there is none."""
     user = await services.accounts.find_by_username(name)
     if user is None:

@@ -24,7 +24,7 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(as_json=settings.in_production))
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    # Debug lines of libraries contain statements with their values, for example those of aiosqlite.
+    # At `debug`, libraries log values that must not be in a log.
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
     logging.getLogger("kindred").setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):

@@ -22,7 +22,7 @@ from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import SecretKeys
 from auth.crypto.signing_keys import ROTATION_DUE
 from auth.services import Services
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from graph.cli import commands, common, main
 from tests.support.clocks import FakeClock
@@ -254,7 +254,7 @@ def test_check_tells_what_an_older_secret_sealed_and_resealing_mends_it(kin: Cal
     assert checked.stdout.splitlines()[-1] == warning
     refused = kin(OTHER, "key", "reseal")
     assert (refused.exit_code, "sealed with another server secret" in refused.stderr) == (1, True)
-    assert kin(f"{NEW} {OLD}", "key", "reseal").stdout == "Sealed 1 keys with the newest server secret.\n"
+    assert kin(f"{NEW} {OLD}", "key", "reseal").stdout == "Sealed 1 key with the newest server secret.\n"
     assert "warn" not in kin(f"{NEW} {OLD}", "check").stdout
     assert kin(NEW, "check").exit_code == 0
     assert kin(OLD, "check").exit_code == 1

@@ -14,8 +14,8 @@ from auth.clock import Clock
 from auth.crypto.tokens import TokenKind, decode_token, digest
 from auth.services import Services
 from db.tables import families
-from db.tables.families import TokenFamily
-from db.tables.users import User
+from db.tables.families import FamilyRow as TokenFamily
+from db.tables.users import UserRow as User
 from tests.support.doors import DOORS, REPLAYED, REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, Door
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import backstage, serving

@@ -15,6 +15,7 @@ from auth.outcomes import Origin, SignedIn, TooManyAttempts
 from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import RolledBack
+from db.engine.compiled import Compiled
 from db.hot_path import session_inserts
 from db.tables import users
 from db.tables.base import metadata
@@ -23,10 +24,11 @@ from db.tables.families import families
 from db.tables.login_failures import login_failures
 from db.tables.security_events import security_events
 from db.tables.usernames import usernames
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD
 from tests.support.proxy import Proxy
+from tests.support.sql import looking_at
 
 ADDRESS = "198.51.100.7"
 ORIGIN = Origin(ADDRESS, "a browser")
@@ -38,7 +40,7 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 
 
 async def rows(services: Services, table: Any) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(table).order_by(*table.primary_key))).all())
 
 
@@ -161,7 +163,7 @@ async def test_a_network_that_was_forgotten_meanwhile_is_new_again(
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(delete(familiar_networks))
     assert await services.sign_in._open(alice, admitted, None, None, ORIGIN, clock.now())
     assert at_once == [False]
@@ -193,7 +195,7 @@ async def test_a_sign_in_at_once_waits_for_whoever_holds_the_user_and_then_finds
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         # As a sign-in in a transaction does it.
         await conn.execute(text("UPDATE users SET is_active = is_active WHERE id = :id"), {"id": alice.id})
         opening = asyncio.create_task(services.sign_in._open(alice, admitted, None, None, ORIGIN, clock.now()))
@@ -263,7 +265,7 @@ async def test_cred_07_guesses_that_all_saw_room_take_back_what_was_too_much(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     with suppress(RolledBack):
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             await conn.execute(held)  # which nobody else sees, and everybody has to wait for
             guesses = [
                 asyncio.ensure_future(throttle.register_attempt("alice", ADDRESS, clock.now())) for _ in range(10)
@@ -308,7 +310,7 @@ async def test_a_wrong_guess_at_a_user_who_is_deleted_meanwhile_is_a_guess_at_no
         failing = asyncio.create_task(services.sign_in._fail("alice", admitted, ORIGIN, clock.now()))
         await asyncio.sleep(0.2)
         await users.delete_user(conn, alice.id)
-        await conn.execute(delete(usernames))
+        await Compiled(delete(usernames)).execute(conn, {})
     await failing
     assert await rows(services, security_events) == []
 
@@ -342,7 +344,7 @@ async def test_a_guess_that_is_refused_writes_nothing_at_all(services: Services,
         await guess(services, clock)
 
     async def versions() -> list[Any]:
-        async with services.db.read() as conn:
+        async with looking_at(services.db) as conn:
             return list(
                 (await conn.execute(text("SELECT ctid, xmin, xmax FROM login_failures ORDER BY subject"))).all()
             )

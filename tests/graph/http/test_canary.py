@@ -20,10 +20,11 @@ from db.drivers.errors import RolledBack
 from db.hot_path import rotation_batches
 from db.tables import families
 from db.tables.base import metadata
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.doors import LOGIN, REFRESH, REVOKE, Api, Pair
 from tests.support.loglines import Lines, logging_to
 from tests.support.servers import SECRET, environment, serving
+from tests.support.sql import looking_at
 
 CANARY = "canary7Kq2Zx"
 # Columns for values that the user chose and sees again.
@@ -181,7 +182,7 @@ async def test_log_01_log_02_no_input_reaches_a_log_a_response_or_a_table(
     # A user sees the names of their sessions. In development, errors describe the document.
     assert_unseen("answer", contents, *tokens)
     assert len(log.requests) == len(answers) + 2  # the sign-ins
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         for table in metadata.sorted_tables:
             for row in await conn.execute(text(f"SELECT * FROM {table.name}")):
                 for column, value in row._mapping.items():
