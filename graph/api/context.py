@@ -18,13 +18,10 @@ from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import DatabaseUnavailable
 from db.tables.base import USER_AGENT_LENGTH
-from db.tables.families import FamilyRow
+from db.tables.families import FamilyKey, FamilyRow
 from db.tables.refresh_tokens import RefreshTokenRow
 from graph.api.refresh_cookie import RefreshCookie
 from graph.observability.access_log import RequestRecord
-
-# A user's ID and a family's ID.
-FamilyKey = tuple[UUID, UUID]
 
 
 def origin_of(request: Request) -> Origin:
@@ -125,7 +122,7 @@ class Context:
         """Loads lineages of families: one statement for a page of sessions."""
 
         async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshTokenRow]]:
-            family_ids = [family_id for _, family_id in keys]
+            family_ids = [key.id for key in keys]
             try:
                 lineages = await self.services.sessions.list_lineages(_user_of(keys), family_ids)
             except DatabaseUnavailable:
@@ -141,7 +138,7 @@ class Context:
         """Loads families: one statement for a page of security events."""
 
         async def load(keys: list[FamilyKey]) -> Sequence[FamilyRow | None]:
-            family_ids = [family_id for _, family_id in keys]
+            family_ids = [key.id for key in keys]
             families = await self.services.sessions.get_many(_user_of(keys), family_ids)
             return [families.get(family_id) for family_id in family_ids]
 
@@ -150,7 +147,7 @@ class Context:
 
 def _user_of(keys: list[FamilyKey]) -> UUID:
     # A request sees rows of one user only: the viewer, or the owner of the token in its one mutation.
-    (user_id,) = {user_id for user_id, _ in keys}
+    (user_id,) = {key.user_id for key in keys}
     return user_id
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import strawberry
 
 from db.tables.base import SessionState
-from db.tables.families import FamilyRow
+from db.tables.families import FamilyKey, FamilyRow
 from db.tables.security_events import SecurityEventRow
 from graph.api import pagination
 from graph.api.context import Info
@@ -71,7 +71,7 @@ class Query:
         session_id: UUID | None = parse_id(id)
         if session_id is None:
             return None
-        family = await context.families.load((caller.user_id, session_id))
+        family = await context.families.load(FamilyKey(caller.user_id, session_id))
         return Session.of(family, context.now) if family else None
 
     @strawberry.field(description="Security events of the viewer's account, newest first.")

@@ -8,7 +8,7 @@ import strawberry
 
 from auth import outcomes
 from db.tables.base import RevocationReason, SecurityEventKind, SessionState
-from db.tables.families import FamilyRow, state_of
+from db.tables.families import FamilyKey, FamilyRow, state_of
 from db.tables.refresh_tokens import RefreshTokenRow
 from db.tables.security_events import SecurityEventRow
 from db.tables.users import UserRow
@@ -174,7 +174,7 @@ class Session(Node):
     )
     async def lineage(self, info: Info) -> list[IssuedToken]:
         family = self.family
-        newest_first = await info.context.lineages.load((family.user_id, family.id))
+        newest_first = await info.context.lineages.load(FamilyKey(family.user_id, family.id))
         await info.context.yield_to_loop()
         return IssuedToken.lineage(newest_first)
 
@@ -211,7 +211,7 @@ class SecurityEvent(Node):
     async def session(self, info: Info) -> Session | None:
         if self.stored.family_id is None:
             return None
-        family = await info.context.families.load((self.stored.user_id, self.stored.family_id))
+        family = await info.context.families.load(FamilyKey(self.stored.user_id, self.stored.family_id))
         await info.context.yield_to_loop()
         return Session.of(family, info.context.now) if family else None
 
