@@ -33,7 +33,7 @@ mutation Change($input: ChangePasswordInput!) {
   }
 }
 """
-TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "throttle": False}])
+TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "rate_limits": False}])
 Ending = Callable[[Services, User, Pair, FakeClock], Awaitable[Any]]
 
 

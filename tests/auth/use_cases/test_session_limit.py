@@ -23,7 +23,9 @@ from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 MINUTE = timedelta(minutes=1)
-at_most = [pytest.mark.parametrize("more_settings", [{"sessions_per_user": most}], ids=[f"{most}"]) for most in (1, 3)]
+at_most = [
+    pytest.mark.parametrize("more_settings", [{"max_sessions_per_user": most}], ids=[f"{most}"]) for most in (1, 3)
+]
 
 
 async def open_session(services: Services, user: User, clock: FakeClock) -> SignedIn:

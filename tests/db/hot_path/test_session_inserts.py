@@ -34,7 +34,7 @@ ADDRESS = "198.51.100.7"
 ORIGIN = Origin(ADDRESS, "a browser")
 DEVICE = "cut the connection here"
 
-at_most_three = pytest.mark.parametrize("more_settings", [{"sessions_per_user": 3}], ids=["3"])
+at_most_three = pytest.mark.parametrize("more_settings", [{"max_sessions_per_user": 3}], ids=["3"])
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 

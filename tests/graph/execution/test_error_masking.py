@@ -305,7 +305,7 @@ def a_backend_of(server: databases.Server) -> psutil.Process:
     raise AssertionError("nobody is connected")
 
 
-@pytest.mark.parametrize("more_settings", [{"database_timeout": 30, "throttle": False}], ids=[""])
+@pytest.mark.parametrize("more_settings", [{"database_timeout": 30, "rate_limits": False}], ids=[""])
 @pytest.mark.parametrize("database_url", ["crashing"], indirect=True)
 async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_costs_nobody_a_session_even_without_keys(
     api: Api,

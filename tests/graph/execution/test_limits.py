@@ -212,7 +212,7 @@ async def full(api: Api, alice: User) -> Pair:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
+@pytest.mark.parametrize("more_settings", [{"rate_limits": False}], ids=[""])
 async def test_gql_04_gql_09_no_answer_holds_the_event_loop(api: Api, full: Pair) -> None:
     page = await api.data(FULL_PAGES, bearer=full.access)
     assert sorted(len(edge["node"]["lineage"]) for edge in page["sessions"]["edges"]) == [1] + [16] * 99
