@@ -15,6 +15,8 @@ class PostgreSQLStatement(Generic[Row_co]):
 
     def __init__(self, statement: Any, row: Callable[..., Row_co] | None) -> None:
         compiled = statement.compile(dialect=_DIALECT)
+        if any(bound.expanding for bound in compiled.binds.values()):
+            raise TypeError("This statement would differ for lists of each length. Use in_list in place of in_.")
         self._text = str(compiled)
         # A value that the caller has to give and does not is a KeyError, not NULL.
         self._constants: Mapping[str, Any] = {

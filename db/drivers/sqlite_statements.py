@@ -30,6 +30,8 @@ class SQLiteStatement(Generic[Row_co]):
 
     def __init__(self, statement: Any, row: Callable[..., Row_co] | None = None) -> None:
         compiled = statement.compile(dialect=_NAMED)
+        if any(bound.expanding for bound in compiled.binds.values()):
+            raise TypeError("This statement would differ for lists of each length. Use in_list in place of in_.")
         self._text = str(compiled)
         to_sqlite = {name: _to_sqlite(bound.type) for name, bound in compiled.binds.items()}
         required = [name for name, bound in compiled.binds.items() if bound.required]

@@ -19,6 +19,7 @@ from auth.services import Services
 from auth.use_cases import sessions
 from db import metadata
 from db.engine.compiled import Compiled
+from db.engine.parameters import in_list
 from db.tables import families as family_table
 from db.tables import usernames, users
 from db.tables.families import families
@@ -145,8 +146,8 @@ async def test_ops_04_a_session_refreshed_during_the_command_keeps_its_new_token
     async def refreshed_meanwhile(conn: Any, *arguments: Any, after: Any, **others: Any) -> Any:
         found = await issued_before(conn, *arguments, after=after, **others)
         if after is None:
-            chosen = families.c.id.in_([key.id for key in found])
-            await Compiled(families.update().where(chosen).values(last_used_at=now)).execute(conn, {})
+            update = families.update().where(in_list(families.c.id, "ids")).values(last_used_at=now)
+            await Compiled(update).execute(conn, {"ids": [key.id for key in found]})
         return found
 
     monkeypatch.setattr(family_table, "issued_before", refreshed_meanwhile)

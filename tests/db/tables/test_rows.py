@@ -70,6 +70,13 @@ def test_a_value_that_a_statement_needs_and_does_not_get_is_an_error_on_both_dat
             bind({})
 
 
+def test_a_statement_whose_text_depends_on_a_list_is_refused() -> None:
+    statement = Compiled(select(families.families.c.id).where(families.families.c.id.in_([UUID(int=1)])))
+    for form in ("on_postgresql", "on_sqlite"):
+        with pytest.raises(TypeError, match="Use in_list"):
+            getattr(statement, form)
+
+
 def test_a_list_is_one_parameter_whatever_its_length() -> None:
     statement = Compiled(select(families.families.c.id).where(in_list(families.families.c.id, "ids")))
     ids = [UUID(int=1), UUID(int=2)]
