@@ -19,7 +19,6 @@ from sqlalchemy import (
     Index,
     and_,
     bindparam,
-    insert,
     or_,
     select,
     update,
@@ -78,7 +77,6 @@ class TokenFamily(SQLModel, table=True):
 families = table_of(TokenFamily)
 
 _BY_KEY = and_(families.c.user_id == bindparam("of_user"), families.c.id == bindparam("of_family"))
-INSERT = Compiled(insert(families).returning(*families.c))
 DEFAULTS = {"revoked_at": None, "revocation_reason": None, "rate_limit_tat": 0}
 _BY_ID = Compiled(select(families).where(_BY_KEY))
 # NO KEY UPDATE, as a rotation takes. SQLite's write transactions exclude each other anyway.
@@ -108,11 +106,6 @@ def state_of(family: TokenFamily, now: datetime) -> SessionState:
     if family.revoked_at is not None:
         return SessionState.REVOKED if family.revoked_at < family.expires_at else SessionState.EXPIRED
     return SessionState.ACTIVE if family.expires_at > now else SessionState.EXPIRED
-
-
-async def insert_family(conn: Connection, family: dict[str, Any]) -> TokenFamily:
-    """Store a new family, and return it as stored."""
-    return cast(TokenFamily, await INSERT.one_or_none(conn, DEFAULTS | family))
 
 
 async def get(conn: Connection, user_id: UUID, family_id: UUID) -> TokenFamily | None:

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, delete, insert, literal_column, select, update
-from sqlalchemy import cast as cast_to
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from db.engine.compiled import Compiled
@@ -30,10 +29,6 @@ class User(SQLModel, table=True):
 
 
 users = table_of(User)
-
-# PostgreSQL: another one after each change of the row. Whoever adds a session, or changes the password or whether the
-# user may sign in, writes the row anew, so whoever saw it before can tell without a lock.
-ROW_VERSION = cast_to(literal_column("users.xmin"), Text())
 
 _FOUND = select(users).where(users.c.id == bindparam("user_id"))
 BY_ID = Compiled(_FOUND)

@@ -17,17 +17,19 @@ from db.tables.families import families
 from db.tables.security_events import security_events
 from db.tables.users import User
 from tests.support.clocks import FakeClock
-from tests.support.doors import REVOKED, ROTATED, SESSIONS, UNCOUNTED, Api, Door
+from tests.support.doors import REVOKED, ROTATED, SESSIONS, Api, Door
 from tests.support.servers import Backstage, Fleet, backstage, fleet_on
 from tests.support.statements import statements
 
 MINUTE = timedelta(minutes=1)
-at_most = [pytest.mark.parametrize("more_settings", [{"sessions_per_user": most}], ids=[f"{most}"]) for most in (1, 3)]
+at_most = [
+    pytest.mark.parametrize("more_settings", [{"max_sessions_per_user": most}], ids=[f"{most}"]) for most in (1, 3)
+]
 
 
 async def open_session(services: Services, user: User, clock: FakeClock) -> SignedIn:
     """A sign-in from where the password has been verified."""
-    signed_in = await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now())
+    signed_in = await services.sign_in.open_session(user, None, Origin(), clock.now())
     assert signed_in is not None
     return signed_in
 

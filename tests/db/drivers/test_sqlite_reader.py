@@ -17,7 +17,6 @@ from db.drivers.sqlite_reader import SQLiteReader
 from db.tables import families, users
 from db.tables.users import User
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNCOUNTED
 
 READS = 30
 
@@ -31,7 +30,7 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture
 async def session(services: Services, alice: User, clock: FakeClock) -> SignedIn:
     """A session of alice's."""
-    opened = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now())
+    opened = await services.sign_in.open_session(alice, None, Origin(), clock.now())
     assert isinstance(opened, SignedIn)
     return opened
 

@@ -23,7 +23,7 @@ from db.tables.families import TokenFamily
 from db.tables.users import User
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
+from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -95,7 +95,7 @@ async def family_of(services: Services, user: User) -> TokenFamily:
 
 async def sessions(services: Services, user: User, clock: FakeClock, count: int) -> list[str]:
     """The refresh tokens of so many new sessions of a user, made without hashing for each."""
-    opened = [await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(count)]
+    opened = [await services.sign_in.open_session(user, None, Origin(), clock.now()) for _ in range(count)]
     return [signed_in.tokens.refresh_token for signed_in in opened if signed_in is not None]
 
 
