@@ -186,7 +186,7 @@ async def revoke(
     Returns the ids of those that were live and now are not. Those that have expired by `now` are revoked as well: if
     this machine's clock is ahead, they have not, and would live on once it is right.
     """
-    ended = _revoke(one=only is not None, but_one=except_ is not None)
+    ended = _revoke(only_one=only is not None, except_one=except_ is not None)
     values = {"of_user": user_id, "now": now, "reason": reason, "only": only, "but": except_}
     return [family.id for family in await ended.all(conn, values) if family.expires_at > now]
 

@@ -62,7 +62,7 @@ class Metrics:
         build = Gauge(
             "kindred_build_info", "The version.", ["version", "python"], registry=registry, multiprocess_mode="max"
         )
-        build.labels(version("kindred"), platform.python_version()).set(1)
+        build.labels(version("kindred-auth"), platform.python_version()).set(1)
         # `labels` makes a key of its values each time, which takes longer than to count.
         self._of = cache(self._look_up)
         remove_dead_workers()

@@ -63,7 +63,7 @@ def test_sup_02_the_bill_of_materials_lists_everything_that_is_locked(tmp_path: 
     assert made.returncode == 0, made.stderr
     bill = json.loads((tmp_path / "sbom.json").read_bytes())
     assert bill["bomFormat"] == "CycloneDX"
-    assert bill["metadata"]["component"]["name"] == "kindred"
+    assert bill["metadata"]["component"]["name"] == "kindred-auth"
     listed = {(component["name"], component["version"]) for component in bill["components"]}
     locked = re.findall(r"^([a-z0-9._-]+)(?:\[.*\])?==([\w.!+]+)", (ROOT / "requirements.txt").read_text(), re.M)
     assert listed == set(locked)
