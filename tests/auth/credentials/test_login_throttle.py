@@ -391,7 +391,7 @@ async def test_the_owner_is_told_once_when_the_throttling_begins_and_once_when_i
     assert (kinds.count("LOGIN_THROTTLED"), kinds.count("LOGIN_FAILED")) == (2, 100)
 
 
-@pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
+@pytest.mark.parametrize("more_settings", [{"rate_limits": False}], ids=[""])
 async def test_it_can_be_turned_off_for_benchmarks(stranger: Stranger, services: Services) -> None:
     assert [await stranger.guess() for _ in range(40)] == [WRONG] * 40
     assert await stranger.guess(password=PASSWORD) == RIGHT

@@ -17,7 +17,7 @@ from tests.support.watches import store_hash
 
 pytestmark = pytest.mark.usefixtures("alice")
 
-UNTHROTTLED = pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
+UNTHROTTLED = pytest.mark.parametrize("more_settings", [{"rate_limits": False}], ids=[""])
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 SAFARI = (

@@ -21,7 +21,7 @@ from tests.support.watches import Watch, store_hash, watching
 pytestmark = pytest.mark.usefixtures("alice")
 
 NEW_PASSWORD = "three grey owls read 7 maps"
-TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "throttle": False}])
+TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "rate_limits": False}])
 
 
 @pytest.fixture

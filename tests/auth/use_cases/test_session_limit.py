@@ -142,7 +142,8 @@ async def test_sess_08_sign_ins_at_the_same_time_do_not_pass_the_limit_together(
 
 
 @at_most[1]
-async def test_sess_08_it_costs_one_statement_more_and_two_for_the_session_that_ends(
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_sess_08_the_limit_costs_no_statement_and_a_revoked_session_two(
     alice: User, clock: FakeClock, services: Services
 ) -> None:
     for _ in range(2):
