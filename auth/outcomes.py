@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from db.tables.families import TokenFamily
-from db.tables.users import User
+from db.tables.families import FamilyRow
+from db.tables.users import UserRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class TokenPair:
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     tokens: TokenPair
-    family: TokenFamily
-    user: User
+    family: FamilyRow
+    user: UserRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Rotated:
     """The presented token was exchanged for its successor, now or when the same attempt came before."""
 
     tokens: TokenPair
-    family: TokenFamily
+    family: FamilyRow
     # Whether it was before: for the log, and for no client.
     repeated: bool = False
 
@@ -110,7 +110,7 @@ class StoreBehind:
 class RevokedSession:
     """A session is at its end, now or since before."""
 
-    family: TokenFamily
+    family: FamilyRow
 
 
 @dataclass(frozen=True, slots=True)

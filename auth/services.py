@@ -20,7 +20,7 @@ from auth.use_cases.security_events import AuditLog
 from auth.use_cases.sessions import Sessions
 from auth.use_cases.sign_in import SignIn
 from auth.use_cases.token_pairs import TokenPairFactory
-from db.engine.database import Database, create_engine, url_of
+from db.engine.database import Database, create_database, url_of
 from db.hot_path.rotation_batches import RotationBatcher
 
 
@@ -47,12 +47,12 @@ class Services:
 
         `secret` is one server secret, or several with white space between them, newest first.
         """
-        engine = create_engine(
+        db = create_database(
             url_of(settings.database_url.get_secret_value()),
             timeout=settings.database_timeout,
             pool_size=settings.database_pool_size,
+            fraction=entropy.fraction,
         )
-        db = Database(engine, timeout=settings.database_timeout, fraction=entropy.fraction)
         keys = SigningKeyStore(db, SecretKeys.derive_all(secret), entropy)
         hasher = Hasher(settings.hashing_threads)
         throttle = LoginThrottle(db, enabled=settings.rate_limits, network_retention=settings.event_retention)

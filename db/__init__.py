@@ -1,8 +1,7 @@
-"""What is stored: the SQLModel tables and the statements on them. No policy lives here.
+"""Storage: the tables, the statements on them, and the databases that run them. No policy lives here.
 
-Each module holds one table and every statement that touches it. Statements are SQLAlchemy Core on the
-SQLModel tables, declared once; a row that comes back reads like the model (`row.revoked_at`) but is an
-immutable `Row`, so there is no unit of work that could write something nobody asked for.
+Each module of `db/tables` holds one table and its statements. Statements are SQLAlchemy Core on the SQLModel tables,
+compiled once. They return immutable named tuples: there is no unit of work that could write what no statement says.
 """
 
 from db.tables import (

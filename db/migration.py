@@ -1,18 +1,40 @@
-"""Which migrations a database has had, and bringing it up to date."""
+"""Apply migrations, and find out which of them a database has had.
 
+Alembic needs an engine of SQLAlchemy. This module makes one for the migrations; the service has none.
+"""
+
+import asyncio
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any, TypeVar
 
+import sqlalchemy
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Text, column, event, text
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
-from db.engine.database import Database
+from db.engine.compiled import Compiled
+from db.engine.database import Database, create_sqlite_file, prepare_sqlite
 from db.tables.base import metadata
+
+T = TypeVar("T")
+
+# Seconds. A migration may hold a lock for longer than any request may wait for one.
+TIMEOUT = 600
+
+_TABLE_NAMES = Compiled(
+    postgresql=text("SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()").columns(
+        column("name", Text)
+    ),
+    sqlite=text("SELECT name FROM sqlite_master WHERE type = 'table'").columns(column("name", Text)),
+)
+_REVISION = Compiled(text("SELECT version_num FROM alembic_version").columns(column("version_num", Text)))
 
 
 def _config(url: URL | None = None) -> Config:
@@ -24,7 +46,7 @@ def _config(url: URL | None = None) -> Config:
 
 
 def upgrade(url: URL) -> None:
-    """Apply every migration that this database has not had. Not to be called where an event loop runs."""
+    """Apply every migration that this database has not had. Not to be called while an event loop runs."""
     command.upgrade(_config(url), "head")
 
 
@@ -35,20 +57,60 @@ def head() -> str:
 
 
 async def current(db: Database) -> str | None:
-    """The newest migration that this database has had; None if it has had none."""
-
-    def revision(connection: Connection) -> str | None:
-        return MigrationContext.configure(connection).get_current_revision()
-
+    """Return the newest migration that this database has had; None if it has had none."""
+    if "alembic_version" not in await _table_names(db):
+        return None
     async with db.read() as conn:
-        return await conn.run_sync(revision)
+        row = await _REVISION.one_or_none(conn, {})
+    return row and row.version_num
 
 
 async def missing_tables(db: Database) -> list[str]:
-    """The tables that should be in the database and are not, by name."""
+    """Return the names of the tables that the database lacks."""
+    return sorted(set(metadata.tables) - await _table_names(db))
 
-    def names(connection: Connection) -> list[str]:
-        return inspect(connection).get_table_names()
 
+async def _table_names(db: Database) -> set[str]:
     async with db.read() as conn:
-        return sorted(set(metadata.tables) - set(await conn.run_sync(names)))
+        return {row.name for row in await _TABLE_NAMES.all(conn, {})}
+
+
+def run_in_transaction(url: URL, work: Callable[[sqlalchemy.Connection], T]) -> T:
+    """Do the work in one transaction of an engine of its own. Foreign keys are not enforced on SQLite.
+
+    SQLite cannot alter a table: to drop the old copy of one would delete its children's rows by cascade.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _run_on_sqlite(url, work)
+    return asyncio.run(_run_on_postgresql(url, work))
+
+
+def _run_on_sqlite(url: URL, work: Callable[[sqlalchemy.Connection], T]) -> T:
+    create_sqlite_file(url.database or "")
+    engine = sqlalchemy.create_engine(url, poolclass=NullPool, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        prepare_sqlite(connection, TIMEOUT)
+        connection.execute("PRAGMA foreign_keys = OFF")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with engine.begin() as connection:
+        return work(connection)
+
+
+async def _run_on_postgresql(url: URL, work: Callable[[sqlalchemy.Connection], T]) -> T:
+    milliseconds = str(TIMEOUT * 1000)
+    settings = {
+        "application_name": "kindred",
+        "lock_timeout": milliseconds,
+        "statement_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": milliseconds,
+    }
+    connect_args = {"timeout": TIMEOUT, "server_settings": settings}
+    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=connect_args)
+    async with engine.begin() as connection:
+        return await connection.run_sync(work)

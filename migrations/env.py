@@ -1,21 +1,19 @@
-"""Runs the migrations over the database of the settings, whichever of the two it is.
+"""Run the migrations on the database of the settings.
 
-A caller that already knows the database (`db.migrate`) passes its URL in `config.attributes`.
+A caller that already knows the database (`db.migration`) passes its URL in `config.attributes`.
 """
 
-import asyncio
-
 from alembic import context
-from sqlalchemy import Connection, event, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, text
 
 import db
 from auth.config.settings import Settings
-from db.engine.database import create_engine, url_of
+from db.engine.database import url_of
+from db.migration import run_in_transaction
 
 
 def migrate(connection: Connection) -> None:
-    """Run what was asked for in one transaction."""
+    """Run the migrations of the command in one transaction."""
     sqlite = connection.dialect.name == "sqlite"
     context.configure(
         connection=connection,
@@ -24,7 +22,7 @@ def migrate(connection: Connection) -> None:
         render_as_batch=sqlite,
         compare_type=True,
         compare_server_default=True,
-        # CHECK constraints, which Alembic does not look at unless it is told to.
+        # CHECK constraints, which Alembic does not compare by default.
         autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
     )
     with context.begin_transaction():
@@ -33,31 +31,9 @@ def migrate(connection: Connection) -> None:
             raise RuntimeError(f"this migration would leave {len(broken)} rows whose foreign key points nowhere")
 
 
-def without_foreign_keys(engine: AsyncEngine) -> AsyncEngine:
-    """On SQLite, dropping the old copy of a table would delete its children's rows by cascade."""
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine.sync_engine, "connect")
-        def unenforced(connection: object, _record: object) -> None:
-            cursor = connection.cursor()  # type: ignore[attr-defined]
-            cursor.execute("PRAGMA foreign_keys = OFF")
-            cursor.close()
-
-    return engine
-
-
-async def main() -> None:
-    """Connect, migrate, and leave."""
-    url = context.config.attributes.get("url") or url_of(Settings().database_url.get_secret_value())
-    # A migration may hold a lock for longer than any request may wait for one.
-    engine = without_foreign_keys(create_engine(url, timeout=600))
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(migrate)
-    finally:
-        await engine.dispose()
-
-
 if context.is_offline_mode():
     raise SystemExit("Migrations run on a database, not as a script: leave out --sql.")
-asyncio.run(main())
+run_in_transaction(
+    context.config.attributes.get("url") or url_of(Settings().database_url.get_secret_value()),
+    migrate,
+)

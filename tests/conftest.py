@@ -19,7 +19,7 @@ from auth.services import Services
 from db.engine import server_clock as database_clock
 from db.engine.database import Connection, url_of
 from db.migration import upgrade
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from tests.repository.checklist import IDS, argued, tested
 from tests.support import databases

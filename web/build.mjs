@@ -1,10 +1,12 @@
-// Bundles what runs in a browser into graph/static. The same sources always make the same bytes, on any machine.
-// Each folder here that has a bundle.mjs is one bundle, with a record of what it was built from beside it.
-// `--check` writes nothing, and fails unless graph/static holds just what would be written.
+// Builds what runs in a browser: the bundles in graph/static, and the client package in web/client/dist.
+// Equal sources give equal bytes on every machine. Each folder here with a bundle.mjs is one bundle.
+// `--check` writes nothing. It names each built file that differs from its sources, and then exits with status 1.
 
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -12,16 +14,17 @@ import { build } from "esbuild";
 const WEB = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(WEB);
 const STATIC = join(ROOT, "graph", "static");
-// What every bundle is made with, beside its own folder.
-const SHARED = ["build.mjs", "package.json", "package-lock.json"];
+const DIST = join(WEB, "client", "dist");
+// Sources of every bundle, in addition to its own folder.
+const SHARED_SOURCES = ["build.mjs", "package.json", "package-lock.json"];
 
-const byName = ([one], [other]) => (one < other ? -1 : 1);
+const byName = ([a], [b]) => (a < b ? -1 : 1);
 const digests = (files) =>
   Object.fromEntries(files.map(([name, bytes]) => [name, createHash("sha256").update(bytes).digest("hex")]));
 
-/** The files of one bundle, its record last. */
-async function bundle(name) {
-  const { options, beside, uses = [] } = await import(`./${name}/bundle.mjs`);
+/** The files of one bundle, as pairs of path and bytes. The last is a record of what it was built from. */
+async function buildBundle(name) {
+  const { options, extraFiles, dependsOn = [] } = await import(`./${name}/bundle.mjs`);
   const result = await build({
     absWorkingDir: WEB,
     outdir: STATIC,
@@ -31,51 +34,85 @@ async function bundle(name) {
     minify: true,
     target: "es2022",
     charset: "utf8",
-    tsconfigRaw: {}, // tsconfig.json is for the checks
-    legalComments: "none", // those of other people are in a file beside the bundle
+    tsconfigRaw: {}, // tsconfig.json is for the type checks only
+    legalComments: "none", // the licences of packages are in a file beside the bundle
     ...options,
   });
   const built = result.outputFiles.map(({ path, contents }) => [relative(STATIC, path), Buffer.from(contents)]);
-  for (const [file, text] of Object.entries((await beside?.(WEB, result.metafile)) ?? {})) {
+  for (const [file, text] of Object.entries((await extraFiles?.(WEB, result.metafile)) ?? {})) {
     built.push([file, Buffer.from(text)]);
   }
   built.sort(byName);
-  // What a test compares with the files that are there, to tell that somebody forgot to build, without Node.
-  const record = { sources: digests(await sources([name, ...uses])), built: digests(built) };
-  return [...built, [`${name}.build.json`, Buffer.from(`${JSON.stringify(record, null, 2)}\n`)]];
+  // A test compares the record with the files, so that it notices a forgotten build without Node.js.
+  const record = { sources: digests(await readSources([name, ...dependsOn])), built: digests(built) };
+  built.push([`${name}.build.json`, Buffer.from(`${JSON.stringify(record, null, 2)}\n`)]);
+  return built.map(([file, bytes]) => [join(STATIC, file), bytes]);
 }
 
-/** The files that a bundle is made from, as paths from the project's root. */
-async function sources(folders) {
-  const paths = SHARED.map((name) => join(WEB, name));
-  for (const folder of folders) {
-    const entries = await readdir(join(WEB, folder), { recursive: true, withFileTypes: true });
-    paths.push(...entries.filter((one) => one.isFile()).map((one) => join(one.parentPath ?? one.path, one.name)));
-  }
-  const named = paths.map((path) => [relative(ROOT, path).replaceAll("\\", "/"), path]).sort(byName);
+/** The files that a bundle is built from, with paths from the project's root. */
+async function readSources(folders) {
+  const paths = SHARED_SOURCES.map((name) => join(WEB, name));
+  for (const folder of folders) paths.push(...(await filesIn(join(WEB, folder))));
+  const named = paths.map((path) => [fromRoot(path), path]).sort(byName);
   return Promise.all(named.map(async ([name, path]) => [name, await readFile(path)]));
 }
 
+/** The client package: its modules and types, as pairs of path and bytes. */
+async function buildPackage() {
+  const folder = await mkdtemp(join(tmpdir(), "kindred-client-"));
+  try {
+    const tsc = join(WEB, "node_modules", "typescript", "bin", "tsc");
+    execFileSync(process.execPath, [tsc, "-p", join(WEB, "client"), "--outDir", folder], { stdio: "inherit" });
+    const paths = await filesIn(folder);
+    return Promise.all(paths.map(async (path) => [join(DIST, relative(folder, path)), await readFile(path)]));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function filesIn(folder) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+}
+
+const fromRoot = (path) => relative(ROOT, path).replaceAll("\\", "/");
+
+/** What is wrong with the files in a folder that should contain these, one phrase each. */
+async function findStale(folder, files) {
+  const stale = [];
+  for (const [path, bytes] of files) {
+    const existing = await readFile(path).catch(() => null);
+    if (!existing) stale.push(`${fromRoot(path)} is missing`);
+    else if (!existing.equals(bytes)) stale.push(`${fromRoot(path)} is out of date`);
+  }
+  const expected = new Set(files.map(([path]) => path));
+  const unexpected = (await filesIn(folder)).filter((path) => !expected.has(path));
+  return [...stale, ...unexpected.map((path) => `${fromRoot(path)} has no source`)];
+}
+
+async function writeFiles(folder, files) {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  for (const [path, bytes] of files) {
+    await writeFile(path, bytes);
+    console.log(`${String(bytes.length).padStart(8)}  ${fromRoot(path)}`);
+  }
+}
+
+const check = process.argv.includes("--check");
 const folders = await readdir(WEB);
 const bundles = folders.filter((name) => existsSync(join(WEB, name, "bundle.mjs"))).sort();
-const files = (await Promise.all(bundles.map(bundle))).flat();
-
-if (process.argv.includes("--check")) {
-  const differ = [];
-  for (const [name, bytes] of files) {
-    const there = await readFile(join(STATIC, name)).catch(() => null);
-    if (!there?.equals(bytes)) differ.push(name);
-  }
-  if (differ.length) {
-    console.error(`graph/static is out of date: ${differ.join(", ")}. Run \`make web\`.`);
-    process.exitCode = 1;
-  } else {
-    console.log("graph/static holds what the sources make.");
-  }
-} else {
-  await mkdir(STATIC, { recursive: true });
-  for (const [name, bytes] of files) {
-    await writeFile(join(STATIC, name), bytes);
-    console.log(`${String(bytes.length).padStart(8)}  ${name}`);
-  }
+const stale = [];
+// The package comes first, because the record of the client's bundle covers its files.
+for (const [folder, buildFiles] of [
+  [DIST, buildPackage],
+  [STATIC, async () => (await Promise.all(bundles.map(buildBundle))).flat()],
+]) {
+  const files = await buildFiles();
+  if (check) stale.push(...(await findStale(folder, files)));
+  else await writeFiles(folder, files);
+}
+if (stale.length) {
+  console.error(`${stale.join(".\n")}.\nRun \`make web\`, and commit the files that it writes.`);
+  process.exitCode = 1;
 }

@@ -20,7 +20,7 @@ from auth.crypto.entropy import Entropy
 from db.drivers.errors import DatabaseUnavailable
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
-from db.tables import family_sweeps, leases, security_events, users
+from db.tables import families, leases, security_events, users
 
 logger = logging.getLogger("kindred")
 
@@ -99,15 +99,15 @@ class PruneSchedule:
         async with self.db.transaction() as conn:
             if is_first:  # many batches take longer than clocks may differ by
                 await require_agreement(conn, now, undone="no session was given another end")
-            keys = await family_sweeps.opened_after(conn, after, limit=self.session_limit, most=BATCH)
+            keys = await families.opened_after(conn, after, limit=self.session_limit, most=BATCH)
             await users.lock_several(conn, {key.user_id for key in keys})  # users first (decision 25)
-            return await family_sweeps.shorten(conn, now, keys, after=after, limit=self.session_limit)
+            return await families.shorten(conn, now, keys, after=after, limit=self.session_limit)
 
     @retried(idempotent=True)
     async def from_the_future(self, now: datetime) -> str | None:
         """What to tell an operator of sessions that were opened after `now`; None where there are none."""
         async with self.db.read() as conn:
-            count = await family_sweeps.count_opened_after(conn, now + CLOCKS_MUST_AGREE, limit=self.session_limit)
+            count = await families.count_opened_after(conn, now + CLOCKS_MUST_AGREE, limit=self.session_limit)
         if not count:
             return None
         return (

@@ -26,7 +26,7 @@ from db.hot_path.login_attempts import Counts, FailureCount, ThrottleKeys
 from db.hot_path.rate_limit import RateLimit
 from db.hot_path.session_inserts import AttemptKeys
 from db.tables import familiar_networks, login_failures
-from db.tables.users import User
+from db.tables.users import UserRow
 
 # A name has so many failures in a row for free. After each further one it waits, twice as long as before.
 FREE_ATTEMPTS = 5
@@ -52,7 +52,7 @@ class LoginAttempt:
     # How many the name has with this one; 0 if the throttle is off.
     attempt_number: int
     # As found before the attempt was counted; None if the name is unknown.
-    user: User | None = None
+    user: UserRow | None = None
 
     @property
     def starts_throttling(self) -> bool:
@@ -110,7 +110,7 @@ class LoginThrottle:
         if self.enabled:
             await login_failures.refund(conn, attempt.addresses, deleted=attempt.name)
 
-    def attempt_keys(self, attempt: LoginAttempt | None, user: User, ip: str | None, now: datetime) -> AttemptKeys:
+    def attempt_keys(self, attempt: LoginAttempt | None, user: UserRow, ip: str | None, now: datetime) -> AttemptKeys:
         """Return what a sign-in writes to the throttle: the refund of its attempt, if any, and the user's network.
 
         A user's first network is not new. If the user is older than the retention period, or has changed the password,

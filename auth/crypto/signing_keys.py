@@ -19,7 +19,7 @@ from db.engine.database import Database
 from db.engine.retry import retried
 from db.tables import signing_keys
 from db.tables.base import SigningAlgorithm
-from db.tables.signing_keys import SigningKey
+from db.tables.signing_keys import SigningKeyRow
 
 logger = logging.getLogger("kindred")
 
@@ -39,7 +39,7 @@ class SigningKeyStore:
         self.db = db
         self.secrets = secrets
         self._entropy = entropy
-        self._rows: Sequence[SigningKey] = []
+        self._rows: Sequence[SigningKeyRow] = []
         self.ring = KeyRing([])
 
     @property
@@ -84,7 +84,7 @@ class SigningKeyStore:
     @retried(idempotent=False)
     async def rotate(
         self, algorithm: SigningAlgorithm, now: datetime, *, access_token_ttl: timedelta, immediately: bool = False
-    ) -> SigningKey:
+    ) -> SigningKeyRow:
         """Add a key that signs from `PUBLISHED_AHEAD` on, and retire the others when their last token has ended.
 
         `at_once` is for a private key that has leaked: the new one signs now, and nothing that any other key signed
@@ -111,19 +111,19 @@ class SigningKeyStore:
         return len(old)
 
     @retried(idempotent=True)
-    async def list_all(self) -> Sequence[SigningKey]:
+    async def list_all(self) -> Sequence[SigningKeyRow]:
         """The signing keys as stored, oldest first."""
         async with self.db.read() as conn:
             return await signing_keys.list_all(conn)
 
-    def _make(self, algorithm: SigningAlgorithm, now: datetime, *, active_from: datetime) -> SigningKey:
+    def _make(self, algorithm: SigningAlgorithm, now: datetime, *, active_from: datetime) -> SigningKeyRow:
         private: PrivateKey = (
             ed25519.Ed25519PrivateKey.generate()
             if algorithm is SigningAlgorithm.EDDSA
             else ec.generate_private_key(ec.SECP256R1())
         )
         kid = thumbprint(public_jwk(private.public_key()))
-        return SigningKey(
+        return SigningKeyRow(
             kid=kid,
             algorithm=algorithm,
             public_key=private.public_key().public_bytes(
@@ -140,7 +140,7 @@ class SigningKeyStore:
         )
         return self.secret.seal(plain, kid, self._entropy.bytes(NONCE))
 
-    def _open(self, row: SigningKey) -> AccessKey:
+    def _open(self, row: SigningKeyRow) -> AccessKey:
         for secret in self.secrets:
             plain = secret.unseal(row.sealed_private_key, row.kid)
             if plain is not None:

@@ -16,9 +16,9 @@ from db.engine.database import Database
 from db.engine.retry import retried
 from db.tables import families, security_events, usernames, users
 from db.tables.base import RevocationReason, SecurityEventKind, SessionState
-from db.tables.families import TokenFamily, state_of
-from db.tables.security_events import SecurityEvent
-from db.tables.users import User
+from db.tables.families import FamilyRow, state_of
+from db.tables.security_events import SecurityEventRow
+from db.tables.users import UserRow
 
 
 class InvalidUsername(Exception):
@@ -44,7 +44,7 @@ class Accounts:
     throttle: LoginThrottle
     password_min_length: int
 
-    async def add(self, username: str, email: str | None, password: str, now: datetime) -> User | WeakPassword:
+    async def add(self, username: str, email: str | None, password: str, now: datetime) -> UserRow | WeakPassword:
         """Make a user. Raises `UnfitUsername`, `UnfitEmail` and `UsernameTaken`."""
         name, key = clean_username(username), username_key(username)
         if name is None or key is None:
@@ -56,8 +56,8 @@ class Accounts:
         return await self._add(name, key, email, await self._hash(password), now)
 
     @retried(idempotent=False)
-    async def _add(self, name: str, key: str, email: str | None, hashed: str, now: datetime) -> User:
-        user = User(
+    async def _add(self, name: str, key: str, email: str | None, hashed: str, now: datetime) -> UserRow:
+        user = UserRow(
             id=self.entropy.id(now),
             username=name,
             email=email,
@@ -73,13 +73,13 @@ class Accounts:
         return user
 
     @retried(idempotent=True)
-    async def get(self, user_id: UUID) -> User | None:
+    async def get(self, user_id: UUID) -> UserRow | None:
         """The user, or None."""
         async with self.db.read() as conn:
             return await users.get(conn, user_id)
 
     @retried(idempotent=True)
-    async def find_by_username(self, username: str) -> User | None:
+    async def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, or None."""
         if (key := username_key(username)) is None:
             return None
@@ -87,7 +87,7 @@ class Accounts:
             return await usernames.get_by_username_key(conn, key)
 
     @retried(idempotent=True)
-    async def list_all(self) -> Sequence[User]:
+    async def list_all(self) -> Sequence[UserRow]:
         """Every user, by name."""
         async with self.db.read() as conn:
             return await users.list_all(conn)
@@ -110,7 +110,7 @@ class Accounts:
             await users.set_active(conn, user_id, is_active=True)
 
     @retried(idempotent=True)
-    async def delete(self, user: User) -> None:
+    async def delete(self, user: UserRow) -> None:
         """Forget a user: sessions, where they were used from, events, the name. What was issued to them is invalid."""
         async with self.db.transaction() as conn:
             # The order of decision 25. A replay or a revocation holds a session and then checks that the user exists.
@@ -121,7 +121,7 @@ class Accounts:
             await users.lock_for_deletion(conn, user.id)
             await users.delete_user(conn, user.id)
 
-    async def set_password(self, user: User, password: str, now: datetime) -> PasswordSet | WeakPassword:
+    async def set_password(self, user: UserRow, password: str, now: datetime) -> PasswordSet | WeakPassword:
         """An operator sets a password: every session of the user ends with it, and no network is familiar any more."""
         if reason := await self._weakness(password, user.username):
             return WeakPassword(reason)
@@ -130,7 +130,7 @@ class Accounts:
         return PasswordSet(revoked or 0)
 
     async def change_password(
-        self, current: TokenFamily, current_password: str, new_password: str, origin: Origin, now: datetime
+        self, current: FamilyRow, current_password: str, new_password: str, origin: Origin, now: datetime
     ) -> ChangePasswordOutcome:
         """Somebody sets their own password, knowing the old one: every session ends but the one they use.
 
@@ -141,7 +141,7 @@ class Accounts:
             return await self._change_password(current, current_password, new_password, origin, now)
 
     async def _change_password(
-        self, current: TokenFamily, current_password: str, new_password: str, origin: Origin, now: datetime
+        self, current: FamilyRow, current_password: str, new_password: str, origin: Origin, now: datetime
     ) -> ChangePasswordOutcome:
         user = await self.get(current.user_id)
         if user is None:
@@ -165,7 +165,7 @@ class Accounts:
         )
         return WrongCredentials() if revoked is None else PasswordSet(revoked)
 
-    async def check_password(self, current: TokenFamily, password: str) -> PasswordStrength:
+    async def check_password(self, current: FamilyRow, password: str) -> PasswordStrength:
         """What a password would be worth as the next one of whoever asks. Raises `Unauthenticated`, `HashingBusy`."""
         with self.hasher.strength_check_slot(), self.hasher.slot():
             user = await self.get(current.user_id)
@@ -214,13 +214,13 @@ class Accounts:
             await self.throttle.record_success(conn, attempt)
 
     @retried(idempotent=True)
-    async def unlock(self, user: User) -> None:
+    async def unlock(self, user: UserRow) -> None:
         """Let everybody try the user's password again who has tried it too often."""
         async with self.db.transaction() as conn:
             await self.throttle.reset(conn, _key(user))
 
     @retried(idempotent=False)
-    async def _record_failure(self, user: User, origin: Origin, now: datetime) -> None:
+    async def _record_failure(self, user: UserRow, origin: Origin, now: datetime) -> None:
         failure = new_event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
         async with self.db.transaction() as conn:
             # Held until the event is stored, so that a deletion comes before or after both.
@@ -229,7 +229,7 @@ class Accounts:
             await self.audit_log.record(conn, [failure])
 
     @retried(idempotent=True)
-    async def events(self, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:
+    async def events(self, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEventRow]:
         """What happened to a user's account, newest first, from behind the event with the id `after`."""
         async with self.db.read() as conn:
             return await security_events.page(conn, user_id, after=after, limit=limit)
@@ -247,5 +247,5 @@ class Accounts:
         return await self.hasher.hash(normalize_password(password) or "")
 
 
-def _key(user: User) -> str:
+def _key(user: UserRow) -> str:
     return username_key(user.username) or ""  # a stored name has a key

@@ -40,7 +40,7 @@ from db.hot_path.rotation import RotationClaim
 from db.hot_path.rotation_batches import RotationBatcher
 from db.tables import families, users
 from db.tables.base import RevocationReason, SecurityEventKind
-from db.tables.families import TokenFamily
+from db.tables.families import FamilyRow
 
 # A family whose token was issued less than this ago cannot have been pruned. If it is missing, the store lost it, or
 # does not show it yet.
@@ -121,7 +121,7 @@ class Rotation:
             return Replayed(user_id, family_id)  # returned, not raised: the revocation commits before anybody is told
 
     async def _revoke(
-        self, conn: Connection, family: TokenFamily, generation: int, origin: Origin, now: datetime
+        self, conn: Connection, family: FamilyRow, generation: int, origin: Origin, now: datetime
     ) -> None:
         reason, kind = RevocationReason.REFRESH_TOKEN_REPLAYED, SecurityEventKind.REFRESH_TOKEN_REPLAYED
         # One event for one end: of many replays at once, the one whose UPDATE found the family live records it.
@@ -132,7 +132,7 @@ class Rotation:
             )
             await self.audit_log.record(conn, [replay])
 
-    def _too_late(self, keyless: bool, family: TokenFamily, now: datetime) -> bool:
+    def _too_late(self, keyless: bool, family: FamilyRow, now: datetime) -> bool:
         # A last use in the future is a wrong clock's. It would make the leeway as long as that clock was ahead.
         in_time = -CLOCKS_MUST_AGREE <= now - family.last_used_at <= self.leeway
         return bool(self.leeway) and keyless and not in_time

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin
-from db.engine.database import Connection, after_commit
+from db.engine.database import Connection
 from db.tables import outbox, security_events
 from db.tables.base import NotificationChannel, NotificationKind, SecurityEventKind
 
@@ -47,7 +47,7 @@ class AuditLog:
             return
         if told is not None and self.channels:
             await outbox.add(conn, told, list(self.channels), event)
-            after_commit(conn, self._wake)
+            conn.after_commit(self._wake)
 
     def _wake(self) -> None:
         for written in self.channels.values():

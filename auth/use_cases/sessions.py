@@ -12,11 +12,10 @@ from auth.outcomes import Invalid, NotFound, Origin, RevokedSession, RevokeOutco
 from auth.use_cases.security_events import new_event
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
-from db.tables import families, family_sweeps, refresh_tokens, security_events, users
+from db.tables import families, refresh_tokens, security_events, users
 from db.tables.base import RevocationReason, SecurityEventKind, SessionState
-from db.tables.families import TokenFamily, state_of
-from db.tables.family_sweeps import FamilyKey
-from db.tables.refresh_tokens import RefreshToken
+from db.tables.families import FamilyKey, FamilyRow, state_of
+from db.tables.refresh_tokens import RefreshTokenRow
 
 # Sessions that an operator ends in one transaction, if they are many.
 BATCH = 500
@@ -36,7 +35,7 @@ class Sessions:
     lineage_depth: int
 
     @retried(idempotent=True)
-    async def authenticate(self, access_token: str, now: datetime) -> TokenFamily:
+    async def authenticate(self, access_token: str, now: datetime) -> FamilyRow:
         """The live family that an access token belongs to: one read, by primary key.
 
         Disabling a user and a new password revoke families in the same transaction, so the family's row alone says
@@ -61,28 +60,28 @@ class Sessions:
         after: tuple[datetime, UUID] | None,
         limit: int,
         now: datetime,
-    ) -> Sequence[TokenFamily]:
+    ) -> Sequence[FamilyRow]:
         """A user's families in one state (None: in any), last used first, from behind `after`."""
         async with self.db.read() as conn:
             return await families.page(conn, user_id, state=state, now=now, after=after, limit=limit)
 
     @retried(idempotent=True)
-    async def get_many(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, TokenFamily]:
+    async def get_many(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, FamilyRow]:
         """Those of a user's families that have one of these ids."""
         async with self.db.read() as conn:
             return {family.id: family for family in await families.get_many(conn, user_id, ids)}
 
     @retried(idempotent=True)
-    async def list_lineages(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[RefreshToken]]:
+    async def list_lineages(self, user_id: UUID, ids: Sequence[UUID]) -> dict[UUID, list[RefreshTokenRow]]:
         """The lineage of each of these families of a user's, newest generation first."""
-        found: dict[UUID, list[RefreshToken]] = {family_id: [] for family_id in ids}
+        found: dict[UUID, list[RefreshTokenRow]] = {family_id: [] for family_id in ids}
         async with self.db.read() as conn:
             for issued in await refresh_tokens.list_for_families(conn, user_id, ids, slots=self.lineage_depth):
                 found[issued.family_id].append(issued)
         return found
 
     @retried(idempotent=True)
-    async def rename(self, user_id: UUID, family_id: UUID, name: str) -> TokenFamily | None:
+    async def rename(self, user_id: UUID, family_id: UUID, name: str) -> FamilyRow | None:
         """Give a family a name; None if the user has none with this id."""
         async with self.db.transaction() as conn:
             return await families.rename(conn, user_id, family_id, name)
@@ -155,12 +154,10 @@ class Sessions:
         async with self.db.transaction() as conn:
             if after is None:  # only the first time: many batches take longer than clocks may differ by
                 await require_agreement(conn, now, undone="no session was ended")
-            seen = await family_sweeps.issued_before(
-                conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now
-            )
+            seen = await families.issued_before(conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now)
             # Users first (decision 25), or this could deadlock with another transaction that ends several sessions.
             await users.lock_several(conn, {family.user_id for family in seen})
-            ended = await family_sweeps.revoke_issued_before(conn, issued_before, seen, now=now, reason=reason)
+            ended = await families.revoke_issued_before(conn, issued_before, seen, now=now, reason=reason)
             events = [
                 new_event(self.entropy, family.user_id, kind, now, origin, family_id=family.id, detail=reason)
                 for family in ended

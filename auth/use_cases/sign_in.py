@@ -20,8 +20,8 @@ from db.engine.retry import retried
 from db.hot_path import session_inserts
 from db.tables import security_events, users
 from db.tables.base import RevocationReason, SecurityEventKind
-from db.tables.families import TokenFamily
-from db.tables.users import User
+from db.tables.families import FamilyRow
+from db.tables.users import UserRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class SignIn:
 
     async def open_session(
         self,
-        user: User,
+        user: UserRow,
         device_name: str | None,
         origin: Origin,
         now: datetime,
@@ -102,8 +102,8 @@ class SignIn:
     # Idempotent: if the first attempt was committed after all, the next one finds its session.
     @retried(idempotent=True)
     async def _store(
-        self, new: session_inserts.NewSession, verified: User, newer_hash: str | None, origin: Origin
-    ) -> TokenFamily | None:
+        self, new: session_inserts.NewSession, verified: UserRow, newer_hash: str | None, origin: Origin
+    ) -> FamilyRow | None:
         if newer_hash is None and (stored := await session_inserts.insert_in_writer(self.db, new, verified)):
             return stored
         async with self.db.transaction() as conn:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import Issuer, create_access_token, create_refresh_token
 from auth.outcomes import TokenPair
-from db.tables.families import TokenFamily
+from db.tables.families import FamilyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class TokenPairFactory:
     entropy: Entropy
     access_token_ttl: timedelta
 
-    def create(self, family: TokenFamily, jti: str, now: datetime) -> TokenPair:
+    def create(self, family: FamilyRow, jti: str, now: datetime) -> TokenPair:
         """A new access token, and the refresh token whose secret is `jti`, the current one of `family`.
 
         The refresh token depends on the family's row alone: while the family does not move, it is the same again.

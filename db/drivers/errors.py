@@ -1,31 +1,28 @@
-"""Faults of the database, by what they mean.
+"""Errors of the database, by what they mean for the work.
 
-A fault is never an answer. What matters about one is whether anything can have been written:
-`RolledBack` says nothing was, `OutcomeUnknown` says it cannot be told.
+An error is never an answer. The caller has to know whether anything can have been written: `RolledBack` says that
+nothing was, `OutcomeUnknown` that it cannot be known.
 """
 
 import sqlite3
 from typing import NoReturn
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-# Serialization failure and deadlock: the database chose this transaction to give way.
+# Serialization failure and deadlock: the database aborted this transaction in favour of another.
 _CONFLICTS = {"40001", "40P01"}
 # Classes 08 connection exception, 57 operator intervention (shutdown, crash, statement timeout), 58 system error;
-# 28 access refused, 3D no such database, 53 out of resources; 25006 a standby, 25P03 a transaction that was idle for
-# too long, 55P03 no lock in time.
+# 28 invalid authorization, 3D no such database, 53 insufficient resources; 25006 read-only (a standby), 25P03 a
+# transaction that was idle for too long, 55P03 lock timeout.
 _GOING_DOWN = {"08", "57", "58"}
 _OUTAGE_CLASSES = {*_GOING_DOWN, "28", "3D", "53"}
 _OUTAGES = {"25006", "25P03", "55P03"}
 
 
 class DatabaseUnavailable(Exception):
-    """The database did not do what was asked. The cause is in `__cause__`; what to answer is 503."""
+    """The database did not do the work. The cause is in `__cause__`; the answer is 503."""
 
 
 class RolledBack(DatabaseUnavailable):
-    """Nothing was written, so the same work may be tried again whatever it is."""
+    """Nothing was written, so any work may be tried again."""
 
 
 class TransactionConflict(RolledBack):
@@ -33,37 +30,33 @@ class TransactionConflict(RolledBack):
 
 
 class OutcomeUnknown(DatabaseUnavailable):
-    """The connection broke while a commit was under way: it is either in the database or not."""
+    """The connection broke during a commit: the work is in the database, or it is not."""
 
 
 def raise_translated(error: Exception, *, commit_under_way: bool) -> NoReturn:
-    """Raise what a fault means, from it; the error itself where it is no outage of the database's."""
-    meaning = _translate(error, commit_under_way=commit_under_way)
-    if meaning is None:
+    """Raise what the error means, from it; the error itself if it is a bug and no outage."""
+    translated = _translate(error, commit_under_way=commit_under_way)
+    if translated is None:
         raise error
-    raise meaning from error
+    raise translated from error
 
 
 def is_busy(error: sqlite3.OperationalError) -> bool:
-    """Whether somebody else writes to the file of SQLite."""
+    """Whether another connection writes to the SQLite file."""
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
-def _translate(error: BaseException, *, commit_under_way: bool) -> DatabaseUnavailable | None:
-    """What a fault means; None for one that is a bug and no outage."""
+def _translate(error: Exception, *, commit_under_way: bool) -> DatabaseUnavailable | None:
     lost = OutcomeUnknown() if commit_under_way else RolledBack()
-    if isinstance(error, PoolTimeout | OSError):  # OSError: connections refused, reset, timed out
+    if isinstance(error, OSError):  # connections refused, reset, timed out
         return lost
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, sqlite3.OperationalError):
-        # "database is locked", a full disk, an I/O error: SQLite rolled back, and says so with certainty.
-        return TransactionConflict() if is_busy(cause) else RolledBack()
-    state = getattr(cause, "sqlstate", None)
+    if isinstance(error, sqlite3.OperationalError):
+        # "database is locked", a full disk, an I/O error: SQLite rolled back, with certainty.
+        return TransactionConflict() if is_busy(error) else RolledBack()
+    state = getattr(error, "sqlstate", None)
     if state in _CONFLICTS:
         return TransactionConflict()
     if state is not None and (state in _OUTAGES or state[:2] in _OUTAGE_CLASSES):
-        # The server itself named the fault. Only where it was going down can a commit have gone in all the same.
+        # The server named the error. Only a server that was going down can have committed all the same.
         return lost if state[:2] in _GOING_DOWN else RolledBack()
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return lost
     return None

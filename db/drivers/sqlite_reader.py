@@ -1,21 +1,21 @@
-"""SQLite's reader for what is read most: one connection in a thread of its own, and whatever waits is read in one go.
+"""SQLite's reader: one connection in a thread of its own, which reads for all tasks that wait in one visit.
 
-The usual way goes to a connection's thread and back for each read, and through SQLAlchemy's pool around it, which costs
-more than the read itself. Reading on the event loop would cost no less than this, since those who wait share the way;
-and although a reader never waits for who writes, it may wait for the disk.
+A visit to a thread costs more than most reads. Reading on the event loop would cost no less, since the tasks share the
+visit; and although a reader never waits for a writer, it may wait for the disk.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
+from types import TracebackType
 from typing import Any
 
-from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from db.drivers.connection import Connection, Dialect, Row, Statement, Values
+from db.drivers.errors import raise_translated
 
 MAX_BATCH = 64
 
@@ -25,10 +25,10 @@ _CLOSE = ""  # in the place of a statement
 
 @dataclass(eq=False, slots=True)
 class _Query:
-    """A statement, and who waits for its rows."""
+    """A statement, and the future of its rows."""
 
     text: str
-    values: dict[str, Any]
+    values: Values
     answer: "asyncio.Future[Rows]"
 
 
@@ -43,22 +43,27 @@ class SQLiteReader:
         self._waiting: list[_Query] = []
         self._in_flight = False
 
-    async def rows(self, text: str, values: dict[str, Any]) -> Rows:
-        """All rows of a statement. Who gives up leaves nothing behind: the thread reads to the end for nobody."""
-        asked = _Query(text, values, asyncio.get_running_loop().create_future())
-        self._waiting.append(asked)
+    @property
+    def in_use(self) -> bool:
+        """Whether the thread reads."""
+        return self._in_flight
+
+    async def rows(self, text: str, values: Values) -> Rows:
+        """Return all rows of a statement. If the caller is cancelled, the thread finishes it and drops the rows."""
+        query = _Query(text, values, asyncio.get_running_loop().create_future())
+        self._waiting.append(query)
         if not self._in_flight:
             self._dispatch()
-        return await asked.answer
+        return await query.answer
 
     def _dispatch(self) -> None:
-        batch = [one for one in self._waiting[:MAX_BATCH] if not one.answer.done()]
+        batch = [query for query in self._waiting[:MAX_BATCH] if not query.answer.done()]
         self._waiting = self._waiting[MAX_BATCH:]
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
         try:
             done = asyncio.get_running_loop().run_in_executor(self._thread, self._read, batch)
-        except RuntimeError as error:  # no thread to be had
+        except RuntimeError as error:  # no thread can be started
             return self._deliver(batch, [error] * len(batch))
         self._in_flight = True
         return done.add_done_callback(partial(self._on_done, batch))
@@ -70,25 +75,25 @@ class SQLiteReader:
             self._dispatch()
 
     def _deliver(self, batch: Sequence[_Query], answers: Sequence[Rows | Exception]) -> None:
-        for asked, rows in zip(batch, answers, strict=True):
-            if asked.answer.done():
-                continue  # gave up
+        for query, rows in zip(batch, answers, strict=True):
+            if query.answer.done():
+                continue  # its caller was cancelled
             if isinstance(rows, Exception):
-                asked.answer.set_exception(rows)
+                query.answer.set_exception(rows)
             else:
-                asked.answer.set_result(rows)
+                query.answer.set_result(rows)
 
     def _read(self, batch: Sequence[_Query]) -> list[Rows | Exception]:
-        return [self._run(asked) for asked in batch]
+        return [self._run(query) for query in batch]
 
-    def _run(self, asked: _Query) -> Rows | Exception:
+    def _run(self, query: _Query) -> Rows | Exception:
         try:
-            if asked.text == _CLOSE:
+            if query.text == _CLOSE:
                 self._disconnect()
                 return []
             if self._connection is None:
                 self._connection = self._connect()
-            return self._connection.execute(asked.text, asked.values).fetchall()
+            return self._connection.execute(query.text, query.values).fetchall()
         except Exception as error:
             self._disconnect()
             return error
@@ -109,45 +114,43 @@ class SQLiteReader:
                 connection.close()
 
     async def close(self) -> None:
-        """Close the connection, after whatever waits. The next read opens another."""
+        """Close the connection, after the reads that wait. The next read opens another."""
         while self._thread is not None:
             await self.rows(_CLOSE, {})
-            if not self._in_flight and self._connection is None:  # nobody has come meanwhile
+            if not self._in_flight and self._connection is None:  # no read came in between
                 self._thread.shutdown()
                 self._thread = None
 
 
-class SQLiteReadConnection(AsyncConnection):
-    """What a block that reads is given: hot statements go to the reader, and the first of another kind takes, by
-    `take`, a connection of SQLAlchemy's."""
+class SQLiteReads(AbstractAsyncContextManager[Connection]):
+    """A block of statements that only read, each by itself."""
 
-    def __init__(
-        self, engine: AsyncEngine, reader: SQLiteReader, take: Callable[[], Awaitable[AsyncConnection]]
+    def __init__(self, reader: SQLiteReader) -> None:
+        self._conn = _ReaderConnection(reader)
+
+    async def __aenter__(self) -> Connection:
+        return self._conn
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        super().__init__(engine)
-        self.reader = reader
-        self._take = take
+        if isinstance(error, Exception):
+            raise_translated(error, commit_under_way=False)
 
-    @property  # type: ignore[misc]  # there it can be set, too
-    def dialect(self) -> Dialect:
-        """As of any connection."""
-        return self.engine.dialect
 
-    async def execute(self, *arguments: Any, **options: Any) -> Any:
-        """As of any connection."""
-        await self._taken()
-        return await super().execute(*arguments, **options)
+class _ReaderConnection(Connection):
+    dialect = Dialect.sqlite
 
-    async def exec_driver_sql(self, *arguments: Any, **options: Any) -> Any:
-        """As of any connection."""
-        await self._taken()
-        return await super().exec_driver_sql(*arguments, **options)
+    def __init__(self, reader: SQLiteReader) -> None:
+        super().__init__()
+        self._reader = reader
 
-    async def run_sync(self, *arguments: Any, **options: Any) -> Any:
-        """As of any connection."""
-        await self._taken()
-        return await super().run_sync(*arguments, **options)
+    async def all(self, statement: Statement[Row], values: Values) -> Sequence[Row]:
+        compiled = statement.on_sqlite
+        return compiled.decode(await self._reader.rows(*compiled.bind(values)))
 
-    async def _taken(self) -> None:
-        if self.sync_connection is None:
-            self.sync_connection = (await self._take()).sync_connection
+    async def execute(self, _statement: Statement[Any], _values: Values) -> int:
+        raise TypeError("A block that reads cannot write. Use transaction().")
+
+    async def execute_many(self, _statement: Statement[Any], _values: Sequence[Values]) -> None:
+        raise TypeError("A block that reads cannot write. Use transaction().")

@@ -1,64 +1,77 @@
-"""Statements of the hot path on SQLite: what its driver is given for them, and what is made of its rows.
+"""Statements for SQLite's driver, with the conversions of values and rows that SQLAlchemy would make.
 
-SQLite knows neither identifiers nor instants, so both are text there, in the form that SQLAlchemy gives them. Its own
-conversions take more than half of what SQLite takes of a rotation (30 of 55 µs), and two thirds of a page of sessions.
+SQLite has no types for UUIDs and datetimes, so both are text there, in the form that SQLAlchemy gives them. Its own
+conversions take more than half of SQLite's time for a rotation (30 of 55 µs), and two thirds for a page of sessions.
 """
 
 import sqlite3
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic
 from uuid import UUID
 
 from sqlalchemy import Uuid
 from sqlalchemy.dialects.sqlite.pysqlite import dialect
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from db.drivers.connection import Row_co, Values, row_type
+
 Convert = Callable[[Any], Any]
 
-# A page of sessions has one owner, and who asks for it has just been asked for by the same identifiers.
+# The rows of a page of sessions have one user, whose id the request has just read.
 MAX_CACHED_IDENTIFIERS = 4096
 
-_NAMED: Any = dialect(paramstyle="named")  # a value that is there twice is given once
+_NAMED: Any = dialect(paramstyle="named")  # a value that the statement names twice is bound once
 
 
-class SQLiteStatement:
-    """A statement for a connection of SQLite's own driver, with values and rows as SQLAlchemy would convert them."""
+class SQLiteStatement(Generic[Row_co]):
+    """A statement for a connection of SQLite's driver, in its thread."""
 
-    def __init__(self, statement: Any) -> None:
+    def __init__(self, statement: Any, row: Callable[..., Row_co] | None = None) -> None:
         compiled = statement.compile(dialect=_NAMED)
         self._text = str(compiled)
         to_sqlite = {name: _to_sqlite(bound.type) for name, bound in compiled.binds.items()}
-        given = [name for name, bound in compiled.binds.items() if bound.required]
-        self._params = [(name, to_sqlite[name]) for name in given if to_sqlite[name] is not _unchanged]
-        constants = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
+        required = [name for name, bound in compiled.binds.items() if bound.required]
+        self._converted = [(name, to_sqlite[name]) for name in required if to_sqlite[name] is not _unchanged]
+        constants = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
         self._constants = {name: to_sqlite[name](value) for name, value in constants.items()}
-        columns = list(statement.exported_columns)
+        columns = getattr(statement, "exported_columns", ())
         from_sqlite = [_from_sqlite(column.type) for column in columns]
         self._returned = [(place, convert) for place, convert in enumerate(from_sqlite) if convert is not _unchanged]
-        self._row = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
+        self._row = row or row_type(statement)
 
-    def one_or_none(self, conn: sqlite3.Connection, values: dict[str, Any]) -> Any:
-        """The row, which reads like the model, or None."""
-        found = self.all(conn, values)
-        return found[0] if found else None
+    def one_or_none(self, conn: sqlite3.Connection, values: Values) -> Row_co | None:
+        """Run the statement and return its row, or None."""
+        rows = self.all(conn, values)
+        return rows[0] if rows else None
 
-    def all(self, conn: sqlite3.Connection, values: dict[str, Any]) -> Sequence[Any]:
-        """The rows, which read like the model."""
+    def one(self, conn: sqlite3.Connection, values: Values) -> Row_co:
+        """Run a statement that always returns a row, and return it."""
+        return self.all(conn, values)[0]
+
+    def all(self, conn: sqlite3.Connection, values: Values) -> Sequence[Row_co]:
+        """Run the statement and return its rows."""
         cursor = conn.execute(*self.bind(values))
         return self.decode(cursor.fetchall())  # to the end, or the statement stays open
 
-    def bind(self, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The statement's text, and the values as the driver takes them."""
-        asked = self._constants | values
-        for name, convert in self._params:
-            asked[name] = convert(asked[name])
-        return self._text, asked
+    def execute(self, conn: sqlite3.Connection, values: Values) -> int:
+        """Run the statement and return how many rows it changed."""
+        return conn.execute(*self.bind(values)).rowcount
 
-    def decode(self, rows: Iterable[Sequence[Any]]) -> Sequence[Any]:
-        """The driver's rows, which then read like the model."""
+    def execute_many(self, conn: sqlite3.Connection, values: Sequence[Values]) -> None:
+        """Run the statement once for each of the values."""
+        conn.executemany(self._text, [self.bind(row)[1] for row in values])
+
+    def bind(self, values: Values) -> tuple[str, Values]:
+        """Return the statement's text, and the values as the driver takes them."""
+        bound = self._constants | values
+        for name, convert in self._converted:
+            bound[name] = convert(bound[name])
+        return self._text, bound
+
+    def decode(self, rows: Iterable[Sequence[Any]]) -> Sequence[Row_co]:
+        """Return the driver's rows as what they are."""
         decoded = []
         for row in rows:
             values = list(row)
@@ -73,7 +86,7 @@ def _to_sqlite(kind: Any) -> Convert:
         return _hex
     usual = kind.dialect_impl(_NAMED).bind_processor(_NAMED) or _unchanged
     if isinstance(kind, UTCDateTime):
-        # Instants of ours are in UTC. What to make of any other is not for here to say.
+        # Our datetimes are UTC. SQLAlchemy converts any other.
         return lambda value: _text(value) if isinstance(value, datetime) and value.tzinfo is UTC else usual(value)
     return usual
 

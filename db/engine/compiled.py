@@ -1,71 +1,70 @@
-"""Statements of the hot path: compiled once for each database, and handed to its driver as they are.
+"""Statements written in SQLAlchemy Core, compiled once for each database and run by its driver.
 
-SQLAlchemy's own way from a statement to a row costs some 0.2 ms of CPU, more than the driver's and the server's work
-together. On SQLite it goes to the driver's thread and back for the cursor, for the statement and for the rows.
+SQLAlchemy's own path from a statement to a row costs 0.2 ms of CPU, more than the driver and the server together.
 """
 
-from collections import namedtuple
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
-
-from db.drivers.postgresql import on_driver
-from db.drivers.sqlite_reader import SQLiteReadConnection
+from db.drivers.connection import Connection, Values
+from db.drivers.postgresql_statements import PostgreSQLStatement
 from db.drivers.sqlite_statements import SQLiteStatement
-from db.engine.database import AUTOCOMMIT, Connection
+
+Row_co = TypeVar("Row_co", covariant=True)
 
 
-class Compiled:
-    """A statement: by itself, or in a transaction."""
+class Compiled(Generic[Row_co]):
+    """A statement, and the type of the rows that it returns.
 
-    def __init__(self, statement: Any) -> None:
-        self._statement = statement
+    The same on both databases, or `postgresql=` and `sqlite=` where they differ.
+    """
 
-    async def one_or_none(self, conn: Connection, values: dict[str, Any]) -> Any:
-        """The row, which reads like the model, or None. For statements that can return no more than one."""
-        rows = await self.all(conn, values)
+    @overload
+    def __init__(
+        self: "Compiled[Any]", statement: Any = None, *, postgresql: Any = None, sqlite: Any = None
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, statement: Any = None, row: Callable[..., Row_co] = ..., *, postgresql: Any = None, sqlite: Any = None
+    ) -> None: ...
+
+    def __init__(
+        self,
+        statement: Any = None,
+        row: Callable[..., Row_co] | None = None,
+        *,
+        postgresql: Any = None,
+        sqlite: Any = None,
+    ) -> None:
+        self._postgresql = statement if postgresql is None else postgresql
+        self._sqlite = statement if sqlite is None else sqlite
+        self._row = row
+
+    async def one_or_none(self, conn: Connection, values: Values) -> Row_co | None:
+        """Return the row, or None. For statements that return no more than one."""
+        rows = await conn.all(self, values)
         return rows[0] if rows else None
 
-    async def all(self, conn: Connection, values: dict[str, Any]) -> Sequence[Any]:
-        """The rows, which read like the model."""
-        if isinstance(conn, SQLiteReadConnection):
-            return self.on_sqlite.decode(await conn.reader.rows(*self.on_sqlite.bind(values)))
-        sync: Any = conn.sync_connection
-        driver = sync.connection.driver_connection
-        if conn.dialect.name == "sqlite":
-            return self.on_sqlite.decode(await driver.execute_fetchall(*self.on_sqlite.bind(values)))
-        if sync.get_execution_options().get("isolation_level") != AUTOCOMMIT:
-            return (await conn.execute(self._statement, values)).all()
-        records = await on_driver(conn, driver, driver.fetch(*self._on_postgresql.bind(values)))
-        return self._on_postgresql.decode(records)
+    async def one(self, conn: Connection, values: Values) -> Row_co:
+        """Return the first row of a statement that always returns one."""
+        return (await conn.all(self, values))[0]
+
+    async def all(self, conn: Connection, values: Values) -> Sequence[Row_co]:
+        """Return the rows."""
+        return await conn.all(self, values)
+
+    async def execute(self, conn: Connection, values: Values) -> int:
+        """Return how many rows the statement changed."""
+        return await conn.execute(self, values)
 
     @cached_property
-    def _on_postgresql(self) -> "_PostgreSQLStatement":
-        return _PostgreSQLStatement(self._statement)
+    def on_postgresql(self) -> PostgreSQLStatement[Row_co]:
+        """The statement for PostgreSQL's driver."""
+        return PostgreSQLStatement(self._postgresql, self._row)
 
     @cached_property
-    def on_sqlite(self) -> SQLiteStatement:
-        """The same for a connection of SQLite's own driver, in its thread."""
-        return SQLiteStatement(self._statement)
-
-
-class _PostgreSQLStatement:
-    """A statement for PostgreSQL's driver, which converts values and rows itself."""
-
-    def __init__(self, statement: Any) -> None:
-        compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
-        self._text = str(compiled)
-        self._constants: dict[str, Any] = compiled.params
-        self._positions: list[str] = compiled.positiontup
-        self._row = namedtuple("Row", [column.name for column in statement.exported_columns])  # type: ignore[misc]
-
-    def bind(self, values: dict[str, Any]) -> list[Any]:
-        """The statement's text, and the values as the driver takes them."""
-        given = self._constants | values
-        return [self._text, *[given[name] for name in self._positions]]
-
-    def decode(self, rows: Iterable[Sequence[Any]]) -> Sequence[Any]:
-        """The driver's rows, which then read like the model."""
-        return [self._row(*row) for row in rows]
+    def on_sqlite(self) -> SQLiteStatement[Row_co]:
+        """The statement for a connection of SQLite's driver, in its thread."""
+        return SQLiteStatement(self._sqlite, self._row)

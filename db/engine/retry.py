@@ -1,4 +1,4 @@
-"""A use case tried again, whole, for as long as a request may wait."""
+"""Retries of a whole use case, for as long as a request may wait."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from db.engine.database import Database
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# How often a transaction that collided with another one is tried.
+# How often a transaction that conflicts with another one is tried.
 MAX_CONFLICTS = 4
 # Seconds between attempts: each pause is twice the one before, up to the longest. In an outage every waiting request
 # tries again, and a server that comes back must not meet all of them at once.
@@ -29,10 +29,10 @@ S = TypeVar("S", bound=_HasDatabase)
 def retried(
     *, idempotent: bool
 ) -> Callable[[Callable[Concatenate[S, P], Awaitable[T]]], Callable[Concatenate[S, P], Awaitable[T]]]:
-    """Try a use case again, whole, when the database was not there or another transaction was in the way.
+    """Retry the whole use case when the database is unavailable or another transaction is in the way.
 
-    Work of unknown outcome is tried again only where it is idempotent: done twice, it is as if done once and gives
-    the same answer. All attempts together take no longer than the database's timeout; then `DatabaseUnavailable`.
+    Work of unknown outcome is retried only if it is idempotent: done twice, it has the effect and the answer of once.
+    All attempts together take no longer than the database's timeout; then `DatabaseUnavailable`.
     """
 
     def decorate(
@@ -41,21 +41,21 @@ def retried(
         @wraps(use_case)
         async def attempts(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
             last: DatabaseUnavailable | None = None
-            attempted, collisions = 0, 0
+            attempted, conflicts = 0, 0
             try:
                 async with self.db.deadline():
                     while True:
                         try:
                             return await use_case(self, *args, **kwargs)
-                        except OutcomeUnknown as fault:
+                        except OutcomeUnknown as error:
                             if not idempotent:
                                 raise
-                            last = fault
-                        except RolledBack as fault:
-                            collisions += isinstance(fault, TransactionConflict)
-                            if collisions == MAX_CONFLICTS:
+                            last = error
+                        except RolledBack as error:
+                            conflicts += isinstance(error, TransactionConflict)
+                            if conflicts == MAX_CONFLICTS:
                                 raise
-                            last = fault
+                            last = error
                         attempted += 1
                         await asyncio.sleep(_backoff(attempted, self.db.fraction()))
             except TimeoutError as timeout:
@@ -67,6 +67,6 @@ def retried(
 
 
 def _backoff(attempted: int, fraction: float) -> float:
-    """Seconds to wait after so many attempts: from half of the longest that this pause may be up to all of it."""
+    """Return the seconds to wait after so many attempts: between half of the longest pause allowed and all of it."""
     longest = min(FIRST_PAUSE * 2.0 ** (attempted - 1), LONGEST_PAUSE)
     return longest * (1 + fraction) / 2

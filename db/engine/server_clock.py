@@ -1,18 +1,20 @@
-"""The database's own clock. No instant is taken from it; it is there to be compared with this machine's clock."""
+"""The database's own clock. The service takes no time from it; it compares it with the machine's clock."""
 
 from datetime import UTC, datetime
-from typing import cast
 
-from sqlalchemy import text
+from sqlalchemy import column, text
+from sqlmodel.sql.sqltypes import UTCDateTime
 
-from db.engine.database import Connection
+from db.drivers.connection import Connection
+from db.engine.compiled import Compiled
 
-_NOW = {"postgresql": text("SELECT clock_timestamp()"), "sqlite": text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")}
+_NOW = Compiled(
+    postgresql=text("SELECT clock_timestamp() AS now").columns(column("now", UTCDateTime())),
+    sqlite=text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now') AS now").columns(column("now", UTCDateTime())),
+)
 
 
 async def now(conn: Connection) -> datetime:
-    """The instant as the database sees it, aware and in UTC. SQLite sees the machine's own clock, in milliseconds."""
-    found = (await conn.execute(_NOW[conn.dialect.name])).scalar_one()
-    if isinstance(found, str):
-        return datetime.fromisoformat(found).replace(tzinfo=UTC)
-    return cast(datetime, found).astimezone(UTC)
+    """Return the database's time, in UTC. SQLite has the machine's own clock, in milliseconds."""
+    instant: datetime = (await _NOW.one(conn, {})).now
+    return instant.astimezone(UTC)

@@ -1,8 +1,7 @@
-"""How long something may take, where many things may take the same time at once.
+"""A timeout that many tasks share: one event-loop timer for all of them.
 
-`asyncio.timeout` sets a timer for each and takes it away again, which for the three limits of a refresh is a twentieth
-of it. Here those with the same limit stand in a queue, in the order in which their time is up, and one timer looks at
-the first of them.
+`asyncio.timeout` sets a timer for each task and cancels it again. Tasks with the same timeout expire in the order in
+which they began, so here they stand in a queue, and one timer waits for the first of them.
 """
 
 import asyncio
@@ -10,70 +9,70 @@ from types import TracebackType
 
 
 class SharedTimeout:
-    """A limit of so many seconds: `async with patience():` is `async with asyncio.timeout(seconds):`."""
+    """`async with shared_timeout():` does what `async with asyncio.timeout(seconds):` does."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_set = False
-        self._queue: dict[_Deadline, float] = {}  # and when the time of each is up, the soonest first
+        self._queue: dict[_Deadline, float] = {}  # with the time at which each expires, the soonest first
 
     def __call__(self) -> "_Deadline":
         return _Deadline(self)
 
     def register(self, deadline: "_Deadline") -> "asyncio.Task[object]":
-        """Put somebody into the queue. Returns the task that it is; raises RuntimeError outside of one."""
+        """Put a deadline into the queue. Returns its task; raises RuntimeError outside of one."""
         loop = asyncio.get_running_loop()
         if (task := asyncio.current_task(loop)) is None:
-            raise RuntimeError("only what a task does can be cut off")
-        if loop is not self._loop:  # the first one, or another than before it was closed
+            raise RuntimeError("A timeout needs a task. Call this from a coroutine that a task runs.")
+        if loop is not self._loop:  # the first loop, or the next one after that was closed
             self._loop, self._queue, self._is_set = loop, {}, False
-        up = self._queue[deadline] = loop.time() + self.seconds
+        expires = self._queue[deadline] = loop.time() + self.seconds
         if not self._is_set:
-            self._set(loop, up)
+            self._set(loop, expires)
         return task
 
     def unregister(self, deadline: "_Deadline") -> None:
-        """Take somebody out of it, who may be out of it already."""
+        """Take a deadline out of the queue, if it is in it."""
         self._queue.pop(deadline, None)
 
-    def _set(self, loop: asyncio.AbstractEventLoop, up: float) -> None:
+    def _set(self, loop: asyncio.AbstractEventLoop, expires: float) -> None:
         self._is_set = True
-        loop.call_at(up, self._expire_due, loop)
+        loop.call_at(expires, self._expire_due, loop)
 
     def _expire_due(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_set = False
         while self._queue:
-            limited, up = next(iter(self._queue.items()))
-            if up > loop.time():
-                return self._set(loop, up)
-            del self._queue[limited]
-            limited.expire()
+            deadline, expires = next(iter(self._queue.items()))
+            if expires > loop.time():
+                return self._set(loop, expires)
+            del self._queue[deadline]
+            deadline.expire()
         return None
 
 
 class _Deadline:
-    """One use of a limit."""
+    """One use of a shared timeout."""
 
-    __slots__ = ("_cancelling", "_is_up", "_task", "_timeout")
+    __slots__ = ("_cancelling", "_is_expired", "_task", "_timeout")
 
     def __init__(self, timeout: SharedTimeout) -> None:
         self._timeout = timeout
-        self._is_up = False
+        self._is_expired = False
 
     async def __aenter__(self) -> None:
         self._task = self._timeout.register(self)
         self._cancelling = self._task.cancelling()
 
     def expire(self) -> None:
-        """The time is up."""
-        self._is_up = True
+        """Cancel the task."""
+        self._is_expired = True
         self._task.cancel()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self._timeout.unregister(self)
-        # Somebody else may have cancelled the task as well, and then it has to know.
-        if self._is_up and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        # If the task was cancelled for another reason as well, it has to see the cancellation.
+        if self._is_expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -21,7 +21,7 @@ from db.tables.base import ASYNC_COMMIT
 from db.tables.familiar_networks import familiar_networks
 from db.tables.login_failures import login_failures, refund
 from db.tables.usernames import usernames
-from db.tables.users import User, users
+from db.tables.users import UserRow, users
 
 
 class FailureCount(NamedTuple):
@@ -43,7 +43,7 @@ Decide = Callable[[bytes, Counts], Counts | timedelta]
 class MatchedUser:
     """The user whose name an attempt gives, and whether they have signed in from its network before."""
 
-    user: User
+    user: UserRow
     is_familiar: bool
 
 
@@ -211,7 +211,7 @@ def _record_on_sqlite(
 
 
 def _matched(row: Any) -> MatchedUser | None:
-    return None if row is None or row.id is None else MatchedUser(cast(User, row), bool(row.is_familiar))
+    return None if row is None or row.id is None else MatchedUser(cast(UserRow, row), bool(row.is_familiar))
 
 
 def _count(row: Any) -> FailureCount:

@@ -1,26 +1,27 @@
-"""Claims: what a rotation says of a family, and the one UPDATE that holds it against the family's row."""
+"""Rotation: the claim that a refresh makes about a family, and the one UPDATE that tests it against the row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import FromClause, bindparam, case, literal_column, select, type_coerce, update
 from sqlalchemy.dialects import postgresql
 
+from db.drivers.connection import Dialect
 from db.engine.compiled import Compiled
 from db.engine.database import Connection
 from db.hot_path.rate_limit import RateLimit
-from db.tables.families import TokenFamily, families
-from db.tables.refresh_tokens import KEY, OVERWRITTEN, record, refresh_tokens
+from db.tables.families import FamilyRow, families
+from db.tables.refresh_tokens import KEY, OVERWRITTEN, record, refresh_tokens, upsert
 
 
 @dataclass(frozen=True, slots=True)
 class RotationClaim:
-    """What a rotation says: that `presented` is the digest of the family's current token, and what is to follow it.
+    """The claim that `presented` is the digest of the family's current token, and what follows that token.
 
-    `idle_limit` is when the successor ends if the family's absolute limit is not sooner.
+    `idle_limit` is when the successor expires if the family's absolute limit is not sooner.
     """
 
     user_id: UUID
@@ -32,8 +33,8 @@ class RotationClaim:
     ip: str | None
     user_agent: str | None
 
-    def values(self, pace: RateLimit) -> dict[str, Any]:
-        """What `rotation` needs by name."""
+    def values(self, rate_limit: RateLimit) -> dict[str, Any]:
+        """Return the parameters of `rotation_statement`."""
         return {
             "of_user": self.user_id,
             "of_family": self.family_id,
@@ -42,14 +43,15 @@ class RotationClaim:
             "now": self.now,
             "idle_limit": self.idle_limit,
             "from_ip": self.ip,
-            **pace.parameters_at(self.now),
+            **rate_limit.parameters_at(self.now),
         }
 
 
 def rotation_statement(source: Callable[[str], Any]) -> Any:
-    """The one statement that decides a rotation: it claims first, and whoever finds no row left to change judges after.
+    """Return the one statement that decides a rotation: a conditional UPDATE.
 
-    `given` names what a claim says: parameters, or the columns of a table of claims.
+    Only a caller that it refused reads the family, to find the reason (claim first, check after).
+    `source` gives the values of a claim by name: parameters, or the columns of a table of claims.
     """
     rate_limit_tat, expires_at = families.c.rate_limit_tat, families.c.expires_at
     return (
@@ -67,8 +69,8 @@ def rotation_statement(source: Callable[[str], Any]) -> Any:
             token_digest=source("successor"),
             generation=families.c.generation + 1,
             last_used_at=source("now"),
-            # No rotation shortens a session: what a clock that is behind would write is over by every right one. And no
-            # token of a family outlives the family. (greatest() and least(), which SQLite spells max() and min().)
+            # No rotation shortens a session: by a right clock, the token of a clock that is behind would be expired.
+            # And no token outlives its family. (greatest() and least(), which SQLite spells max() and min().)
             expires_at=case(
                 (expires_at > source("idle_limit"), expires_at),
                 (families.c.absolute_expires_at < source("idle_limit"), families.c.absolute_expires_at),
@@ -88,10 +90,10 @@ def rotation_statement(source: Callable[[str], Any]) -> Any:
 ROTATE = rotation_statement(bindparam)
 
 
-def with_lineage_row(rotate: Any, user_agent: Callable[[FromClause], Any]) -> Compiled:
-    """PostgreSQL: the lineage row rides along in the statement that rotates, so a rotation is one round trip."""
+def with_lineage_row(rotate: Any, user_agent: Callable[[FromClause], Any]) -> Compiled[FamilyRow]:
+    """PostgreSQL: write the lineage row in the statement that rotates, so that a rotation is one round trip."""
     rotated = rotate.cte("rotated")
-    riding = postgresql.insert(refresh_tokens).from_select(
+    insert = postgresql.insert(refresh_tokens).from_select(
         [*KEY, *OVERWRITTEN],
         select(
             rotated.c.user_id,
@@ -104,31 +106,28 @@ def with_lineage_row(rotate: Any, user_agent: Callable[[FromClause], Any]) -> Co
             user_agent(rotated),
         ),
     )
-    riding_along = (
-        riding.on_conflict_do_update(index_elements=KEY, set_={name: riding.excluded[name] for name in OVERWRITTEN})
-        .returning(literal_column("1"))
-        .cte("lineage")
-    )
-    return Compiled(select(*(rotated.c[column.name] for column in families.c)).add_cte(riding_along))
+    lineage = upsert(insert).returning(literal_column("1")).cte("lineage")
+    return Compiled(select(*(rotated.c[column.name] for column in families.c)).add_cte(lineage), FamilyRow)
 
 
 _ROTATE_WITH_LINEAGE = with_lineage_row(
     ROTATE, lambda _: bindparam("from_user_agent", type_=refresh_tokens.c.user_agent.type)
 )
-_ROTATE_ALONE = Compiled(ROTATE)
+ROTATE_ALONE = Compiled(ROTATE, FamilyRow)
 
 
-async def rotate(conn: Connection, claim: RotationClaim, *, slots: int, pace: RateLimit) -> TokenFamily | None:
+async def rotate(conn: Connection, claim: RotationClaim, *, slots: int, pace: RateLimit) -> FamilyRow | None:
     """Rotate the family if the claim is true, and write the successor's lineage row.
 
-    `slots` is how many lineage rows a family keeps (0: none). Returns the family as it now is, or None if no row could
-    be changed.
+    `slots` is how many lineage rows a family keeps (0: none). Returns the new row of the family, or None if no row
+    could be changed.
     """
     values = claim.values(pace) | {"busy_for": pace.interval}
-    if slots and conn.dialect.name == "postgresql":
+    if slots and conn.dialect is Dialect.postgresql:
         values |= {"from_user_agent": claim.user_agent, "slots": slots}
-        return cast(TokenFamily | None, await _ROTATE_WITH_LINEAGE.one_or_none(conn, values))
-    family = cast(TokenFamily | None, await _ROTATE_ALONE.one_or_none(conn, values))
+        return await _ROTATE_WITH_LINEAGE.one_or_none(conn, values)
+    # SQLite has no INSERT inside a WITH: a second statement of the same transaction.
+    family = await ROTATE_ALONE.one_or_none(conn, values)
     if family is not None:
         await record(conn, family, user_agent=claim.user_agent, slots=slots)
     return family

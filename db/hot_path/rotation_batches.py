@@ -1,9 +1,9 @@
-"""Rotations, sent together where several wait at the same moment.
+"""Rotations that wait at the same moment, sent to the database together: group commit.
 
-On its own each rotation pays for a way to the database and back, and for a commit. Nobody waits for company: a claim
-leaves at once, unless as many batches are under way as may be, and whatever has come when one of them is back leaves
-together. Each claim has its own verdict. One that a batch did not rotate, for whatever reason, is sent again by itself,
-so what a claim comes to never depends on the others.
+Each rotation alone pays for a round trip and a commit. No claim waits for others: it leaves at once, unless as many
+batches are in flight as may be, and the claims that came in between leave together when one is back. Each claim has its
+own result. A claim that a batch did not rotate, for any reason, is sent again alone, so the result of a claim never
+depends on the others.
 """
 
 import asyncio
@@ -11,23 +11,23 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, column, func, select
 
-from db.drivers.sqlite_statements import SQLiteStatement
+from db.drivers.connection import Dialect
 from db.engine.database import Database
 from db.hot_path.rate_limit import RateLimit
-from db.hot_path.rotation import ROTATE, RotationClaim, rotate, rotation_statement, with_lineage_row
-from db.tables.families import TokenFamily, families
-from db.tables.refresh_tokens import UPSERT, refresh_tokens, row_values
+from db.hot_path.rotation import ROTATE_ALONE, RotationClaim, rotate, rotation_statement, with_lineage_row
+from db.tables.families import FamilyRow, families
+from db.tables.refresh_tokens import RECORD, refresh_tokens, row_values
 
 MAX_BATCH = 64
-# PostgreSQL decides one batch while the next is on its way; SQLite has one writer.
-MAX_IN_FLIGHT = {"postgresql": 2, "sqlite": 1}
+# PostgreSQL runs one batch while the next is on its way; SQLite has one writer.
+MAX_IN_FLIGHT = {Dialect.postgresql: 2, Dialect.sqlite: 1}
 
-RotatedFamilies = dict[UUID, TokenFamily]
+RotatedFamilies = dict[UUID, FamilyRow]
 
 _instant, _number, _text = families.c.last_used_at.type, families.c.rate_limit_tat.type, families.c.ip.type
 _CLAIMED: dict[str, Any] = {
@@ -48,8 +48,8 @@ _claims = (
     .table_valued(*(column(name, kind) for name, kind in _CLAIMED.items()))
     .render_derived(name="claims")
 )
-# Rows that somebody else holds are passed over, so that no claim waits for another one's lock, nor two batches for
-# each other.
+# Rows that another transaction locks are passed over, so that no claim waits for another one's lock, nor two batches
+# for each other.
 _free = (
     select(*_claims.c)
     .join_from(_claims, families, (families.c.user_id == _claims.c.of_user) & (families.c.id == _claims.c.of_family))
@@ -60,84 +60,81 @@ _ROTATE_SEVERAL = with_lineage_row(
     rotation_statement(lambda name: _free.c[name]).returning(_free.c.from_user_agent),
     lambda rotated: rotated.c.from_user_agent,
 )
-_ROTATE_ON_SQLITE = SQLiteStatement(ROTATE)
-_UPSERT_ON_SQLITE = SQLiteStatement(UPSERT["sqlite"])
 
 
 @dataclass(eq=False, slots=True)
 class _PendingClaim:
-    """A claim, and who waits for its verdict."""
+    """A claim, and the future of its result."""
 
     claim: RotationClaim
-    verdict: "asyncio.Future[TokenFamily | None]"
+    verdict: "asyncio.Future[FamilyRow | None]"
     batch: "asyncio.Task[RotatedFamilies] | None" = None
 
 
 class RotationBatcher:
-    """Where claims go. `slots` is how many lineage rows a family keeps (0: none)."""
+    """Sends claims to the database. `slots` is how many lineage rows a family keeps (0: none)."""
 
     def __init__(self, db: Database, *, slots: int, pace: RateLimit, batching: bool) -> None:
         self._db = db
         self._slots = slots
         self._pace = pace
-        # On PostgreSQL the lineage is part of the statement for several.
-        self._batching_enabled = batching and (slots > 0 or db.writer is not None)
+        on_sqlite = db.dialect is Dialect.sqlite
+        self._run_batch = self._on_sqlite if on_sqlite else self._on_postgresql
+        # On PostgreSQL the statement for several writes lineage rows too.
+        self._batching_enabled = batching and (slots > 0 or on_sqlite)
         self._waiting: list[_PendingClaim] = []
         self._in_flight = 0
-        self._max_in_flight = MAX_IN_FLIGHT[db.engine.dialect.name]
+        self._max_in_flight = MAX_IN_FLIGHT[db.dialect]
 
-    async def rotate(self, claim: RotationClaim) -> TokenFamily | None:
-        """Rotate the family if the claim is true. Returns it as it now is, or None if no row could be changed."""
+    async def rotate(self, claim: RotationClaim) -> FamilyRow | None:
+        """Rotate the family if the claim is true. Returns its new row, or None if no row could be changed."""
         if self._batching_enabled and (family := await self._rotate_in_batch(claim)):
             return family
         async with self._db.autocommit() as conn:
             return await rotate(conn, claim, slots=self._slots, pace=self._pace)
 
-    async def _rotate_in_batch(self, claim: RotationClaim) -> TokenFamily | None:
-        waiting = _PendingClaim(claim, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+    async def _rotate_in_batch(self, claim: RotationClaim) -> FamilyRow | None:
+        pending = _PendingClaim(claim, asyncio.get_running_loop().create_future())
+        self._waiting.append(pending)
         self._dispatch()
         try:
-            return await waiting.verdict
+            return await pending.verdict
         except asyncio.CancelledError:
-            # Who is told that nothing was done must not be rotated behind their back: the batch is given up, and the
-            # others in it go on by themselves.
-            if waiting.batch is not None:
-                waiting.batch.cancel()
-                await asyncio.wait([waiting.batch])
+            # A caller that is cancelled believes that nothing was done, so its token must not be rotated afterwards:
+            # the batch is cancelled, and the other claims in it go on alone.
+            if pending.batch is not None:
+                pending.batch.cancel()
+                await asyncio.wait([pending.batch])
             raise
 
     def _dispatch(self) -> None:
         while self._waiting and self._in_flight < self._max_in_flight:
             batch: dict[UUID, _PendingClaim] = {}
             later = []
-            for waiting in self._waiting:
-                if waiting.verdict.done():
-                    continue  # gave up
-                # Two claims of one family are decided one after the other.
-                if len(batch) < MAX_BATCH and waiting.claim.family_id not in batch:
-                    batch[waiting.claim.family_id] = waiting
+            for pending in self._waiting:
+                if pending.verdict.done():
+                    continue  # its caller was cancelled
+                # Two claims about one family are decided one after the other.
+                if len(batch) < MAX_BATCH and pending.claim.family_id not in batch:
+                    batch[pending.claim.family_id] = pending
                 else:
-                    later.append(waiting)
+                    later.append(pending)
             self._waiting = later
             if batch:
                 self._in_flight += 1
-                task = asyncio.create_task(self._run_batch([waiting.claim for waiting in batch.values()]))
-                for waiting in batch.values():
-                    waiting.batch = task
+                task = asyncio.create_task(self._run_batch([pending.claim for pending in batch.values()]))
+                for pending in batch.values():
+                    pending.batch = task
                 task.add_done_callback(partial(self._on_done, batch))
 
     def _on_done(self, batch: dict[UUID, _PendingClaim], task: "asyncio.Task[RotatedFamilies]") -> None:
         self._in_flight -= 1
-        # What went wrong may be about one of them, or about the database: each finds out by itself, and tells.
+        # An error may concern one of the claims, or the database: each is sent again alone, and reports it.
         rotated = {} if task.cancelled() or task.exception() else task.result()
-        for family_id, waiting in batch.items():
-            if not waiting.verdict.done():
-                waiting.verdict.set_result(rotated.get(family_id))
+        for family_id, pending in batch.items():
+            if not pending.verdict.done():
+                pending.verdict.set_result(rotated.get(family_id))
         self._dispatch()
-
-    async def _run_batch(self, claims: list[RotationClaim]) -> RotatedFamilies:
-        return await (self._on_sqlite(claims) if self._db.writer else self._on_postgresql(claims))
 
     async def _on_postgresql(self, claims: Sequence[RotationClaim]) -> RotatedFamilies:
         async with self._db.autocommit() as conn:
@@ -147,19 +144,19 @@ class RotationBatcher:
             rows = [claim.values(self._pace) | {"from_user_agent": claim.user_agent} for claim in claims]
             values = {name: [row[name] for row in rows] for name in _CLAIMED}
             rotated = await _ROTATE_SEVERAL.all(conn, values | {"slots": self._slots, "busy_for": self._pace.interval})
-            return {family.id: cast(TokenFamily, family) for family in rotated}
+            return {family.id: family for family in rotated}
 
     async def _on_sqlite(self, claims: Sequence[RotationClaim]) -> RotatedFamilies:
         def work(connection: sqlite3.Connection) -> RotatedFamilies:
             rotated = {}
             for claim in claims:
                 values = claim.values(self._pace) | {"busy_for": self._pace.interval}
-                if family := _ROTATE_ON_SQLITE.one_or_none(connection, values):
+                if family := ROTATE_ALONE.on_sqlite.one_or_none(connection, values):
                     rotated[family.id] = family
                     if self._slots:
                         row = row_values(family, user_agent=claim.user_agent, slots=self._slots)
-                        _UPSERT_ON_SQLITE.one_or_none(connection, row)
+                        RECORD.on_sqlite.execute(connection, row)
             return rotated
 
-        # Whoever is in it goes on by themselves where the file is busy, and is patient there.
+        # While the file is busy, the claims go on alone, and wait there.
         return await self._db.write(work, busy_retries=1)

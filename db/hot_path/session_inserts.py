@@ -17,9 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.engine.compiled import Compiled
 from db.engine.database import Connection, Database
-from db.tables import familiar_networks, families, family_sweeps, login_failures, refresh_tokens, security_events
-from db.tables.families import TokenFamily
-from db.tables.users import BY_ID, User
+from db.tables import familiar_networks, families, login_failures, refresh_tokens, security_events
+from db.tables.families import FamilyRow
+from db.tables.users import BY_ID, UserRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class NewSession:
 class SessionCreated:
     """The new session, the live sessions beyond the limit, and whether the network is new to the user."""
 
-    family: TokenFamily
+    family: FamilyRow
     over_limit: Sequence[UUID]
     from_new_network: bool
 
@@ -87,12 +87,16 @@ _network_check = select(
         else_=bindparam("new_if_none_is_known", type_=Boolean()),
     ).label("from_new_network")
 ).cte("network_check")
-_GIVEN = [column.name for column in _families.c if column.name not in ("user_id", "id", *families.DEFAULTS)]
 _new_family = {
     "user_id": _user_id,
     "id": _param("family_id", _families.c.id),
     "rate_limit_tat": literal_column("0"),
-    **{name: _param(name, _families.c[name]) for name in _GIVEN},
+} | {
+    name: _param(name, _families.c[name])
+    for name in (
+        *("token_digest", "generation", "device_name", "user_agent", "ip"),
+        *("created_at", "last_used_at", "expires_at", "absolute_expires_at"),
+    )
 }
 # A conflict: an earlier attempt at this sign-in was committed, although its answer was lost.
 _family = (
@@ -123,7 +127,7 @@ _INSERT = Compiled(
     select(
         *_family.c,
         _network_check.c.from_new_network,
-        func.array(family_sweeps.OVER_LIMIT.scalar_subquery()).label("over_limit"),
+        func.array(families.OVER_LIMIT.scalar_subquery()).label("over_limit"),
     )
     .select_from(_family.join(_network_check, true()))
     .add_cte(
@@ -141,10 +145,10 @@ _INSERT = Compiled(
         *login_failures.refund_statement(_is_inserted),
     )
 )
-_INSERT_ON_SQLITE = Compiled(sqlite.insert(_families).on_conflict_do_nothing().returning(*_families.c))
+_INSERT_ON_SQLITE = Compiled(sqlite.insert(_families).on_conflict_do_nothing().returning(*_families.c), FamilyRow)
 
 
-async def insert_in_writer(db: Database, new: NewSession, verified: User) -> TokenFamily | None:
+async def insert_in_writer(db: Database, new: NewSession, verified: UserRow) -> FamilyRow | None:
     """SQLite: write a sign-in that needs nothing else, if the user is still as verified. None: nothing was written."""
     return None if db.writer is None else await db.write(partial(_insert_on_sqlite, new, verified))
 
@@ -153,13 +157,13 @@ async def insert_locked(conn: Connection, new: NewSession) -> SessionCreated:
     """Write a sign-in, in a transaction that holds the user's row. The caller revokes what is over the limit."""
     if conn.dialect.name == "postgresql":
         row = await _INSERT.one_or_none(conn, _values(new))
-        created = row and SessionCreated(cast(TokenFamily, row), row.over_limit, row.from_new_network)
+        created = row and SessionCreated(cast(FamilyRow, row), row.over_limit, row.from_new_network)
     else:
         created = await _insert_locked_on_sqlite(conn, new)
     if created is not None:
         return created
     stored = await families.get(conn, new.family["user_id"], new.family["id"])
-    return SessionCreated(cast(TokenFamily, stored), (), from_new_network=False)
+    return SessionCreated(cast(FamilyRow, stored), (), from_new_network=False)
 
 
 def _values(new: NewSession) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def _values(new: NewSession) -> dict[str, Any]:
     }
 
 
-def _insert_on_sqlite(new: NewSession, verified: User, connection: sqlite3.Connection) -> TokenFamily | None:
+def _insert_on_sqlite(new: NewSession, verified: UserRow, connection: sqlite3.Connection) -> FamilyRow | None:
     of_user = {"of_user": verified.id}
     user = BY_ID.on_sqlite.one_or_none(connection, {"user_id": verified.id})
     if user is None or (user.is_active, user.hashed_password) != (True, verified.hashed_password):
@@ -188,19 +192,19 @@ def _insert_on_sqlite(new: NewSession, verified: User, connection: sqlite3.Conne
         known = familiar_networks.OF_USER.on_sqlite.all(connection, of_user)
         if new.attempt.network not in {row.network for row in known}:
             return None
-    if family_sweeps.COUNT_LIVE.on_sqlite.one_or_none(connection, of_user | {"now": new.now}).live > new.keep:
+    if families.COUNT_LIVE.on_sqlite.one(connection, of_user | {"now": new.now}).live > new.keep:
         return None
     stored = _INSERT_ON_SQLITE.on_sqlite.one_or_none(connection, families.DEFAULTS | new.family)
     if stored is None:
         return None
     for statement, values in _side_effects(new, stored, is_new=False):
         statement.on_sqlite.all(connection, values)
-    return cast(TokenFamily, stored)
+    return stored
 
 
 async def _insert_locked_on_sqlite(conn: Connection, new: NewSession) -> SessionCreated | None:
     user_id, is_new = new.family["user_id"], False
-    over_limit = await family_sweeps.over_limit(conn, user_id, keep=new.keep, now=new.now)
+    over_limit = await families.over_limit(conn, user_id, keep=new.keep, now=new.now)
     if new.attempt.network is not None:
         known = await familiar_networks.list_for_user(conn, user_id)
         is_new = new.attempt.network not in known if known else new.attempt.new_if_none_is_known
@@ -209,15 +213,16 @@ async def _insert_locked_on_sqlite(conn: Connection, new: NewSession) -> Session
         return None
     for statement, values in _side_effects(new, stored, is_new):
         await statement.all(conn, values)
-    return SessionCreated(cast(TokenFamily, stored), over_limit, is_new)
+    return SessionCreated(stored, over_limit, is_new)
 
 
-def _side_effects(new: NewSession, stored: TokenFamily, is_new: bool) -> Iterator[tuple[Compiled, dict[str, Any]]]:
+def _side_effects(new: NewSession, stored: FamilyRow, is_new: bool) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
     """SQLite: the statements after the session's own row, which are one with it on PostgreSQL."""
     if new.slots:
         row = refresh_tokens.row_values(stored, user_agent=stored.user_agent, slots=new.slots)
-        yield refresh_tokens.RECORD["sqlite"], row
+        yield refresh_tokens.RECORD, row
     if new.attempt.network is not None:
         yield familiar_networks.UPSERT["sqlite"], new.attempt.network_values(stored.user_id, new.now)
     yield from login_failures.refund_on_sqlite(new.attempt.addresses, new.attempt.name)
-    yield security_events.ADD, new.event | {"detail": new.detail_if_new if is_new else None}
+    event = security_events.DEFAULTS | new.event | {"detail": new.detail_if_new if is_new else None}
+    yield security_events.ADD, event

@@ -49,11 +49,13 @@ def upsert_statement(database: str, *conditions: Any) -> Any:
 
 _ROW = {"of_user": "user_id", "from_network": "network", "at": "last_seen_at"}
 UPSERT = {database: Compiled(upsert_statement(database)) for database in ("sqlite", "postgresql")}
-_OF_NAME = (
+_OF_NAME = Compiled(
     select(familiar_networks.c.network)
     .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
     .where(usernames.c.username_key == bindparam("key"))
 )
+_DELETE_OF_USER = Compiled(delete(familiar_networks).where(familiar_networks.c.user_id == bindparam("of_user")))
+_PRUNE = Compiled(delete_some(familiar_networks, familiar_networks.c.last_seen_at < bindparam("seen_before")))
 OF_USER = Compiled(select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user")))
 
 
@@ -74,15 +76,14 @@ async def list_for_user(conn: Connection, user_id: UUID) -> set[bytes]:
 
 async def delete_for_user(conn: Connection, user_id: UUID) -> None:
     """Delete every network of the user."""
-    await conn.execute(delete(familiar_networks).where(familiar_networks.c.user_id == user_id))
+    await _DELETE_OF_USER.execute(conn, {"of_user": user_id})
 
 
 async def list_for_username(conn: Connection, username_key: str) -> list[bytes]:
     """Return every network that the user of that name has signed in from."""
-    return list((await conn.execute(_OF_NAME, {"key": username_key})).scalars())
+    return [row.network for row in await _OF_NAME.all(conn, {"key": username_key})]
 
 
 async def prune(conn: Connection, *, seen_before: datetime, limit: int) -> int:
     """Delete up to `limit` networks without a sign-in since that instant. Return how many."""
-    statement = delete_some(familiar_networks, familiar_networks.c.last_seen_at < seen_before, limit=limit)
-    return (await conn.execute(statement)).rowcount
+    return await _PRUNE.execute(conn, {"seen_before": seen_before, "limit": limit})

@@ -1,12 +1,13 @@
-"""`leases`: who does what only one worker at a time shall do. A worker that dies with a lease only lets it run out."""
+"""`leases`: which worker does the work that one worker at a time does. The lease of a worker that dies expires."""
 
 from datetime import datetime
-from typing import cast
+from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
+from db.engine.compiled import Compiled
 from db.engine.database import Connection
 from db.tables.base import table_of
 
@@ -22,43 +23,48 @@ class Lease(SQLModel, table=True):
 
 leases = table_of(Lease)
 
-_INSERTS = (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-_CLAIM = {
-    name: dialect_insert(leases)
-    .values(name=bindparam("of"), held_until=bindparam("until"))
-    .on_conflict_do_update(
-        index_elements=["name"],
-        set_={"held_until": bindparam("until")},
-        # The second of these was taken by a clock far ahead of ours: nobody would get it until then.
-        where=or_(leases.c.held_until <= bindparam("now"), leases.c.held_until > bindparam("implausible")),
+
+def _claim(insert: Any) -> Any:
+    return (
+        insert.values(name=bindparam("of"), held_until=bindparam("until"))
+        .on_conflict_do_update(
+            index_elements=["name"],
+            set_={"held_until": bindparam("until")},
+            # A lease of the second kind was taken by a clock far ahead: no worker would get it until then.
+            where=or_(leases.c.held_until <= bindparam("now"), leases.c.held_until > bindparam("implausible")),
+        )
+        .returning(leases.c.name)
     )
-    .returning(leases.c.name)
-    for name, dialect_insert in _INSERTS
-}
-_RECORD_RUN = {
-    name: dialect_insert(leases)
-    .values(name=bindparam("of"), held_until=bindparam("at"), last_run_at=bindparam("at"))
-    .on_conflict_do_update(index_elements=["name"], set_={"last_run_at": bindparam("at")})
-    for name, dialect_insert in _INSERTS
-}
+
+
+def _record_run(insert: Any) -> Any:
+    return insert.values(
+        name=bindparam("of"), held_until=bindparam("at"), last_run_at=bindparam("at")
+    ).on_conflict_do_update(index_elements=["name"], set_={"last_run_at": bindparam("at")})
+
+
+_CLAIM = Compiled(postgresql=_claim(postgresql.insert(leases)), sqlite=_claim(sqlite.insert(leases)))
+_RECORD_RUN = Compiled(postgresql=_record_run(postgresql.insert(leases)), sqlite=_record_run(sqlite.insert(leases)))
+# A release before migration 0006 stored no run: the end of its lease stands for it.
+_LAST_RUN = Compiled(
+    select(
+        func.coalesce(leases.c.last_run_at, leases.c.held_until, type_=leases.c.held_until.type).label("reached")
+    ).where(leases.c.name == bindparam("of"))
+)
 
 
 async def claim(conn: Connection, name: str, *, now: datetime, until: datetime) -> bool:
-    """Take the lease until that instant, unless somebody holds it now. Returns whether it was taken."""
+    """Take the lease until that instant, unless another worker holds it now. Returns whether it was taken."""
     values = {"of": name, "now": now, "until": until, "implausible": until + (until - now)}
-    return (await conn.execute(_CLAIM[conn.dialect.name], values)).one_or_none() is not None
+    return await _CLAIM.one_or_none(conn, values) is not None
 
 
 async def last_run_at(conn: Connection, name: str) -> datetime | None:
-    """The instant that the last run of this work reached; None before the first run.
-
-    Where it is not stored, as a release before 0006 made that run, the end of its lease stands for it.
-    """
-    reached = func.coalesce(leases.c.last_run_at, leases.c.held_until, type_=leases.c.held_until.type)
-    found = await conn.execute(select(reached).where(leases.c.name == name))
-    return cast(datetime | None, found.scalar_one_or_none())
+    """Return the instant that the last run of this work reached; None before the first run."""
+    row = await _LAST_RUN.one_or_none(conn, {"of": name})
+    return row and row.reached
 
 
 async def record_run(conn: Connection, name: str, *, at: datetime) -> None:
-    """Store the instant that a run works up to. A new row is a lease that nobody holds."""
-    await conn.execute(_RECORD_RUN[conn.dialect.name], {"of": name, "at": at})
+    """Store the instant that a run works up to. A new row is a lease that no worker holds."""
+    await _RECORD_RUN.execute(conn, {"of": name, "at": at})

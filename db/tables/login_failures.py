@@ -6,7 +6,7 @@ those must not be stored.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, CheckConstraint, any_, bindparam, case, delete, literal_column, select, update
 from sqlmodel import Field, SQLModel
@@ -29,6 +29,15 @@ class LoginFailures(SQLModel, table=True):
     last_failed_at: datetime = Field(index=True)
 
 
+class LoginFailuresRow(NamedTuple):
+    """A row of `login_failures`."""
+
+    subject: bytes
+    failures: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+
+
 login_failures = table_of(LoginFailures)
 
 KEYS = bindparam("subjects", type_=ARRAY(login_failures.c.subject.type))
@@ -38,6 +47,8 @@ _DECREMENT = Compiled(
 )
 _DELETE_IF_ZERO = Compiled(delete(login_failures).where(_IS_KEY, login_failures.c.failures <= 0))
 _DELETE = Compiled(delete(login_failures).where(_IS_KEY))
+_GET = Compiled(select(login_failures).where(_IS_KEY), LoginFailuresRow)
+_PRUNE = Compiled(delete_some(login_failures, login_failures.c.last_failed_at < bindparam("failed_before")))
 _one: Any = literal_column("1")
 
 
@@ -79,7 +90,7 @@ def refund_values(keys: Sequence[bytes], deleted: bytes | None) -> dict[str, Any
     return {"subjects": [*keys, deleted] if deleted else keys, "deleted": deleted}
 
 
-def refund_on_sqlite(keys: Sequence[bytes], deleted: bytes | None) -> Iterator[tuple[Compiled, dict[str, Any]]]:
+def refund_on_sqlite(keys: Sequence[bytes], deleted: bytes | None) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
     """Yield the statements that refund an attempt on SQLite, with their values."""
     for key in keys:
         yield _DECREMENT, {"key": key}
@@ -94,13 +105,11 @@ async def delete_keys(conn: Connection, keys: Sequence[bytes]) -> None:
         await _DELETE.all(conn, {"key": key})
 
 
-async def get(conn: Connection, key: bytes) -> LoginFailures | None:
+async def get(conn: Connection, key: bytes) -> LoginFailuresRow | None:
     """Return the failures under a key since the last success; None if there are none."""
-    found = await conn.execute(select(login_failures).where(login_failures.c.subject == key))
-    return cast(LoginFailures | None, found.one_or_none())
+    return await _GET.one_or_none(conn, {"key": key})
 
 
 async def prune(conn: Connection, *, failed_before: datetime, limit: int) -> int:
     """Delete up to `limit` rows whose last failure is older than that instant. Return how many."""
-    statement = delete_some(login_failures, login_failures.c.last_failed_at < failed_before, limit=limit)
-    return (await conn.execute(statement)).rowcount
+    return await _PRUNE.execute(conn, {"failed_before": failed_before, "limit": limit})

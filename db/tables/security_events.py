@@ -2,18 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import (
-    ForeignKeyConstraint,
-    Index,
-    bindparam,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -27,6 +20,7 @@ from db.tables.base import (
     WITHOUT_ROWID,
     SecurityEventKind,
     check_in,
+    defaults_of,
     delete_some,
     table_of,
 )
@@ -57,62 +51,85 @@ class SecurityEvent(SQLModel, table=True):
     detail: str | None = Field(default=None, max_length=DETAIL_LENGTH)
 
 
+class SecurityEventRow(NamedTuple):
+    """A row of `security_events`."""
+
+    user_id: UUID
+    id: UUID
+    family_id: UUID | None
+    kind: str
+    occurred_at: datetime
+    ip: str | None
+    user_agent: str | None
+    detail: str | None
+
+
 security_events = table_of(SecurityEvent)
 
+DEFAULTS = defaults_of(SecurityEvent)
 ADD = Compiled(insert(security_events))
 _OF_EVENT = ("id", "kind", "occurred_at", "ip", "user_agent", "detail")
 _for_name = select(
     usernames.c.user_id, *(bindparam(name, type_=security_events.c[name].type) for name in _OF_EVENT)
 ).where(usernames.c.username_key == bindparam("of_name"))
-_inserts: dict[str, Any] = {
-    "sqlite": sqlite.insert(security_events),
-    "postgresql": postgresql.insert(security_events),
-}
-# Where a name exists there is a row to write, where it does not there is none: to wait for the disk would tell the two
-# apart (CRED-08).
-_chosen = {"sqlite": _for_name, "postgresql": _for_name.where(ASYNC_COMMIT == "off")}
-_ADD_FOR_NAME = {
-    name: Compiled(insert.from_select(["user_id", *_OF_EVENT], _chosen[name]).on_conflict_do_nothing())
-    for name, insert in _inserts.items()
-}
+
+
+def _add_for_name(insert: Any, chosen: Any) -> Any:
+    return insert.from_select(["user_id", *_OF_EVENT], chosen).on_conflict_do_nothing()
+
+
+# For a name that exists there is a row to write, for an unknown name there is none: to wait for the disk would let an
+# attacker tell the two apart by time (CRED-08).
+_ADD_FOR_NAME = Compiled(
+    postgresql=_add_for_name(postgresql.insert(security_events), _for_name.where(ASYNC_COMMIT == "off")),
+    sqlite=_add_for_name(sqlite.insert(security_events), _for_name),
+)
+_PAGE = select(security_events).where(security_events.c.user_id == bindparam("of_user"))
+_NEWEST_FIRST, _LIMIT = security_events.c.id.desc(), bindparam("limit", type_=BigInteger())
+_FIRST_PAGE = Compiled(_PAGE.order_by(_NEWEST_FIRST).limit(_LIMIT), SecurityEventRow)
+_NEXT_PAGE = Compiled(
+    _PAGE.where(security_events.c.id < bindparam("after")).order_by(_NEWEST_FIRST).limit(_LIMIT), SecurityEventRow
+)
+_NEWEST = Compiled(
+    select(func.max(security_events.c.occurred_at).label("occurred_at")).where(
+        security_events.c.occurred_at <= bindparam("until")
+    )
+)
+_PRUNE = Compiled(delete_some(security_events, security_events.c.occurred_at < bindparam("occurred_before")))
 
 
 async def add(conn: Connection, events: Sequence[dict[str, Any]]) -> None:
     """Append events."""
-    if len(events) == 1:
-        await ADD.all(conn, events[0])
-    elif events:
-        await conn.execute(insert(security_events), events)
+    if events:
+        await conn.execute_many(ADD, [DEFAULTS | event for event in events])
 
 
 async def add_for_name(conn: Connection, username_key: str, event: dict[str, Any]) -> None:
-    """Append an event for the user with this name, and nothing where there is none.
+    """Append an event for the user with this name; do nothing if there is none.
 
-    One statement that does not say which of the two it did, and on PostgreSQL does not wait for the disk in either
-    case. An event that is there already, after an attempt of unknown outcome, is not appended again.
+    One statement, which does not say which of the two it did, and on PostgreSQL does not wait for the disk in either
+    case. An event that an earlier attempt of unknown outcome appended is not appended again.
     """
     try:
-        await _ADD_FOR_NAME[conn.dialect.name].all(conn, event | {"of_name": username_key})
+        await _ADD_FOR_NAME.all(conn, event | {"of_name": username_key})
     except asyncpg.ForeignKeyViolationError as error:
-        raise TransactionConflict from error  # there was one when the statement began, who has been deleted since
+        raise TransactionConflict from error  # the user existed when the statement began, and was deleted since
 
 
-async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEvent]:
-    """A user's events, newest first, from behind the one with the id `after`."""
-    query = select(security_events).where(security_events.c.user_id == user_id)
-    if after is not None:
-        query = query.where(security_events.c.id < after)
-    found = await conn.execute(query.order_by(security_events.c.id.desc()).limit(limit))
-    return cast(Sequence[SecurityEvent], found.all())
+async def page(conn: Connection, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[SecurityEventRow]:
+    """Return a user's events, newest first, from after the one with the id `after`."""
+    values = {"of_user": user_id, "limit": limit}
+    if after is None:
+        return await _FIRST_PAGE.all(conn, values)
+    return await _NEXT_PAGE.all(conn, values | {"after": after})
 
 
 async def newest(conn: Connection, *, until: datetime) -> datetime | None:
-    """When the newest event up to that instant occurred; None where there is none."""
-    newest = select(func.max(security_events.c.occurred_at)).where(security_events.c.occurred_at <= until)
-    return cast(datetime | None, (await conn.execute(newest)).scalar_one())
+    """Return when the newest event up to that instant occurred; None if there is none."""
+    newest: datetime | None = (await _NEWEST.one(conn, {"until": until})).occurred_at
+    return newest
 
 
 async def prune(conn: Connection, *, occurred_before: datetime, limit: int) -> int:
     """Delete up to `limit` events older than that instant; returns how many."""
-    some = delete_some(security_events, security_events.c.occurred_at < occurred_before, limit=limit)
-    return (await conn.execute(some)).rowcount
+    return await _PRUNE.execute(conn, {"occurred_before": occurred_before, "limit": limit})

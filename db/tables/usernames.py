@@ -1,19 +1,19 @@
-"""`usernames`: one row for each name taken, in the form in which names are compared.
+"""`usernames`: one row for each name taken, normalized for comparison.
 
 A unique index on a sharded table must contain its shard key, so the uniqueness of names cannot live in `users`.
 There is no foreign key for the same reason: a name and its user may lie on different shards.
 """
 
-from typing import cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
+from db.engine.compiled import Compiled
 from db.engine.database import Connection
 from db.tables.base import WITHOUT_ROWID, table_of
-from db.tables.users import User, users
+from db.tables.users import UserRow, users
 
 # NFKC and case folding make some names longer; at four bytes a character this still fits an index entry.
 USERNAME_KEY_LENGTH = 256
@@ -29,22 +29,23 @@ class Username(SQLModel, table=True):
 
 usernames = table_of(Username)
 
-_USER = (
+_USER = Compiled(
     select(users)
     .join(usernames, usernames.c.user_id == users.c.id)
-    .where(usernames.c.username_key == bindparam("username_key"))
+    .where(usernames.c.username_key == bindparam("key")),
+    UserRow,
+)
+_CLAIM = Compiled(
+    postgresql=postgresql.insert(usernames).on_conflict_do_nothing(),
+    sqlite=sqlite.insert(usernames).on_conflict_do_nothing(),
 )
 
 
 async def claim(conn: Connection, username_key: str, user_id: UUID) -> bool:
-    """Take a name; False if it is taken already, and then the transaction is to be given up."""
-    try:
-        await conn.execute(insert(usernames), {"username_key": username_key, "user_id": user_id})
-    except IntegrityError:
-        return False
-    return True
+    """Take a name; False if it is taken. Waits for a transaction that takes it at the same moment."""
+    return await _CLAIM.execute(conn, {"username_key": username_key, "user_id": user_id}) == 1
 
 
-async def get_by_username_key(conn: Connection, username_key: str) -> User | None:
-    """The user with this name, or None."""
-    return cast(User | None, (await conn.execute(_USER, {"username_key": username_key})).one_or_none())
+async def get_by_username_key(conn: Connection, username_key: str) -> UserRow | None:
+    """Return the user with this name, or None."""
+    return await _USER.one_or_none(conn, {"key": username_key})

@@ -18,8 +18,8 @@ from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import DatabaseUnavailable
 from db.tables.base import USER_AGENT_LENGTH
-from db.tables.families import TokenFamily
-from db.tables.refresh_tokens import RefreshToken
+from db.tables.families import FamilyRow
+from db.tables.refresh_tokens import RefreshTokenRow
 from graph.api.refresh_cookie import RefreshCookie
 from graph.observability.access_log import RequestRecord
 
@@ -45,7 +45,7 @@ class Context:
     response: Response
     now: datetime
     # Who is asking, once that was found out.
-    authenticated_session: TokenFamily | None = None
+    authenticated_session: FamilyRow | None = None
     # Whether the answer has new tokens in it. If it failed they would be lost, so what else it tells may be missing.
     issued_tokens: bool = False
 
@@ -74,16 +74,16 @@ class Context:
         """Take note, for the log and the metrics, of what came of the use case."""
         self.request_record.record_outcome(outcome, self.now)
 
-    async def caller(self) -> TokenFamily:
+    async def caller(self) -> FamilyRow:
         """The live session that is asking. Raises `Unauthenticated`, which is answered with HTTP 401."""
         return await self._asking
 
     @cached_property
-    def _asking(self) -> asyncio.Task[TokenFamily]:
+    def _asking(self) -> asyncio.Task[FamilyRow]:
         # Found out once, however many fields ask at the same time, and all of them get the same answer.
         return asyncio.create_task(self._authenticate())
 
-    async def _authenticate(self) -> TokenFamily:
+    async def _authenticate(self) -> FamilyRow:
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated
@@ -92,7 +92,7 @@ class Context:
         self.authenticated_session = family
         return family
 
-    async def optional_caller(self) -> TokenFamily | None:
+    async def optional_caller(self) -> FamilyRow | None:
         """The live session that is asking; None where there is no access token, or one that is no good."""
         try:
             return await self.caller()
@@ -117,10 +117,10 @@ class Context:
         return asyncio.Lock()
 
     @cached_property
-    def lineages(self) -> DataLoader[FamilyKey, list[RefreshToken]]:
+    def lineages(self) -> DataLoader[FamilyKey, list[RefreshTokenRow]]:
         """The lineage of families, many in one statement: a page of sessions asks once."""
 
-        async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshToken]]:
+        async def load(keys: list[FamilyKey]) -> Sequence[list[RefreshTokenRow]]:
             try:
                 found = await self.services.sessions.list_lineages(_user_of(keys), [family_id for _, family_id in keys])
             except DatabaseUnavailable:
@@ -132,10 +132,10 @@ class Context:
         return DataLoader(load)
 
     @cached_property
-    def families(self) -> DataLoader[FamilyKey, TokenFamily | None]:
+    def families(self) -> DataLoader[FamilyKey, FamilyRow | None]:
         """Families, many in one statement: a page of security events asks once."""
 
-        async def load(keys: list[FamilyKey]) -> Sequence[TokenFamily | None]:
+        async def load(keys: list[FamilyKey]) -> Sequence[FamilyRow | None]:
             found = await self.services.sessions.get_many(_user_of(keys), [family_id for _, family_id in keys])
             return [found.get(family_id) for _, family_id in keys]
 

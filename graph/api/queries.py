@@ -6,8 +6,8 @@ from uuid import UUID
 import strawberry
 
 from db.tables.base import SessionState
-from db.tables.families import TokenFamily
-from db.tables.security_events import SecurityEvent as StoredEvent
+from db.tables.families import FamilyRow
+from db.tables.security_events import SecurityEventRow
 from graph.api import pagination
 from graph.api.context import Info
 from graph.api.inputs import parse_id
@@ -18,11 +18,11 @@ First = Annotated[int, strawberry.argument(description="How many at most: 1 to 1
 After = Annotated[str | None, strawberry.argument(description="An `endCursor`: what comes behind that page.")]
 
 
-def _family_cursor(family: TokenFamily) -> str:
+def _family_cursor(family: FamilyRow) -> str:
     return pagination.time_cursor(family.last_used_at, family.id)
 
 
-def _event_cursor(event: StoredEvent) -> str:
+def _event_cursor(event: SecurityEventRow) -> str:
     return pagination.id_cursor(event.id)
 
 

@@ -8,10 +8,10 @@ import strawberry
 
 from auth import outcomes
 from db.tables.base import RevocationReason, SecurityEventKind, SessionState
-from db.tables.families import TokenFamily, state_of
-from db.tables.refresh_tokens import RefreshToken
-from db.tables.security_events import SecurityEvent as StoredEvent
-from db.tables.users import User as StoredUser
+from db.tables.families import FamilyRow, state_of
+from db.tables.refresh_tokens import RefreshTokenRow
+from db.tables.security_events import SecurityEventRow
+from db.tables.users import UserRow
 from graph.api.context import Info
 from graph.api.device_names import describe_device
 
@@ -68,7 +68,7 @@ class User(Node):
     created_at: datetime = strawberry.field(description="When the account was made.")
 
     @classmethod
-    def of(cls, user: StoredUser) -> Self:
+    def of(cls, user: UserRow) -> Self:
         return cls(id=strawberry.ID(str(user.id)), username=user.username, email=user.email, created_at=user.created_at)
 
 
@@ -93,9 +93,9 @@ class IssuedToken:
     user_agent: str | None = strawberry.field(description="Cut at 512 characters. Null if none was sent.")
 
     @classmethod
-    def lineage(cls, newest_first: list[RefreshToken]) -> list[Self]:
+    def lineage(cls, newest_first: list[RefreshTokenRow]) -> list[Self]:
         # Nothing marks a token as rotated: its end is the next one's beginning.
-        successors: list[RefreshToken | None] = [None, *newest_first]
+        successors: list[RefreshTokenRow | None] = [None, *newest_first]
         return [
             cls(
                 generation=issued.generation,
@@ -112,7 +112,7 @@ class IssuedToken:
     description="One sign-in on one device: the family of every refresh token descended from that sign-in."
 )
 class Session(Node):
-    family: strawberry.Private[TokenFamily]
+    family: strawberry.Private[FamilyRow]
     state: SessionState = strawberry.field(description="Where the session is in its life.")
     device_name: str = strawberry.field(
         description="The name given at sign-in or later, else one derived from the user agent, "
@@ -136,7 +136,7 @@ class Session(Node):
     revocation_reason: RevocationReason | None = strawberry.field(description="Null unless the state is REVOKED.")
 
     @classmethod
-    def of(cls, family: TokenFamily, now: datetime) -> Self:
+    def of(cls, family: FamilyRow, now: datetime) -> Self:
         state = state_of(family, now)
         is_revoked = state is SessionState.REVOKED
         return cls(
@@ -179,7 +179,7 @@ class Session(Node):
 
 @strawberry.type(description="Something that happened to the account, worth its owner's attention.")
 class SecurityEvent(Node):
-    stored: strawberry.Private[StoredEvent]
+    stored: strawberry.Private[SecurityEventRow]
     kind: SecurityEventKind = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     ip_address: str | None = strawberry.field(description="Where the request came from. Null if not recorded.")
@@ -190,7 +190,7 @@ class SecurityEvent(Node):
     )
 
     @classmethod
-    def of(cls, stored: StoredEvent) -> Self:
+    def of(cls, stored: SecurityEventRow) -> Self:
         replay = stored.kind == SecurityEventKind.REFRESH_TOKEN_REPLAYED
         return cls(
             id=strawberry.ID(str(stored.id)),

@@ -74,7 +74,7 @@ def check() -> None:
         older = len(services.keys.secrets) - 1
         typer.echo(f"ok  secret{f' (and {older} older, still read)' if older else ''}")
         found, newest = await current(services.db), head()
-        typer.echo(f"ok  database reachable ({services.db.engine.dialect.name})")
+        typer.echo(f"ok  database reachable ({services.db.dialect.value})")
         if missing := await missing_tables(services.db):
             raise CommandError(f"Tables are missing: {', '.join(missing)}. Run `alembic upgrade head`.")
         typer.echo(f"ok  tables ({len(metadata.tables)})")

@@ -18,7 +18,7 @@ from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import WrongSecret
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
-from db.tables.users import User
+from db.tables.users import UserRow
 from graph.startup import NotMigrated, describe_outage, require_migrations
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def run_with_services(work: Callable[[Services, datetime], Awaitable[T]], *, mig
     raise AssertionError  # `explained` leaves or lets through; it never swallows
 
 
-async def require_user(services: Services, name: str) -> User:
+async def require_user(services: Services, name: str) -> UserRow:
     """The user of that name; refuses where there is none."""
     user = await services.accounts.find_by_username(name)
     if user is None:

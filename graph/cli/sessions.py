@@ -8,7 +8,7 @@ import typer
 from auth.outcomes import NotFound, Origin
 from auth.services import Services
 from db.tables.base import RevocationReason, SessionState
-from db.tables.families import TokenFamily, state_of
+from db.tables.families import FamilyRow, state_of
 from graph.api.device_names import describe_device
 from graph.api.inputs import parse_id
 from graph.api.pagination import MAX_PAGE_SIZE
@@ -115,7 +115,7 @@ def _instant(text: str) -> datetime:
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _state(family: TokenFamily, now: datetime) -> str:
+def _state(family: FamilyRow, now: datetime) -> str:
     """The state of a session; for a revoked one the reason, which tells more."""
     state = state_of(family, now)
     return str(family.revocation_reason) if state is SessionState.REVOKED else state.value

@@ -27,7 +27,7 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(as_json=settings.in_production))
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    # What libraries say for whoever debugs them has statements with their values in it, such as aiosqlite's.
+    # At `debug`, libraries log values that must not be in a log.
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
     logging.getLogger("kindred").setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):

@@ -21,13 +21,14 @@ from auth.outcomes import Origin, SignedIn
 from auth.services import Services
 from db import metadata
 from db.tables.families import families
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from graph.cli import commands
 from tests.support.clocks import Ahead, FakeClock
 from tests.support.databases import connect
 from tests.support.doors import DOORS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, Api, Door
 from tests.support.servers import SECRET, environment
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
@@ -130,7 +131,7 @@ async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_
 
     Only what deletes rows or ends sessions for good asks it, and takes no instant from it: see `test_wrong_clocks.py`.
     """
-    if services.db.engine.dialect.name == "postgresql":
+    if services.db.dialect == "postgresql":
         connection = await connect(database_url)
         name = await connection.fetchval("SELECT current_database()")
         await connection.execute(f"ALTER DATABASE \"{name}\" SET timezone = 'Asia/Kathmandu'")
@@ -144,12 +145,12 @@ async def test_rot_20_the_database_s_clock_and_time_zone_decide_nothing_about_a_
             assert await api.is_live(pair.access)
             await api.data(SESSIONS, bearer=pair.access)
             await api.data(REVOKE, {"input": {"id": pair.session_id}}, bearer=pair.access)
-        async with services.db.read() as conn:
+        async with looking_at(services.db) as conn:
             (family,) = (await conn.execute(select(families))).all()
         assert family.created_at == family.last_used_at == clock.now()
         assert family.created_at.utcoffset() == timedelta(0)
     finally:
-        if services.db.engine.dialect.name == "postgresql":
+        if services.db.dialect == "postgresql":
             connection = await connect(database_url)
             await connection.execute(f'ALTER DATABASE "{name}" RESET timezone')
             await connection.close()

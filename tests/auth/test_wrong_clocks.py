@@ -21,7 +21,7 @@ from auth.services import Services
 from db.tables import leases
 from db.tables.base import SigningAlgorithm
 from db.tables.families import families
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from graph.cli import commands
 from tests.auth.background.test_prune_schedule import ended_family, fill, how_many
@@ -39,6 +39,7 @@ from tests.support.doors import (
     Pair,
 )
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 YEAR, DAY, HOUR, MINUTE = timedelta(days=365), timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -156,7 +157,7 @@ async def test_data_03_after_a_start_an_outage_of_a_week_is_believed_and_no_more
 ) -> None:
     await services.prune_schedule.prune_if_due(clock)
     # What has been over for long enough in a day's time, and no sooner.
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         row = ended_family(alice, clock.now()) | {"absolute_expires_at": clock.now() - 29 * DAY}
         await conn.execute(families.insert(), [row | {"expires_at": row["absolute_expires_at"]}])
     clock.step(gap)
@@ -178,7 +179,7 @@ async def test_data_03_an_operator_confirms_the_clock_for_the_command_and_for_ev
     await services.prune_schedule.prune_if_due(clock)
     clock.step(60 * DAY)
     await fill(services, alice, clock.now() - 370 * DAY, 2)
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(families.update().values(absolute_expires_at=clock.now() - 40 * DAY))
     with pytest.raises(ImplausibleClock, match="60 days ahead of the last pruning"):
         await started_later.prune_schedule.prune_now(clock.now())

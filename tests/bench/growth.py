@@ -33,6 +33,7 @@ from tests.bench.service import CLIENTS, listings, rotations, sign_ins
 from tests.support import databases
 from tests.support.doors import PASSWORD
 from tests.support.servers import SECRET, serving
+from tests.support.sql import looking_at
 
 SAMPLE = 6_000
 EACH = 5  # sessions of a user
@@ -84,7 +85,7 @@ async def fill(url: str, begin: int, end: int, hashed: str) -> None:
 async def sample(services: Services, count: int, dice: random.Random, now: datetime) -> list[Seeded]:
     """Sessions from all over the table, with their tokens."""
     numbers = [str(number) for number in dice.sample(range(1, count + 1), min(SAMPLE, count))]
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         rows: Any = await conn.execute(
             text(
                 "SELECT token_families.*, users.username FROM token_families JOIN users ON users.id = user_id "

@@ -29,7 +29,8 @@ from db.engine.database import url_of
 from db.hot_path import rotation
 from db.hot_path.rotation import RotationClaim
 from db.migration import upgrade
-from db.tables.families import TokenFamily, families
+from db.tables.families import FamilyRow as TokenFamily
+from db.tables.families import families
 from graph.app import create_app
 from graph.observability import log_format
 from tests.bench.measuring import argon2
@@ -37,6 +38,7 @@ from tests.bench.seeding import Seeded, seed
 from tests.bench.service import REFRESH
 from tests.support import databases
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 NOWHERE = Path(os.devnull).open("w")  # noqa: SIM115
 
@@ -70,7 +72,7 @@ async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
         "too_busy_to": str(now + 2 * 10**6),
         "busy_for": str(REFRESH_RATE_LIMIT.interval),
     }
-    compiled = rotation._ROTATE_WITH_LINEAGE._on_postgresql
+    compiled = rotation._ROTATE_WITH_LINEAGE.on_postgresql
     names = [values.get(name, str(compiled._constants.get(name))) for name in compiled._positions]
     statement = re.sub(r"\$(\d+)", lambda found: f"({names[int(found[1]) - 1]})", compiled._text)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
@@ -136,7 +138,7 @@ async def application(url: str, session: Seeded) -> None:
         services, now = app.state.services, SystemClock().now()
         check = await cpu_of(lambda: services.sessions.authenticate(session.access_token, now))
         print(f"{'state check of an access token':<44}{'':>22}{check:>10.3f} ms of CPU, with the statement's")
-        async with services.db.read() as conn:
+        async with looking_at(services.db) as conn:
             row = (await conn.execute(select(families).where(families.c.id == session.id))).one()
         family: Any = namedtuple("Row", row._fields)(*row)
         object.__setattr__(services.rotation, "batcher", InPlace(family))

@@ -17,6 +17,7 @@ from db.tables.refresh_tokens import refresh_tokens
 from db.tables.usernames import usernames
 from db.tables.users import users
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 AT_ONCE = 5_000
 
@@ -75,10 +76,10 @@ async def seed(url: str, *, people: int, sessions_each: int, password_hash: str 
             seeded.append(Seeded(owner["id"], row["id"], owner["username"], pair.access_token, pair.refresh_token))
         for table, filled in ((users, owners), (usernames, names), (families, rows), (refresh_tokens, lineage)):
             for start in range(0, len(filled), AT_ONCE):
-                async with services.db.transaction() as conn:
+                async with looking_at(services.db) as conn:
                     await conn.execute(insert(table), filled[start : start + AT_ONCE])
         if services.db.writer is None:
-            async with services.db.transaction() as conn:
+            async with looking_at(services.db) as conn:
                 await conn.execute(text("ANALYZE"))  # as PostgreSQL does by itself within the next minutes
     finally:
         await services.stop()

@@ -29,12 +29,13 @@ from db.engine.database import url_of
 from db.migration import upgrade
 from db.tables import families, outbox, security_events, users
 from db.tables.base import NotificationChannel, NotificationKind, RevocationReason, SecurityEventKind
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import Pair
 from tests.support.receivers import WEBHOOK_SECRET
 from tests.support.servers import SECRET, Backstage
+from tests.support.sql import looking_at
 
 ROUNDS, AT_ONCE = 60, 6
 JITTER = 0.03  # seconds
@@ -367,7 +368,7 @@ async def test_pruning_and_retrying_notices_wait_for_no_row_and_come_back_for_it
     tables = ("token_families", "security_events", "login_failures", "familiar_networks", "outbox")
     async with services.db.transaction() as conn:
         await outbox.add(conn, NotificationKind.USER_DISABLED, [NotificationChannel.WEBHOOK], happened)
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         for table in tables:
             assert (await conn.execute(text(f"SELECT 1 FROM {table} FOR UPDATE"))).all(), table
         async with asyncio.timeout(10):

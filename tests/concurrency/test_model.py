@@ -58,7 +58,7 @@ from auth.use_cases.sessions import Unauthenticated
 from db.tables.base import SessionState
 from db.tables.families import families, state_of
 from db.tables.refresh_tokens import SLOTS, refresh_tokens
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from tests.support import databases
 from tests.support.clocks import FakeClock
@@ -73,6 +73,7 @@ from tests.support.doors import (
     UNAVAILABLE,
 )
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 T = TypeVar("T")
 # Makes a migrated database without rows, one for each example.
@@ -308,7 +309,7 @@ class Machine(RuleBasedStateMachine):
             self.refresh(session, session.store.current, self.key(None, True), "the rule")
 
     @precondition(lambda self: self.sessions)
-    @rule(which=number, back=st.integers(1, 2), immediately=st.integers(2, 3))
+    @rule(which=number, back=st.integers(1, 2), at_once=st.integers(2, 3))
     def race_for_a_token(self, which: int, back: int, at_once: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         place = max(len(session.tokens) - back, 0)
@@ -540,18 +541,18 @@ class Machine(RuleBasedStateMachine):
 
     async def put_back(self, row: Any) -> None:
         values = dict(row._mapping)
-        async with self.services.db.transaction() as conn:
+        async with looking_at(self.services.db) as conn:
             found = await conn.execute(update(families).where(families.c.id == row.id).values(values))
             if not found.rowcount:
                 await conn.execute(insert(families), values)
 
     async def lose(self, session: Session) -> None:
-        async with self.services.db.transaction() as conn:
+        async with looking_at(self.services.db) as conn:
             await conn.execute(delete(families).where(families.c.id == session.id))
 
     async def stored(self) -> tuple[dict[UUID, Any], dict[UUID, int]]:
         of_family = refresh_tokens.c.family_id
-        async with self.services.db.read() as conn:
+        async with looking_at(self.services.db) as conn:
             rows = (await conn.execute(select(families))).all()
             lineages = (await conn.execute(select(of_family, func.count()).group_by(of_family))).all()
         return {row.id: row for row in rows}, dict(map(tuple, lineages))

@@ -16,7 +16,7 @@ from auth.credentials.password_hashing import hash_password
 from auth.outcomes import Origin
 from db.tables import familiar_networks, families
 from db.tables.base import SessionState
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.doors import LOGIN, PASSWORD, REVOKE, REVOKED, ROTATED, Api, Door, Pair, RestDoor
 from tests.support.servers import Backstage, Fleet, backstage, fleet_on
 

@@ -19,8 +19,8 @@ from auth.crypto.entropy import Entropy
 from auth.outcomes import Origin, Rotated, SignedIn
 from auth.services import Services
 from db import metadata
-from db.engine.database import create_engine, url_of
-from db.migration import head, upgrade
+from db.engine.database import url_of
+from db.migration import head, run_in_transaction, upgrade
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.repository import ROOT
@@ -52,16 +52,7 @@ def done(process: subprocess.CompletedProcess[str]) -> str:
 
 def looking_at(database_url: str, look: Callable[[Connection], T]) -> T:
     """What a function finds in a database, through a connection of its own."""
-
-    async def connected() -> T:
-        engine = create_engine(url_of(database_url))
-        try:
-            async with engine.begin() as connection:
-                return await connection.run_sync(look)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(connected())
+    return run_in_transaction(url_of(database_url), look)
 
 
 def tables(database_url: str) -> set[str]:

@@ -1,29 +1,22 @@
 """The security checklist's IDs, and which of them are tested or argued."""
 
 import re
+import subprocess
+from pathlib import Path
 
 from tests.support.repository import ROOT
 
-# How many attacks each group of the checklist has.
-GROUPS = {
-    "CRED": 16,
-    "TOK": 15,
-    "ROT": 22,
-    "SESS": 12,
-    "GQL": 24,
-    "WEB": 10,
-    "NET": 9,
-    "LOG": 6,
-    "DOS": 7,
-    "DATA": 5,
-    "OPS": 8,
-    "SUP": 5,
-}
-IDS = {f"{group}-{number:02d}" for group, count in GROUPS.items() for number in range(1, count + 1)}
+PAGE = (ROOT / "docs" / "security-checklist.md").read_text(encoding="utf-8")
+_REQUIREMENTS, _NOT_TESTED = PAGE.split("\n## Not tested, and why\n")
+_ROW = re.compile(r"^\| ([A-Z]+-\d\d) \| .{20}", re.M)
+ROWS = _ROW.findall(_REQUIREMENTS)
+IDS = set(ROWS)
+GROUPS = {name.partition("-")[0] for name in IDS}
 
 _NAME = re.compile(r"^\s*(?:async )?def (test_\w+)", re.M)
 _ID = re.compile(rf"(?:^|_)({'|'.join(GROUPS).lower()})_(\d\d)(?=_|$)")
-_ROW = re.compile(r"^\| ([A-Z]+-\d\d) \| .{20}", re.M)
+_CITED = re.compile(rf"\b(?:{'|'.join(GROUPS)})-\d\d\b")
+_TEXT = {".css", ".graphql", ".html", ".js", ".json", ".md", ".mjs", ".py", ".toml", ".ts", ".yaml", ".yml", ""}
 
 
 def tested() -> set[str]:
@@ -33,5 +26,13 @@ def tested() -> set[str]:
 
 
 def argued() -> set[str]:
-    """IDs that docs/threat-model.md has a row for, which says why there is no test."""
-    return set(_ROW.findall((ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")))
+    """IDs with a row that says why there is no test."""
+    return set(_ROW.findall(_NOT_TESTED))
+
+
+def cited() -> dict[str, set[str]]:
+    """The IDs that each tracked text file cites, by the file's path."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    paths = [ROOT / name for name in listed.splitlines() if Path(name).suffix in _TEXT]
+    found = {path: set(_CITED.findall(path.read_text(encoding="utf-8"))) for path in paths if path.is_file()}
+    return {str(path.relative_to(ROOT)): ids for path, ids in found.items() if ids}

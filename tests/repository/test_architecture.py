@@ -14,7 +14,7 @@ from tests.support.repository import ROOT
 HOUSE = {name: sorted((ROOT / name).glob("**/*.py")) for name in ("graph", "auth", "db", "migrations", "tests")}
 PRODUCT = [path for name in ("graph", "auth", "db") for path in HOUSE[name]]
 ABOVE = {"db": {"auth", "graph", "migrations"}, "auth": {"graph", "migrations"}, "graph": set[str]()}
-SQL = {"sqlalchemy", "sqlmodel", "alembic", "asyncpg", "aiosqlite", "sqlite3"}
+SQL = {"sqlalchemy", "sqlmodel", "alembic", "asyncpg", "sqlite3"}
 WEB = {
     "fastapi",
     "starlette",

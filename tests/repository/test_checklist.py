@@ -1,4 +1,8 @@
-"""Every attack of the security checklist is tried, or there is a reason why not."""
+"""Every attack of docs/security-checklist.md has a test, or a reason why not, and every cited ID is defined there."""
+
+import subprocess
+
+import pytest
 
 from tests.repository import checklist
 
@@ -10,3 +14,19 @@ def test_every_line_of_the_checklist_is_tested_or_argued() -> None:
 def test_nothing_is_argued_away_that_is_tested_and_no_id_is_made_up() -> None:
     assert checklist.tested() & checklist.argued() == set()
     assert checklist.tested() | checklist.argued() <= checklist.IDS
+
+
+def test_every_id_is_defined_once_and_the_numbers_of_a_group_have_no_gap() -> None:
+    assert len(checklist.ROWS) == len(checklist.IDS) >= 139  # lines are added, not removed
+    for group in checklist.GROUPS:
+        numbers = sorted(int(name[-2:]) for name in checklist.IDS if name.startswith(f"{group}-"))
+        assert numbers == list(range(1, len(numbers) + 1)), group
+
+
+def test_every_id_that_a_comment_or_a_document_cites_is_defined() -> None:
+    try:
+        cited = checklist.cited()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a checkout of git")
+    assert {path: ids - checklist.IDS for path, ids in cited.items() if ids - checklist.IDS} == {}
+    assert len(cited) > 20

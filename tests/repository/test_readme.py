@@ -1,4 +1,4 @@
-"""The README's first session, pasted into a shell as it stands, says what the README says it says."""
+"""The tour (docs/tour.md), pasted into a shell as it is, prints the answers that the page shows."""
 
 import re
 import shutil
@@ -16,13 +16,12 @@ from tests.support.doors import PASSWORD
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET, serving
 
-README = ROOT / "README.md"
+TOUR = ROOT / "docs" / "tour.md"
 
 
-def first_session() -> tuple[str, list[str]]:
-    """The commands of the README's first session, and the lines that it shows as their output."""
-    section = README.read_text(encoding="utf-8").split("## A first session")[1].split("\n## ")[0]
-    blocks = re.findall(r"```(sh|json)\n(.*?)```", section, re.DOTALL)
+def tour() -> tuple[str, list[str]]:
+    """The commands of the tour, and the lines that it shows as their output."""
+    blocks = re.findall(r"```(sh|json)\n(.*?)```", TOUR.read_text(encoding="utf-8"), re.DOTALL)
     commands = "".join(block for kind, block in blocks if kind == "sh")
     output = [line for kind, block in blocks if kind == "json" for line in block.splitlines()]
     return commands, output
@@ -33,13 +32,13 @@ def without_what_changes(text: str) -> str:
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", re.sub(r'"eyJ[^"]*"', '"TOKEN"', text))
 
 
-@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="the README's examples use curl")
-async def test_the_first_session_says_what_the_readme_says(sqlite_url: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="the tour uses curl")
+async def test_the_tour_prints_the_answers_that_it_shows(sqlite_url: str, tmp_path: Path) -> None:
     services = Services.create(Settings(database_url=sqlite_url, secret=SECRET), SECRET.encode(), Entropy())
     made = await services.accounts.add("demo", None, PASSWORD, SystemClock().now())
     await services.stop()
     assert not isinstance(made, WeakPassword)
-    commands, expected = first_session()
+    commands, expected = tour()
     async with serving(sqlite_url, tmp_path) as server:
         script = tmp_path / "session.sh"
         script.write_text(commands.replace("http://127.0.0.1:8000", server.url), encoding="utf-8")

@@ -28,7 +28,7 @@ from auth.outcomes import Origin, SignedIn
 from auth.services import Services
 from db.engine.database import url_of
 from db.migration import upgrade
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.doors import DOORS, Door, Pair
 

@@ -9,7 +9,7 @@ from auth.credentials import password_hashing
 from auth.credentials.password_hashing import Verified
 from auth.services import Services
 from db.tables import users
-from db.tables.users import User
+from db.tables.users import UserRow as User
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""A real browser, and the service as an operator runs it."""
+"""Fixtures for tests in a real browser, against the service as an operator runs it."""
 
 import os
 import shutil
@@ -14,12 +14,13 @@ from playwright.async_api import Browser, async_playwright
 
 from auth.clock import SystemClock
 from tests.support.relay import relaying
+from tests.support.repository import ROOT
 from tests.support.servers import backstage
 from tests.web.front_end import DELIVERIES, FrontEnd, Servers, servers_in
 
-WEB = Path(__file__).parents[2] / "web"
+WEB = ROOT / "web"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# As root there is no sandbox to be had. The others keep it from calling home.
+# Chromium has no sandbox when it runs as root. The other options stop its requests to Google.
 _OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -32,21 +33,21 @@ _OPTIONS = [
 
 
 def chromium() -> str | None:
-    """Where the system has it, if it does."""
+    """Return the path of the system's Chromium, or None."""
     return next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 
 def need_chromium() -> None:
-    """Skip where a developer has none. In CI, which installs it, that would hide that it was not found."""
+    """Skip the test where Chromium is missing. CI installs it, so there a missing Chromium fails the test."""
     if chromium() is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            "there is no Chromium here; Debian's package is `chromium`"
+            "Chromium is missing. Install it; Debian's package is `chromium`"
         )
 
 
 @asynccontextmanager
 async def started(*options: str) -> AsyncIterator[Browser]:
-    """A browser, with a profile for each of its contexts; `options` are further ones of its command line."""
+    """Start a browser. Each context is a profile of its own; `options` are command line options."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=[*_OPTIONS, *options])
         yield browser
@@ -55,7 +56,7 @@ async def started(*options: str) -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """The system's Chromium; where there is none, the test is skipped, and says so."""
+    """The system's Chromium. Without it the test is skipped."""
     need_chromium()
     async with started() as browser:
         yield browser
@@ -63,14 +64,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """The service, for all tests of front ends; each has a user of its own."""
+    """The service, shared by all tests of front ends. Each test has its own user."""
     with servers_in(tmp_path_factory.mktemp("front-ends")) as servers:
         yield servers
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def one_browser() -> AsyncIterator[Browser]:
-    """A browser for many tests, each with profiles of its own."""
+    """A browser that many tests share. Each test has its own profiles."""
     need_chromium()
     async with started() as browser:
         yield browser
@@ -78,7 +79,7 @@ async def one_browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the examples for other clients, with their packages."""
+    """A copy of web/examples with its packages installed."""
     web = tmp_path_factory.mktemp("web")
     for name in ("client", "examples"):
         shutil.copytree(WEB / name, web / name, ignore=shutil.ignore_patterns("node_modules"))
@@ -93,7 +94,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def site(
     request: pytest.FixtureRequest, one_browser: Browser, servers: Servers, password_hash: str
 ) -> AsyncIterator[FrontEnd]:
-    """A front end with a user: a test that asks for it runs with either way to deliver refresh tokens."""
+    """A front end with a user. Its tests run once for each way to deliver refresh tokens."""
     name = f"alice-{uuid4().hex}"
     async with backstage(servers.database_url, password_hash) as behind:
         await behind.services.accounts._add(name, name, None, password_hash, SystemClock().now())

@@ -16,7 +16,7 @@ from tests.support.doors import PASSWORD
 from tests.support.relay import Answer, Asked, Relay, answer
 from tests.support.servers import Process, backstage, serving
 
-# The page is strict about scripts, as the service's own are.
+# The page has the Content-Security-Policy of the service's own pages.
 _PAGE = answer(
     200,
     "<!doctype html><title>A front end</title><link rel=icon href=data:,>",
@@ -31,7 +31,7 @@ START = """async ({delivery, ...options}) => {
     window.kindred = createClient({delivery, ...options});
     kindred.onSessionEnded((reason) => ended.push(reason));
 }"""
-"""What makes a page one of a front end."""
+"""Script that creates the client in a page."""
 _ASK = """([url, times]) => Promise.all(Array.from({length: times}, async () => {
     const response = await kindred.fetch(`${url}/graphql`, {
         method: "POST",
@@ -43,25 +43,25 @@ _ASK = """([url, times]) => Promise.all(Array.from({length: times}, async () => 
 _STORED = """JSON.parse(Object.entries(localStorage).find(([name]) => name.startsWith("kindred "))?.[1] ?? "null")"""
 
 DELIVERIES = ["body", "cookie"]
-"""How refresh tokens may be delivered; the last is the default in browsers."""
+"""The ways to deliver refresh tokens. The last is the default in browsers."""
 ANY_DELIVERY = pytest.mark.parametrize("site", DELIVERIES[-1:], indirect=True)
-"""For tests in which it makes no difference how refresh tokens are delivered: they run with the default."""
+"""For tests that do not depend on the delivery of refresh tokens. They run with the default only."""
 HIDDEN = "Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})"
-"""For pages that shall not refresh by themselves."""
+"""Script for pages that must not refresh by themselves."""
 NO_LOCKS = "delete Navigator.prototype.locks"
-"""For pages of a browser that has no Web Locks."""
+"""Script for pages of a browser without Web Locks."""
 
 HURRY = """
     const [slow, now] = [setTimeout, performance.now.bind(performance)];
     window.setTimeout = (work, ms) => slow(work, ms / 5);
     performance.now = () => 5 * now();
 """
-"""For pages whose time passes five times as fast."""
+"""Script for pages whose time passes five times as fast."""
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Two of one database: access tokens of the one last for a second, of the other for fifteen minutes."""
+    """Two servers of one database. Access tokens of `fleeting` live for a second, those of `lasting` for 15 minutes."""
 
     database_url: str
     fleeting: Process
@@ -70,16 +70,16 @@ class Servers:
 
 @contextmanager
 def servers_in(folder: Path) -> Iterator[Servers]:
-    """Both, until the block ends. For a fixture that outlives a test, and so its event loop."""
+    """Run both servers until the block ends. A fixture that outlives a test also outlives the test's event loop."""
     database_url = databases.migrated_sqlite(folder / "kindred.db")
     with asyncio.Runner() as runner:
         both = AsyncExitStack()
 
         async def start() -> list[Process]:
-            # Where there is a user, development makes none.
+            # A development server creates a demo user if the database has no user.
             async with backstage(database_url, "no hash") as behind:
                 await behind.user()
-            # Some tests refresh a session more often in a minute than anybody may.
+            # Some tests refresh a session more often than the rate limit allows.
             settings: dict[str, Any] = {"KINDRED_ENVIRONMENT": "development", "KINDRED_RATE_LIMITS": "off"}
             fleeting = settings | {"KINDRED_ACCESS_TOKEN_TTL": "1"}
             starting = [serving(database_url, folder, **each) for each in (fleeting, settings)]
@@ -93,97 +93,97 @@ def servers_in(folder: Path) -> Iterator[Servers]:
 
 @dataclass
 class FrontEnd:
-    """A front end of the service for one of its users, and tabs of browsers on it."""
+    """A front end with one user, and its tabs in browsers."""
 
     browser: Browser
     servers: Servers
     relay: Relay
     username: str
     delivery: str
-    # The service's, where it is not the front end's own.
+    # The service's URL, if the front end has another origin.
     url: str = ""
 
     def __post_init__(self) -> None:
-        """Serve what is not the service's."""
+        """Let the relay serve the front end's page."""
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Let every request reach the service, and every answer come back."""
+        """Let every request reach the service, and every answer reach the page."""
         self.relay.before = page_of_ours
         self.relay.after = lambda asked, answered: answered
 
     async def profile(self, *scripts: str, **options: Any) -> BrowserContext:
-        """A profile of a browser, in whose pages these scripts run first."""
+        """Create a browser profile. These scripts run first in each of its pages."""
         context = await self.browser.new_context(**options)
         for script in scripts:
             await context.add_init_script(script)
         return context
 
     async def copy(self, profile: BrowserContext) -> BrowserContext:
-        """What a thief has who copied all of the profile that is on its disk."""
+        """A profile with everything that an attacker can copy from the profile's disk."""
         return await self.profile(storage_state=await profile.storage_state())
 
     async def tab(self, profile: BrowserContext, **options: Any) -> Page:
-        """A new tab on the front end; `options` are the client's."""
+        """Open the front end in a new tab. `options` are the client's."""
         page = await profile.new_page()
         await self.load(page, **options)
         return page
 
     async def load(self, page: Page, **options: Any) -> None:
-        """Load the front end there; what was in memory is gone then."""
+        """Load the front end in this tab. This clears its memory."""
         await page.goto(f"{self.relay.url}/page")
         service = {"url": self.url} if self.url else {}
         await page.evaluate(START, {"delivery": self.delivery} | service | options)
 
     async def sign_in(self, page: Page) -> None:
-        """Sign in there."""
+        """Sign in by the client of this page."""
         who = {"username": self.username, "password": PASSWORD}
         answered = await page.evaluate("(who) => kindred.login(who)", who)
         assert answered["ok"], answered
 
     async def signed_in(self, *scripts: str) -> tuple[BrowserContext, Page]:
-        """A profile in which the user is signed in, and a tab of it."""
+        """A profile in which the user is signed in, and its tab."""
         profile = await self.profile(*scripts)
         tab = await self.tab(profile)
         await self.sign_in(tab)
         return profile, tab
 
     async def ask(self, page: Page, times: int = 1) -> list[str | int]:
-        """Who the service takes us for, in its answers to so many requests at once; or the status of the answer."""
+        """Send this many requests at once. Return the username in each answer, or else its HTTP status."""
         answers: list[str | int] = await page.evaluate(_ASK, [self.url or self.relay.url, times])
         return answers
 
     async def is_signed_in(self, page: Page) -> bool:
-        """Whether a request from there is answered as one of the user's, and the page has heard of no end."""
+        """Whether a request from this page is authenticated, and no session has ended for the page."""
         return await self.ask(page) == [self.username] and await page.evaluate("ended") == []
 
 
 async def eventually(so: Callable[[], bool]) -> None:
-    """Wait until that is so."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(30):
         while not so():
             await asyncio.sleep(0.02)
 
 
 async def until(page: Page, expression: str) -> None:
-    """Wait until that is so in the page. (Playwright's own way to wait needs `eval`, which the page forbids.)"""
+    """Wait until the expression is true in the page. Playwright's own function needs `eval`, which the page forbids."""
     async with asyncio.timeout(30):
         while not await page.evaluate(expression):
             await asyncio.sleep(0.02)
 
 
 async def ended(page: Page, reason: str) -> None:
-    """Wait until the page has heard why its session ended, and see that it heard of nothing else."""
+    """Wait until the session ends for the page. Check that it ended once, for this reason."""
     await until(page, "ended.length > 0")
     assert await page.evaluate("ended") == [reason]
     assert await page.evaluate("kindred.getAccessToken()") is None
 
 
 async def stored(page: Page) -> Any:
-    """What the client has in storage."""
+    """What the client keeps in storage."""
     return await page.evaluate(_STORED)
 
 
 def page_of_ours(asked: Asked) -> Answer | None:
-    """What the relay answers by itself."""
+    """The relay's own answer, or None for a request to the service."""
     return _PAGE if asked.path == "/page" else None

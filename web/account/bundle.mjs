@@ -1,20 +1,20 @@
-// What the account page is bundled from, and how.
+// How the account page is bundled.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** For esbuild, beside what holds for everything that is built (`../build.mjs`). */
+/** esbuild options of this bundle. `../build.mjs` has those of every bundle. */
 export const options = {
   entryPoints: { account: "account/main.ts" },
   format: "esm",
   loader: { ".graphql": "text" },
 };
 
-/** The folders it takes code from, beside its own. */
-export const uses = ["client"];
+/** Other folders that this bundle takes code from. */
+export const dependsOn = ["client"];
 
-/** The page and its icon, as they are. */
-export const beside = async (web) => ({
+/** The page and its icon, which are copied. */
+export const extraFiles = async (web) => ({
   "account.html": await readFile(join(web, "account", "page.html"), "utf8"),
   "account.svg": await readFile(join(web, "account", "icon.svg"), "utf8"),
 });

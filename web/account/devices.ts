@@ -1,21 +1,21 @@
-// What a User-Agent header tells. For names the service's word holds (`deviceName`); this is for what has none.
+// What a `User-Agent` header tells about a device. The name of a session comes from the service (`deviceName`).
 
 import type { Icon } from "./icons.js";
 
-export const KINDS: Record<string, string> = {
+export const DEVICE_KINDS: Record<string, string> = {
   phone: "Phone",
   tablet: "Tablet",
   desktop: "Computer",
   program: "Program",
 };
 
-export function kindOf(userAgent: string | null): Icon {
+export function deviceKind(userAgent: string | null): Icon {
   if (!userAgent || !/^(Mozilla|Opera)\//.test(userAgent)) return "program";
   if (/iPad|Tablet|Android(?!.*Mobile)/.test(userAgent)) return "tablet";
   return /iPhone|Mobile/.test(userAgent) ? "phone" : "desktop";
 }
 
-// The first that matches: browsers claim to be their forerunners too.
+// The first match counts, because browsers also claim to be older browsers.
 const BROWSERS: [RegExp, string][] = [
   [/Edg(e|A|iOS)?\//, "Edge"],
   [/OPR\/|Opera/, "Opera"],
@@ -34,11 +34,11 @@ const SYSTEMS: [RegExp, string][] = [
   [/Linux/, "Linux"],
 ];
 
-/** Such as "Firefox on Linux" and "curl". */
-export function describe(userAgent: string | null): string {
+/** Such as "Firefox on Linux" or "curl". */
+export function describeUserAgent(userAgent: string | null): string {
   if (!userAgent) return "Unknown device";
-  const first = (known: [RegExp, string][]) => known.find(([sign]) => sign.test(userAgent))?.[1];
-  const browser = first(BROWSERS) ?? /^[\w.-]{1,40}/.exec(userAgent)?.[0] ?? "Unknown program";
-  const system = first(SYSTEMS);
+  const firstMatch = (names: [RegExp, string][]) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
+  const browser = firstMatch(BROWSERS) ?? /^[\w.-]{1,40}/.exec(userAgent)?.[0] ?? "Unknown program";
+  const system = firstMatch(SYSTEMS);
   return system ? `${browser} on ${system}` : browser;
 }

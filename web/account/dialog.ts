@@ -1,30 +1,30 @@
-// A question before something is done that cannot be undone.
+// A dialog that asks for confirmation before an action that cannot be undone.
 
-import { type Child, fresh, h } from "./dom.js";
+import { type Child, h, uniqueId } from "./dom.js";
 
 interface Question {
   title: string;
   text: Child[];
-  /** What the button says that does it. */
-  act: string;
+  /** The label of the button that confirms. */
+  confirmLabel: string;
 }
 
-/** Whether the person confirms. The focus goes back to where it was, unless the caller moves it. */
-export function confirmed({ title, text, act }: Question): Promise<boolean> {
+/** Whether the user confirms. The focus returns to where it was, unless the caller moves it. */
+export function confirmDialog({ title, text, confirmLabel }: Question): Promise<boolean> {
   return new Promise((resolve) => {
-    const [heading, body] = [fresh("title"), fresh("text")];
+    const [titleId, textId] = [uniqueId("title"), uniqueId("text")];
     const close = (answer: boolean) => () => dialog.close(answer ? "yes" : "");
     const dialog = h(
       "dialog",
-      { "aria-labelledby": heading, "aria-describedby": body },
-      h("h2", { id: heading }, title),
-      h("p", { id: body }, ...text),
+      { "aria-labelledby": titleId, "aria-describedby": textId },
+      h("h2", { id: titleId }, title),
+      h("p", { id: textId }, ...text),
       h(
         "div",
         { class: "buttons" },
-        // The way back comes first, and has the focus.
-        h("button", { type: "button", class: "quiet", autofocus: true, onclick: close(false) }, "Cancel"),
-        h("button", { type: "button", class: "grave", onclick: close(true) }, act),
+        // Cancel comes first and has the focus, so that a stray Enter destroys nothing.
+        h("button", { type: "button", class: "secondary", autofocus: true, onclick: close(false) }, "Cancel"),
+        h("button", { type: "button", class: "danger", onclick: close(true) }, confirmLabel),
       ),
     );
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close(""));

@@ -1,4 +1,4 @@
-// esbuild gives the text of a document.
+// esbuild imports a document as its text.
 
 declare module "*.graphql" {
   const text: string;

@@ -1,17 +1,17 @@
-// Elements, made by calls: the page's policy allows no markup from strings to run, and none is made here.
+// Functions that create elements. No markup is made from strings, so a session's name cannot inject any (XSS).
 
 export type Child = Node | string | null | undefined | false | Child[];
+// biome-ignore lint/suspicious/noExplicitAny: each listener declares the event that it expects
 type Props = Record<string, string | number | boolean | null | undefined | ((event: any) => void)>;
 
-/** An element with attributes, listeners (`onclick` and so on) and children. False and null are left out. */
+/** An element with attributes, listeners (such as `onclick`) and children. False, null and undefined are left out. */
 export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = {}, ...children: Child[]) {
   return fill(document.createElement(tag), props, children);
 }
 
-const SVG = "http://www.w3.org/2000/svg";
-
-export function s(tag: string, props: Props = {}, ...children: Child[]) {
-  return fill(document.createElementNS(SVG, tag) as SVGElement, props, children);
+/** The same for SVG. */
+export function svg(tag: string, props: Props = {}, ...children: Child[]) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag) as SVGElement, props, children);
 }
 
 function fill<E extends Element>(element: E, props: Props, children: Child[]): E {
@@ -21,43 +21,47 @@ function fill<E extends Element>(element: E, props: Props, children: Child[]): E
       element.setAttribute(name, value === true ? "" : String(value));
     }
   }
-  element.append(...flat(children));
+  element.append(...flatten(children));
   return element;
 }
 
-export const flat = (children: Child[]): (Node | string)[] =>
-  children.flatMap((child) => (Array.isArray(child) ? flat(child) : child ? [child] : []));
+const flatten = (children: Child[]): (Node | string)[] =>
+  children.flatMap((child) => (Array.isArray(child) ? flatten(child) : child ? [child] : []));
 
 export const byId = (id: string) => document.getElementById(id) as HTMLElement;
 
-/** Puts the view into the page's main part. */
-export function show(...children: Child[]) {
-  byId("main").replaceChildren(...flat(children));
+/** Replace the content of the page's main part. */
+export function showMain(...children: Child[]) {
+  byId("main").replaceChildren(...flatten(children));
 }
 
-let empties: ReturnType<typeof setTimeout>;
+const ANNOUNCEMENT_MS = 8_000;
+let announcementTimer: ReturnType<typeof setTimeout>;
 
-/** Says something to who does not see the page; and, with `seen`, to who does. */
-export function announce(text: string, { seen = true } = {}) {
+/** Say something to users of screen readers and, if `visible`, to everyone. */
+export function announce(text: string, { visible = true } = {}) {
   const live = byId("live");
-  clearTimeout(empties);
+  clearTimeout(announcementTimer);
   live.textContent = "";
-  live.className = seen ? "toast" : "unseen";
-  // In a turn of its own, or the same sentence twice would be said once.
-  setTimeout(() => (live.textContent = text), 50);
-  empties = setTimeout(() => {
+  live.className = visible ? "toast" : "visually-hidden";
+  // Only a later change is read out if the text is the same as before.
+  setTimeout(() => {
+    live.textContent = text;
+  }, 50);
+  announcementTimer = setTimeout(() => {
     live.textContent = "";
-    live.className = "unseen";
-  }, 8_000);
+    live.className = "visually-hidden";
+  }, ANNOUNCEMENT_MS);
 }
 
-/** Moves the focus to what cannot usually have it, such as a heading. */
+/** Move the focus, also to an element that usually cannot have it, such as a heading. */
 export function focus(element: HTMLElement | null | undefined) {
   if (!element) return;
   if (element.tabIndex < 0) element.setAttribute("tabindex", "-1");
   element.focus();
 }
 
-let ids = 0;
-/** An id that nothing else on the page has. */
-export const fresh = (word: string) => `${word}-${++ids}`;
+let lastId = 0;
+
+/** An ID that no other element of the page has. */
+export const uniqueId = (prefix: string) => `${prefix}-${++lastId}`;

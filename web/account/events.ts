@@ -1,64 +1,48 @@
-// What happened to the account lately, in plain words.
+// The recent security events of the account.
 
-import { isSignedOut, moreEvents, why } from "./api.js";
-import { describe } from "./devices.js";
-import { announce, focus, h } from "./dom.js";
+import { fetchEvents } from "./api.js";
+import { describeUserAgent } from "./devices.js";
+import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { fillByPages } from "./paging.js";
+import { EVENT_TEXTS } from "./texts.js";
 import { ago } from "./times.js";
 import type { Page, SecurityEvent } from "./types.js";
-import { HAPPENED } from "./words.js";
 
-export function eventList(first: Page<SecurityEvent>, signedOut: () => void): HTMLElement {
-  const list = h("ol", { class: "lines card", "aria-labelledby": "events" });
-  const more = h("button", { type: "button", class: "quiet wide", onclick: showMore }, "Show more");
-  let { endCursor } = first.pageInfo;
-
-  function put(page: Page<SecurityEvent>) {
-    const lines = page.edges.map(({ node }) => line(node));
-    list.append(...lines);
-    endCursor = page.pageInfo.endCursor;
-    more.hidden = !page.pageInfo.hasNextPage;
-    return lines;
-  }
-
-  async function showMore() {
-    more.disabled = true;
-    try {
-      const [added] = put(await moreEvents(endCursor));
-      announce(`${list.children.length} events are shown.`, { seen: false });
-      focus(added?.querySelector("time"));
-    } catch (error) {
-      if (isSignedOut(error)) signedOut();
-      else announce(why(error));
-    } finally {
-      more.disabled = false;
-    }
-  }
-
-  put(first);
+export function eventList(firstPage: Page<SecurityEvent>, onSignedOut: () => void): HTMLElement {
+  const list = h("ol", { class: "rows card", "aria-labelledby": "events" });
+  const more = fillByPages({
+    list,
+    firstPage,
+    fetchPage: fetchEvents,
+    renderItem: eventRow,
+    noun: "events",
+    focusSelector: "time",
+    onSignedOut,
+  });
   list.hidden = !list.children.length;
   return h(
     "section",
     { "aria-labelledby": "events" },
     h("h2", { id: "events" }, "Recent activity"),
     list,
-    list.hidden && h("p", { class: "plain" }, "Nothing has happened yet."),
+    list.hidden && h("p", { class: "muted" }, "There is no activity yet."),
     more,
   );
 }
 
-function line({ kind, occurredAt, ipAddress, userAgent, session }: SecurityEvent) {
-  const { text, icon: sign, tone } = HAPPENED[kind] ?? { text: kind, icon: "clock", tone: "plain" };
-  const from = [userAgent && describe(userAgent), ipAddress].filter(Boolean).join(", ");
+function eventRow({ kind, occurredAt, ipAddress, userAgent, session }: SecurityEvent) {
+  const { text, icon: iconName, tone } = EVENT_TEXTS[kind] ?? { text: kind, icon: "clock", tone: "neutral" };
+  const origin = [userAgent && describeUserAgent(userAgent), ipAddress].filter(Boolean).join(", ");
   return h(
     "li",
     { class: tone },
-    icon(sign),
+    icon(iconName),
     h(
       "div",
       {},
       h("p", {}, text, session && [": ", h("a", { href: `#session/${session.id}` }, session.deviceName)]),
-      h("p", {}, ago(occurredAt), from && ` from ${from}`),
+      h("p", {}, ago(occurredAt), origin && ` from ${origin}`),
     ),
   );
 }

@@ -1,41 +1,43 @@
-// Fields of forms, and forms that have to wait.
+// Form fields, and the countdown of a button after too many attempts.
 
-import { fresh, h } from "./dom.js";
-import { wait } from "./times.js";
+import { h, uniqueId } from "./dom.js";
+import { duration } from "./times.js";
 
 export interface Field {
-  box: HTMLElement;
+  element: HTMLElement;
   input: HTMLInputElement;
-  /** Says below the field what is wrong with it; nothing is wrong with an empty text. */
-  complain(text: string): void;
+  /** Show what is wrong with the value, below the field. An empty text clears the error. */
+  setError(text: string): void;
 }
 
-/** A labelled input; a password's has a button that shows it. */
+/** A labelled input. A password field gets a button that shows the password. */
 export function field(label: string, attributes: Record<string, string | number | boolean>, ...below: Node[]): Field {
-  const [id, name, hint] = [fresh("field"), fresh("label"), fresh("hint")] as const;
-  const input = h("input", { id, type: "text", "aria-describedby": hint, ...attributes });
-  const complaint = h("p", { class: "complaint", id: hint });
-  const box = h(
+  const inputId = uniqueId("field");
+  const labelId = uniqueId("label");
+  const errorId = uniqueId("error");
+  const input = h("input", { id: inputId, type: "text", "aria-describedby": errorId, ...attributes });
+  const error = h("p", { class: "field-error", id: errorId });
+  const element = h(
     "div",
-    { class: "field" },
-    h("label", { for: id, id: name }, label),
-    h("div", { class: "input" }, input, attributes.type === "password" && shower(input, name)),
+    {},
+    h("label", { for: inputId, id: labelId }, label),
+    h("div", { class: "input" }, input, attributes.type === "password" && showPasswordButton(input, labelId)),
     ...below,
-    complaint,
+    error,
   );
   return {
-    box,
+    element,
     input,
-    complain(text) {
-      complaint.textContent = text;
+    setError(text) {
+      error.textContent = text;
       if (text) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
     },
   };
 }
 
-function shower(input: HTMLInputElement, label: string) {
-  const button = h("button", { type: "button", class: "show", "aria-describedby": label }, "Show");
+function showPasswordButton(input: HTMLInputElement, labelId: string) {
+  const button = h("button", { type: "button", class: "show", "aria-describedby": labelId }, "Show");
   button.addEventListener("click", () => {
     const shown = input.type === "text";
     input.type = shown ? "password" : "text";
@@ -44,21 +46,21 @@ function shower(input: HTMLInputElement, label: string) {
   return button;
 }
 
-/** Holds a button back for so many seconds, and counts them down on it. The reason is said once. */
-export function locked(button: HTMLButtonElement, label: string, problem: HTMLElement, seconds: number) {
+/** Disable a button for this many seconds, and count them down on it. The error text gives the reason once. */
+export function countDown(button: HTMLButtonElement, label: string, error: HTMLElement, seconds: number) {
   const until = Date.now() + 1000 * seconds;
-  problem.textContent = `There were too many tries. Please wait ${wait(seconds)} before the next.`;
+  error.textContent = `Too many attempts. Try again in ${duration(seconds)}.`;
   button.disabled = true;
   function tick() {
     const left = Math.ceil((until - Date.now()) / 1000);
     if (left > 0 && button.isConnected) {
-      button.textContent = `Wait ${wait(left)}`;
+      button.textContent = `Wait ${duration(left)}`;
       setTimeout(tick, 250);
       return;
     }
     button.disabled = false;
     button.textContent = label;
-    problem.textContent = "";
+    error.textContent = "";
   }
   tick();
 }

@@ -1,6 +1,6 @@
-// Icons: lines on a square of 24, in the colour of the text. Beside each stands a word that says the same.
+// Icons: lines on a square of 24 units, in the colour of the text. They are decoration: a word beside each says the same.
 
-import { s } from "./dom.js";
+import { svg } from "./dom.js";
 
 const PATHS = {
   desktop: ["M3 5h18v11H3z", "M9 20h6", "M12 16v4"],
@@ -21,6 +21,6 @@ const PATHS = {
 export type Icon = keyof typeof PATHS;
 
 export function icon(name: Icon) {
-  const lines = PATHS[name].map((d) => s("path", { d }));
-  return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" }, ...lines);
+  const lines = PATHS[name].map((d) => svg("path", { d }));
+  return svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" }, ...lines);
 }

@@ -1,4 +1,4 @@
-// The account page: who is not signed in signs in; who is sees their sessions, or the history of one.
+// The account page: the sign-in form or, for a signed-in user, the sessions or the history of one session.
 
 import type { EndReason } from "../client/client.js";
 import "./styles/base.css";
@@ -6,118 +6,126 @@ import "./styles/frame.css";
 import "./styles/parts.css";
 import "./styles/sessions.css";
 import "./styles/forms.css";
-import "./styles/line.css";
-import { client, isSignedOut, overview, type Overview, why } from "./api.js";
-import { byId, focus, h, show } from "./dom.js";
+import "./styles/timeline.css";
+import { client, fetchOverview, type Overview } from "./api.js";
+import { byId, focus, h, showMain } from "./dom.js";
+import { errorMessage, isSignedOut } from "./errors.js";
 import { eventList } from "./events.js";
-import { historyView } from "./history.js";
+import { showHistory } from "./history-view.js";
 import { icon } from "./icons.js";
 import { passwordForm } from "./password.js";
-import { endedSessions, liveSessions, replayWarnings } from "./sessions.js";
-import { signIn } from "./sign-in.js";
-import { keepCurrent } from "./times.js";
+import { replayWarnings } from "./replay-warnings.js";
+import { endedSessions, liveSessions } from "./sessions.js";
+import { showSignIn } from "./sign-in.js";
+import { keepTimesCurrent } from "./times.js";
 
-const HISTORY = /^#session\/([\w-]+)$/;
-const STALE = 60_000; // milliseconds after which a page that is looked at again asks anew
+const HISTORY_HASH = /^#session\/([\w-]+)$/;
+const STALE_AFTER_MS = 60_000; // a page that is older loads again when the user returns to it
+const RETRY_INTERVAL_MS = 5_000; // between automatic attempts while the service cannot be reached
+const MANUAL_RETRY_MS = 8_000; // how long "Try again" tries before it gives up
 let signedIn = false;
 let loadedAt = 0;
 
-const signedOut = (reason?: EndReason) => {
-  // The client tells why, before what was asked fails for it.
+const onSignedOut = (reason?: EndReason) => {
+  // The client reports the reason before the request fails, and that report counts.
   if (!signedIn && !reason) return;
   signedIn = false;
   document.querySelector("dialog")?.close();
-  signIn(entered, reason ?? "invalid");
+  showSignIn(onSignedIn, reason ?? "invalid");
 };
 
-function entered() {
+function onSignedIn() {
   signedIn = true;
-  void view({ moved: true });
+  void showRoute({ moveFocus: true });
 }
 
-/** What the address asks for. With `moved` the focus goes to its heading. */
-async function view({ moved = false } = {}) {
-  const id = HISTORY.exec(location.hash)?.[1];
-  if (id) {
-    head();
-    return historyView(id, { signedOut, named: head });
-  }
-  await account(moved);
+/** Show the view that the URL's hash names. With `moveFocus` its heading gets the focus. */
+async function showRoute({ moveFocus = false } = {}) {
+  const id = HISTORY_HASH.exec(location.hash)?.[1];
+  renderHeader();
+  if (id) await showHistory(id, { onSignedOut, onUsername: renderHeader });
+  else await showAccount(moveFocus);
 }
 
-async function account(moved: boolean) {
+async function showAccount(moveFocus: boolean) {
   document.title = "Your account - Kindred";
-  head();
-  if (!document.querySelector(".account, .failure")) show(skeleton());
+  if (!document.querySelector(".account, .failure")) showMain(skeleton());
   try {
-    const found = await overview(20);
-    if (!signedIn || HISTORY.test(location.hash)) return;
+    const overview = await fetchOverview(20);
+    if (!signedIn || HISTORY_HASH.test(location.hash)) return;
     loadedAt = Date.now();
-    if (!found.viewer) return signedOut();
-    head(found.viewer.username);
-    show(whole(found));
+    if (!overview.viewer) return onSignedOut();
+    renderHeader(overview.viewer.username);
+    showMain(renderAccount(overview));
     if (location.hash === "#password") return focus(byId("password"));
-    if (moved) focus(document.querySelector("h1"));
+    if (moveFocus) focus(document.querySelector("h1"));
   } catch (error) {
-    if (isSignedOut(error)) return signedIn ? signedOut() : undefined;
-    failure(error);
+    if (isSignedOut(error)) return onSignedOut();
+    showFailure(error);
   }
 }
 
-function whole(found: Overview) {
-  const doings = { signedOut, changed: () => void besides() };
+function renderAccount({ viewer, sessions, ended, securityEvents }: Overview) {
+  const onPasswordChanged = async () => {
+    await showAccount(false);
+    focus(byId("password"));
+  };
   return h(
     "div",
     { class: "account" },
     h("h1", { tabindex: -1 }, "Your account"),
-    h("div", { id: "warnings" }, replayWarnings(found)),
+    h("div", { id: "warnings" }, replayWarnings(ended)),
     h(
       "div",
       { class: "columns" },
-      h("div", {}, liveSessions(found.sessions, doings), h("div", { id: "ended" }, endedSessions(found.ended))),
       h(
         "div",
         {},
-        h("div", { id: "activity" }, eventList(found.securityEvents, signedOut)),
-        passwordForm(found.viewer.username, {
-          signedOut,
-          changed: () => void account(false).then(() => focus(byId("password"))),
-        }),
+        liveSessions(sessions, { onSignedOut, onChanged: refreshSidePanels }),
+        h("div", { id: "ended" }, endedSessions(ended)),
+      ),
+      h(
+        "div",
+        {},
+        h("div", { id: "activity" }, eventList(securityEvents, onSignedOut)),
+        passwordForm(viewer.username, { onSignedOut, onChanged: onPasswordChanged }),
       ),
     ),
   );
 }
 
-/** What stands beside the live sessions anew, after one of them has ended. */
-async function besides() {
-  const found = await overview(1).catch(() => null);
-  if (!found?.viewer || !document.querySelector(".account")) return;
-  byId("warnings").replaceChildren(...replayWarnings(found));
-  byId("ended").replaceChildren(...[endedSessions(found.ended)].filter((one) => one !== null));
-  byId("activity").replaceChildren(eventList(found.securityEvents, signedOut));
+/** Load the panels beside the live sessions again, after a session has ended. */
+async function refreshSidePanels() {
+  const overview = await fetchOverview(1).catch(() => null);
+  if (!overview?.viewer || !document.querySelector(".account")) return;
+  const ended = endedSessions(overview.ended);
+  byId("warnings").replaceChildren(...replayWarnings(overview.ended));
+  byId("ended").replaceChildren(...(ended ? [ended] : []));
+  byId("activity").replaceChildren(eventList(overview.securityEvents, onSignedOut));
 }
 
-function head(username?: string) {
-  const who = byId("who");
-  if (who.childElementCount && (!username || who.dataset.of === username)) return;
-  if (username) who.dataset.of = username;
-  const leave = h("button", { type: "button", class: "quiet" }, "Sign out");
-  leave.addEventListener("click", () => {
-    leave.disabled = true;
+/** The user's name and the sign-out button. The header stays as it is until the name changes. */
+function renderHeader(username?: string) {
+  const header = byId("user");
+  if (header.childElementCount && (!username || header.dataset.username === username)) return;
+  if (username) header.dataset.username = username;
+  const signOut = h("button", { type: "button", class: "secondary" }, "Sign out");
+  signOut.addEventListener("click", () => {
+    signOut.disabled = true;
     void client.logout();
   });
-  who.replaceChildren(h("span", { class: "username" }, username ?? ""), leave);
+  header.replaceChildren(h("span", { class: "username" }, username ?? ""), signOut);
 }
 
-const ghost = () => h("div", { class: "card ghost" });
+const placeholder = () => h("div", { class: "card placeholder" });
 
-/** As large as what will stand there. */
+/** As large as the account that replaces it, so that nothing moves. */
 const skeleton = () =>
   h(
     "div",
     { class: "account", "aria-busy": "true" },
     h("h1", { tabindex: -1 }, "Your account"),
-    h("p", { class: "unseen" }, "Loading your sessions"),
+    h("p", { class: "visually-hidden" }, "Loading your sessions"),
     h(
       "div",
       { class: "columns" },
@@ -127,68 +135,69 @@ const skeleton = () =>
         h(
           "section",
           {},
-          h("div", { class: "head" }, h("h2", {}, "Signed in now")),
-          h("div", { class: "cards" }, ghost(), ghost()),
+          h("div", { class: "section-head" }, h("h2", {}, "Signed in now")),
+          h("div", { class: "cards" }, placeholder(), placeholder()),
         ),
       ),
-      h("div", {}, h("div", { id: "activity" }, h("section", {}, h("h2", {}, "Recent activity"), ghost()))),
+      h("div", {}, h("div", { id: "activity" }, h("section", {}, h("h2", {}, "Recent activity"), placeholder()))),
     ),
   );
 
-const PATIENCE = 8_000; // milliseconds that somebody who asks for another try is kept waiting for it
-let nextTry: ReturnType<typeof setTimeout>;
+let retryTimer: ReturnType<typeof setTimeout>;
 
-/** For when there is nothing to show. It tries again by itself, which the client keeps from being too often. */
-function failure(error: unknown) {
-  clearTimeout(nextTry);
-  nextTry = setTimeout(() => document.querySelector(".failure") && void start(), 5_000);
+/** Show why nothing can be shown. The page tries again by itself; the client limits the rate of requests. */
+function showFailure(error: unknown) {
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(() => document.querySelector(".failure") && void start(), RETRY_INTERVAL_MS);
   if (document.querySelector(".failure")) return;
-  const again = h("button", { type: "button", class: "main" }, "Try again");
-  again.addEventListener("click", async () => {
-    again.disabled = true;
-    again.textContent = "Trying";
-    await start(PATIENCE);
-    again.disabled = false;
-    again.textContent = "Try again";
+  const retry = h("button", { type: "button" }, "Try again");
+  retry.addEventListener("click", async () => {
+    retry.disabled = true;
+    retry.textContent = "Trying";
+    await start(MANUAL_RETRY_MS);
+    retry.disabled = false;
+    retry.textContent = "Try again";
   });
-  show(
+  showMain(
     h(
       "div",
       { class: "narrow failure", role: "alert" },
       icon("cloud"),
       h("h1", {}, "Your account cannot be shown"),
-      h("p", { class: "lead" }, why(error)),
-      again,
+      h("p", { class: "lead" }, errorMessage(error)),
+      retry,
     ),
   );
-  again.focus();
+  retry.focus();
 }
 
-async function start(patience = 0): Promise<void> {
-  const until = Date.now() + patience;
+async function start(retryForMs = 0): Promise<void> {
+  const until = Date.now() + retryForMs;
   for (;;) {
     try {
-      if (await client.getAccessToken()) return entered();
-      // Unless it was just found out why, and is there to be read.
-      return signedIn || document.querySelector(".sign-in") ? undefined : signIn(entered);
+      if (await client.getAccessToken()) return onSignedIn();
+      // Do not replace a form that already says why the session ended.
+      if (!signedIn && !document.querySelector(".sign-in")) showSignIn(onSignedIn);
+      return;
     } catch (error) {
-      if (Date.now() >= until) return failure(error);
+      if (Date.now() >= until) return showFailure(error);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
 }
 
 document.querySelector(".skip")?.addEventListener("click", (event) => {
-  event.preventDefault(); // the address tells what is shown
+  event.preventDefault(); // the hash names the view
   focus(byId("main"));
 });
-client.onSessionEnded((reason) => signedOut(reason));
-addEventListener("hashchange", () => signedIn && void view({ moved: true }));
+client.onSessionEnded(onSignedOut);
+addEventListener("hashchange", () => signedIn && void showRoute({ moveFocus: true }));
 document.addEventListener("visibilitychange", () => {
-  // Not under the hands of somebody who is about to do something.
-  const idle = document.activeElement === document.body || document.activeElement?.tagName === "H1";
-  const stale = Date.now() - loadedAt > STALE;
-  if (signedIn && document.visibilityState === "visible" && stale && idle && !HISTORY.test(location.hash)) void view();
+  // Do not reload while the user is doing something.
+  const isIdle = document.activeElement === document.body || document.activeElement?.tagName === "H1";
+  const isStale = Date.now() - loadedAt > STALE_AFTER_MS;
+  const isVisible = document.visibilityState === "visible";
+  if (signedIn && isVisible && isStale && isIdle && !HISTORY_HASH.test(location.hash)) void showRoute();
 });
-keepCurrent();
+keepTimesCurrent();
 void start();

@@ -1,61 +1,68 @@
-// Changing the password. How strong it is the service says: the page has no rules of its own that could differ.
+// The form that changes the password. The service rates the password: the page has no rules that could differ.
 
-import { changePassword, checkPassword, isSignedOut, why } from "./api.js";
+import { changePassword, checkPassword } from "./api.js";
 import { announce, h } from "./dom.js";
-import { field, locked } from "./fields.js";
+import { errorMessage, isSignedOut } from "./errors.js";
+import { countDown, field } from "./fields.js";
+import type { Outcome } from "./types.js";
 
-// By `strength`; the service takes what has 2 and more.
-const LEVELS = ["Very weak", "Weak", "Good enough", "Strong", "Very strong"];
-const PAUSE = 350; // milliseconds without a key until the service is asked
+// By `strength`. The service accepts 2 and higher.
+const STRENGTHS = ["Very weak", "Weak", "Good enough", "Strong", "Very strong"];
+const TYPING_PAUSE_MS = 350; // without a key press, before the page asks the service
+const RETRY_MS = 1_000;
+const MAX_TRIES = 3;
+const SUBMIT = "Change password";
 
-interface Doings {
-  signedOut(): void;
-  /** Other sessions have ended with the old password. */
-  changed(): void;
+interface Callbacks {
+  onSignedOut(): void;
+  /** The password is changed and other sessions are revoked. */
+  onChanged(): void;
 }
 
-export function passwordForm(username: string, doings: Doings): HTMLElement {
-  const atLeast = Number(document.body.dataset.passwordMinLength) || 8;
-  const meter = strengthMeter(atLeast);
+export function passwordForm(username: string, { onSignedOut, onChanged }: Callbacks): HTMLElement {
+  const meter = strengthMeter(Number(document.body.dataset.passwordMinLength) || 8);
   const current = field("Current password", { type: "password", autocomplete: "current-password", name: "current" });
-  const next = field("New password", { type: "password", autocomplete: "new-password", name: "new" }, meter.box);
-  const problem = h("p", { class: "problem", role: "alert" });
-  const button = h("button", { class: "main" }, "Change password");
+  const next = field("New password", { type: "password", autocomplete: "new-password", name: "new" }, meter.element);
+  const problem = h("p", { class: "form-error", role: "alert" });
+  const button = h("button", {}, SUBMIT);
   next.input.addEventListener("input", () => {
-    next.complain("");
-    meter.judge(next.input.value);
+    next.setError("");
+    meter.rate(next.input.value);
   });
-  current.input.addEventListener("input", () => current.complain(""));
+  current.input.addEventListener("input", () => current.setError(""));
+
+  function showOutcome(outcome: Outcome & { revokedCount?: number }) {
+    const wrongField = { InvalidCredentialsError: current, WeakPasswordError: next }[outcome.__typename];
+    if (wrongField) {
+      wrongField.setError(outcome.message ?? "");
+      wrongField.input.focus();
+    } else if (outcome.revokedCount !== undefined) {
+      form.reset();
+      meter.rate("");
+      announce(`The password is changed.${revokedText(outcome.revokedCount)}`);
+      onChanged();
+    } else {
+      problem.textContent = outcome.message ?? outcome.__typename;
+    }
+  }
 
   async function submit(event: Event) {
     event.preventDefault();
     if (button.disabled) return;
     problem.textContent = "";
-    const missing = [current, next].find((one) => !one.input.value);
-    if (missing) {
-      missing.complain("This is needed.");
-      return missing.input.focus();
+    const empty = [current, next].find(({ input }) => !input.value);
+    if (empty) {
+      empty.setError("Fill in this field.");
+      return empty.input.focus();
     }
     button.disabled = true;
     try {
       const outcome = await changePassword(current.input.value, next.input.value);
-      if (outcome.retryAfter) return void locked(button, "Change password", problem, outcome.retryAfter);
-      const wrong = { InvalidCredentialsError: current, WeakPasswordError: next }[outcome.__typename];
-      if (wrong) {
-        wrong.complain(outcome.message ?? "");
-        wrong.input.focus();
-      } else if (outcome.revokedCount !== undefined) {
-        form.reset();
-        meter.judge("");
-        const ended = ["", " One other session has ended."][outcome.revokedCount];
-        announce(`The password is changed.${ended ?? ` ${outcome.revokedCount} other sessions have ended.`}`);
-        doings.changed();
-      } else {
-        problem.textContent = outcome.message ?? outcome.__typename;
-      }
+      if (outcome.retryAfter) return countDown(button, SUBMIT, problem, outcome.retryAfter);
+      showOutcome(outcome);
     } catch (error) {
-      if (isSignedOut(error)) return doings.signedOut();
-      problem.textContent = why(error);
+      if (isSignedOut(error)) return onSignedOut();
+      problem.textContent = errorMessage(error);
     }
     button.disabled = false;
   }
@@ -63,51 +70,63 @@ export function passwordForm(username: string, doings: Doings): HTMLElement {
   const form = h(
     "form",
     { class: "card", novalidate: true, onsubmit: submit, "aria-labelledby": "password" },
-    // For password managers, which want to know whose it is.
+    // Password managers need the username to know which entry to update.
     h("input", { type: "text", autocomplete: "username", value: username, hidden: true, readonly: true }),
-    current.box,
-    next.box,
+    current.element,
+    next.element,
     problem,
     button,
-    h("p", { class: "plain" }, "Every other session ends with the old password."),
+    h("p", { class: "muted" }, "A new password ends all your other sessions."),
   );
   const heading = h("h2", { id: "password", tabindex: -1 }, "Change password");
   return h("section", { "aria-labelledby": "password" }, heading, form);
 }
 
-function strengthMeter(atLeast: number) {
-  const bars = h("div", { class: "bars", "aria-hidden": "true" }, LEVELS.map(() => h("span")));
-  const says = h("p", { class: "says", role: "status" });
-  const box = h("div", { class: "meter" }, bars, says);
+function revokedText(count: number) {
+  if (count === 0) return "";
+  return count === 1 ? " One other session has ended." : ` ${count} other sessions have ended.`;
+}
+
+function strengthMeter(minLength: number) {
+  const bars = h(
+    "div",
+    { class: "bars", "aria-hidden": "true" },
+    STRENGTHS.map(() => h("span")),
+  );
+  const text = h("p", { class: "strength", role: "status" });
+  const element = h("div", { class: "meter" }, bars, text);
   let timer: ReturnType<typeof setTimeout>;
-  let newest = 0;
+  let lastRating = 0;
 
-  function tell(strength: number | null, text: string) {
-    box.dataset.strength = strength === null ? "" : String(strength);
-    if (says.textContent !== text) says.textContent = text;
+  function show(strength: number | null, sentence: string) {
+    element.dataset.strength = strength === null ? "" : String(strength);
+    if (text.textContent !== sentence) text.textContent = sentence;
   }
 
-  function judge(password: string) {
-    const mine = ++newest;
+  function rate(password: string) {
+    const rating = ++lastRating;
     clearTimeout(timer);
-    if (!password) return tell(null, `At least ${atLeast} characters, and hard to guess.`);
-    // Code points of the form that the service hashes, so that it counts the same.
-    if ([...password.normalize("NFC")].length < atLeast) return tell(0, `At least ${atLeast} characters.`);
-    timer = setTimeout(async () => {
-      for (let tries = 3; tries && mine === newest; tries--) {
-        try {
-          const { strength, weakness } = await checkPassword(password);
-          if (mine === newest) tell(strength, weakness ?? `${LEVELS[strength]}.`);
-          return;
-        } catch {
-          // It judges one at a time, and may be at somebody else's.
-          await new Promise((resolve) => setTimeout(resolve, 1_000));
-        }
-      }
-      if (mine === newest) tell(null, "How strong it is cannot be told just now.");
-    }, PAUSE);
+    if (!password) return show(null, `At least ${minLength} characters, and hard to guess.`);
+    // The service counts code points after NFC normalization, so the page does the same.
+    if ([...password.normalize("NFC")].length < minLength) return show(0, `At least ${minLength} characters.`);
+    timer = setTimeout(() => askService(password, rating), TYPING_PAUSE_MS);
   }
 
-  judge("");
-  return { box, judge };
+  /** Show the service's rating, unless the password has changed since. */
+  async function askService(password: string, rating: number) {
+    for (let tries = MAX_TRIES; tries && rating === lastRating; tries--) {
+      try {
+        const { strength, weakness } = await checkPassword(password);
+        if (rating === lastRating) show(strength, weakness ?? `${STRENGTHS[strength]}.`);
+        return;
+      } catch {
+        // The service rates one password at a time, and may be busy with another user's.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+    if (rating === lastRating) show(null, "The strength of the password cannot be checked now.");
+  }
+
+  rate("");
+  return { element, rate };
 }

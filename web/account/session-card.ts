@@ -1,58 +1,70 @@
-// One session: what it is, its name to change, and its end.
+// One live session as a card: its device, a name that the user can edit, and the button that ends it.
 
-import { client, end, isSignedOut, rename, why } from "./api.js";
-import { KINDS, kindOf } from "./devices.js";
-import { confirmed } from "./dialog.js";
+import { client, renameSession, revokeSession } from "./api.js";
+import { DEVICE_KINDS, deviceKind } from "./devices.js";
+import { confirmDialog } from "./dialog.js";
 import { announce, h } from "./dom.js";
+import { reportError } from "./errors.js";
 import { icon } from "./icons.js";
 import { ago, date } from "./times.js";
 import type { Session } from "./types.js";
 
-interface Doings {
-  /** It is no more, or not there: the card leaves the list. */
-  gone(card: HTMLElement): void;
-  /** Nobody is signed in any more. */
-  signedOut(): void;
+interface Callbacks {
+  /** The session is revoked or does not exist, so the card leaves the list. */
+  onRevoked(card: HTMLElement): void;
+  onSignedOut(): void;
 }
 
-export function sessionCard(session: Session, doings: Doings): HTMLElement {
-  const name = h("h3", { tabindex: -1 }, session.deviceName);
-  const pencil = h(
-    "button",
-    { type: "button", class: "small", title: "Rename", "aria-label": `Rename ${session.deviceName}`, onclick: edit },
-    icon("pencil"),
-  );
-  const heading = h("div", { class: "name" }, name, pencil);
-  const ending = h(
-    "button",
-    {
-      type: "button",
-      class: "quiet end",
-      "aria-label": session.isCurrent ? "Sign out of this device" : `End the session of ${session.deviceName}`,
-      onclick: session.isCurrent ? signOut : stop,
-    },
-    session.isCurrent ? "Sign out" : "End",
-  );
-  const kind = kindOf(session.userAgent);
+const NO_SUCH_SESSION = "This session no longer exists.";
+
+export function sessionCard(session: Session, callbacks: Callbacks): HTMLElement {
+  const { isCurrent, userAgent } = session;
+  const kind = deviceKind(userAgent);
   const card = h(
     "li",
-    { class: session.isCurrent ? "card session current" : "card session", "data-id": session.id },
-    h("span", { class: "kind", title: KINDS[kind] }, icon(kind), h("span", { class: "unseen" }, KINDS[kind])),
+    { class: isCurrent ? "card session current" : "card session", "data-id": session.id },
+    h(
+      "span",
+      { class: "kind", title: DEVICE_KINDS[kind] },
+      icon(kind),
+      h("span", { class: "visually-hidden" }, DEVICE_KINDS[kind]),
+    ),
     h(
       "div",
-      { class: "about" },
-      heading,
-      session.isCurrent && h("p", { class: "badge" }, "This device"),
+      {},
+      sessionName(session, callbacks, (renamed) => {
+        const newCard = sessionCard(renamed, callbacks);
+        card.replaceWith(newCard);
+        newCard.querySelector<HTMLElement>(".small")?.focus();
+      }),
+      isCurrent && h("p", { class: "badge" }, "This device"),
       h("p", { class: "used" }, "Last used ", ago(session.lastUsedAt)),
     ),
-    ending,
-    h("div", { class: "foot" }, facts(session), h("a", { href: `#session/${session.id}` }, historyLabel(session))),
+    isCurrent ? signOutButton() : endButton(session, callbacks),
+    h(
+      "div",
+      { class: "foot" },
+      sessionFacts(session),
+      h("a", { href: `#session/${session.id}` }, historyLabel(session)),
+    ),
   );
+  return card;
+}
+
+/** The session's name, with a button that turns it into a form. */
+function sessionName(session: Session, callbacks: Callbacks, onRenamed: (session: Session) => void) {
+  const { deviceName } = session;
+  const editButton = h(
+    "button",
+    { type: "button", class: "small", title: "Rename", "aria-label": `Rename ${deviceName}`, onclick: edit },
+    icon("pencil"),
+  );
+  const name = h("div", { class: "name" }, h("h3", { tabindex: -1 }, deviceName), editButton);
 
   function edit() {
     const input = h("input", {
       type: "text",
-      value: session.deviceName,
+      value: deviceName,
       maxlength: 100,
       "aria-label": "Name of this session",
       autocomplete: "off",
@@ -64,79 +76,84 @@ export function sessionCard(session: Session, doings: Doings): HTMLElement {
       { type: "button", class: "small", title: "Cancel", "aria-label": "Keep the old name", onclick: close },
       icon("cross"),
     );
-    const form = h("form", { class: "name", novalidate: true, onsubmit: store }, input, save, cancel);
-    heading.replaceWith(form);
+    const form = h("form", { class: "name", novalidate: true, onsubmit: submit }, input, save, cancel);
+    name.replaceWith(form);
     input.select();
     input.focus();
 
     function close() {
-      form.replaceWith(heading);
-      pencil.focus();
+      form.replaceWith(name);
+      editButton.focus();
     }
 
-    async function store(event: Event) {
+    async function submit(event: Event) {
       event.preventDefault();
-      const wanted = input.value.trim();
-      if (wanted === session.deviceName) return close();
-      if (!wanted) return announce("A name has at least one character.");
+      const newName = input.value.trim();
+      if (newName === deviceName) return close();
+      if (!newName) return announce("Enter a name.");
       save.disabled = true;
       try {
-        const outcome = await rename(session.id, wanted);
-        if (!outcome.session) return announce(outcome.message ?? "That session is not there any more.");
-        const fresh = sessionCard(outcome.session, doings);
-        card.replaceWith(fresh);
-        fresh.querySelector<HTMLElement>(".small")?.focus();
+        const outcome = await renameSession(session.id, newName);
+        if (!outcome.session) return announce(outcome.message ?? NO_SUCH_SESSION);
+        onRenamed(outcome.session);
         announce(`The name is now ${outcome.session.deviceName}.`);
       } catch (error) {
-        failed(error);
+        reportError(error, callbacks.onSignedOut);
       } finally {
         save.disabled = false;
       }
     }
   }
 
-  async function stop() {
-    const sure = await confirmed({
+  return name;
+}
+
+function signOutButton() {
+  const button = h(
+    "button",
+    { type: "button", class: "secondary end", "aria-label": "Sign out of this device" },
+    "Sign out",
+  );
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    void client.logout();
+  });
+  return button;
+}
+
+function endButton({ id, deviceName }: Session, { onRevoked, onSignedOut }: Callbacks) {
+  const label = `End the session of ${deviceName}`;
+  const button = h("button", { type: "button", class: "secondary end", "aria-label": label, onclick: end }, "End");
+
+  async function end() {
+    const confirmed = await confirmDialog({
       title: "End this session?",
-      text: [h("strong", {}, session.deviceName), " will be signed out at once, and has to sign in again."],
-      act: "End session",
+      text: [h("strong", {}, deviceName), " will be signed out at once, and has to sign in again."],
+      confirmLabel: "End session",
     });
-    if (!sure) return;
-    ending.disabled = true;
+    if (!confirmed) return;
+    button.disabled = true;
     try {
-      const outcome = await end(session.id);
-      announce(
-        outcome.__typename === "RevokeSessionSuccess"
-          ? `The session of ${session.deviceName} has ended.`
-          : (outcome.message ?? "That session is not there any more."),
-      );
-      doings.gone(card);
+      const { __typename, message } = await revokeSession(id);
+      const revoked = __typename === "RevokeSessionSuccess";
+      announce(revoked ? `The session of ${deviceName} has ended.` : (message ?? NO_SUCH_SESSION));
+      onRevoked(button.closest("li")!);
     } catch (error) {
-      failed(error);
-      ending.disabled = false;
+      reportError(error, onSignedOut);
+      button.disabled = false;
     }
   }
 
-  function signOut() {
-    ending.disabled = true;
-    void client.logout();
-  }
-
-  function failed(error: unknown) {
-    if (isSignedOut(error)) doings.signedOut();
-    else announce(why(error));
-  }
-
-  return card;
+  return button;
 }
 
 const historyLabel = (session: Session) => [
   "History",
-  h("span", { class: "unseen" }, ` of ${session.deviceName}, signed in `, date(session.createdAt)),
+  h("span", { class: "visually-hidden" }, ` of ${session.deviceName}, signed in `, date(session.createdAt)),
 ];
 
-/** What is known of a session, as terms and values. */
-export function facts(session: Session) {
+/** The session's address and dates, as a list of terms and values. */
+export function sessionFacts(session: Session) {
   const rows: [string, Node | string][] = [
     ["Address", session.ipAddress ?? "not recorded"],
     ["Signed in", date(session.createdAt)],

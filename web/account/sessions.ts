@@ -1,125 +1,109 @@
-// The sessions: live ones as cards, twenty at a time, and those that ended lately.
+// The lists of sessions: live ones as cards, twenty at a time, and those that were revoked recently.
 
-import { endOthers, isSignedOut, moreSessions, type Overview, why } from "./api.js";
-import { confirmed } from "./dialog.js";
+import { fetchSessions, revokeOtherSessions } from "./api.js";
+import { confirmDialog } from "./dialog.js";
 import { announce, focus, h } from "./dom.js";
+import { reportError } from "./errors.js";
 import { icon } from "./icons.js";
+import { fillByPages } from "./paging.js";
 import { sessionCard } from "./session-card.js";
+import { DEFAULT_REVOCATION_TEXT, REVOCATION_TEXTS } from "./texts.js";
 import { ago } from "./times.js";
 import type { Page, Session } from "./types.js";
-import { ENDED } from "./words.js";
 
-interface Doings {
-  signedOut(): void;
-  /** What the page shows is out of date. */
-  changed(): void;
+interface Callbacks {
+  onSignedOut(): void;
+  /** Sessions were revoked, so other parts of the page are out of date. */
+  onChanged(): void;
 }
 
-export function liveSessions(first: Page<Session>, doings: Doings): HTMLElement {
+export function liveSessions(firstPage: Page<Session>, { onSignedOut, onChanged }: Callbacks): HTMLElement {
   const heading = h("h2", { id: "live-sessions", tabindex: -1 }, "Signed in now");
   const list = h("ul", { class: "cards", "aria-labelledby": "live-sessions" });
-  const more = h("button", { type: "button", class: "quiet wide", onclick: showMore }, "Show more");
-  const others = h("button", { type: "button", class: "quiet", onclick: stopOthers }, "End all others");
-  const alone = h("p", { class: "plain" }, "You are signed in nowhere else.");
-  let { endCursor } = first.pageInfo;
+  const endOthers = h("button", { type: "button", class: "secondary", onclick: confirmEndOthers }, "End all others");
+  const noOthers = h("p", { class: "muted" }, "You are not signed in anywhere else.");
+  const more = fillByPages({
+    list,
+    firstPage,
+    fetchPage: fetchSessions,
+    renderItem: (session) => sessionCard(session, { onRevoked: removeCard, onSignedOut }),
+    noun: "sessions",
+    focusSelector: "h3",
+    onAppended: showWhetherThereAreOthers,
+    onSignedOut,
+  });
 
-  const card = (session: Session) => sessionCard(session, { gone, signedOut: doings.signedOut });
-
-  function put(page: Page<Session>) {
-    const cards = page.edges.map(({ node }) => card(node));
-    list.append(...cards);
-    endCursor = page.pageInfo.endCursor;
-    more.hidden = !page.pageInfo.hasNextPage;
-    others.hidden = list.children.length < 2 && more.hidden;
-    alone.hidden = !others.hidden;
-    return cards;
+  function showWhetherThereAreOthers() {
+    endOthers.hidden = list.children.length < 2 && more.hidden;
+    noOthers.hidden = !endOthers.hidden;
   }
 
-  function gone(card: HTMLElement) {
+  function removeCard(card: HTMLElement) {
     const next = card.nextElementSibling ?? card.previousElementSibling;
     card.remove();
-    others.hidden = list.children.length < 2 && more.hidden;
-    alone.hidden = !others.hidden;
+    showWhetherThereAreOthers();
     focus(next?.querySelector("h3") ?? heading);
-    doings.changed();
+    onChanged();
   }
 
-  async function showMore() {
-    more.disabled = true;
-    try {
-      const [added] = put(await moreSessions(endCursor));
-      announce(`${list.children.length} sessions are shown.`, { seen: false });
-      focus(added?.querySelector("h3"));
-    } catch (error) {
-      failed(error);
-    } finally {
-      more.disabled = false;
-    }
-  }
-
-  async function stopOthers() {
-    const sure = await confirmed({
+  async function confirmEndOthers() {
+    const confirmed = await confirmDialog({
       title: "End all other sessions?",
-      text: ["Every device but this one will be signed out at once."],
-      act: "End all others",
+      text: ["Every device except this one will be signed out at once."],
+      confirmLabel: "End all others",
     });
-    if (!sure) return;
-    others.disabled = true;
+    if (!confirmed) return;
+    endOthers.disabled = true;
     try {
-      const count = await endOthers();
+      const count = await revokeOtherSessions();
       announce(count === 1 ? "One other session has ended." : `${count} other sessions have ended.`);
       for (const card of [...list.children]) if (!card.classList.contains("current")) card.remove();
-      more.hidden = others.hidden = true;
-      alone.hidden = false;
+      more.hidden = true;
+      showWhetherThereAreOthers();
       focus(heading);
-      doings.changed();
+      onChanged();
     } catch (error) {
-      failed(error);
+      reportError(error, onSignedOut);
     } finally {
-      others.disabled = false;
+      endOthers.disabled = false;
     }
   }
 
-  function failed(error: unknown) {
-    if (isSignedOut(error)) doings.signedOut();
-    else announce(why(error));
-  }
-
-  put(first);
-  const head = h("div", { class: "head" }, heading, others);
-  return h("section", { "aria-labelledby": "live-sessions" }, head, list, alone, more);
+  showWhetherThereAreOthers();
+  const head = h("div", { class: "section-head" }, heading, endOthers);
+  return h("section", { "aria-labelledby": "live-sessions" }, head, list, noOthers, more);
 }
 
-/** Those that were ended before their time, newest end first. */
+const FIRST_SHOWN = 5;
+
+/** The sessions that were revoked before they expired, newest first. */
 export function endedSessions(page: Page<Session>): HTMLElement | null {
-  const ended = page.edges.map(({ node }) => node).sort((one, other) => (one.revokedAt! < other.revokedAt! ? 1 : -1));
-  if (!ended.length) return null;
-  const list = h("ul", { class: "lines card", "aria-labelledby": "ended-sessions" });
-  const some = 5;
-  const put = (sessions: Session[]) => list.append(...sessions.map(line));
-  const more = h("button", { type: "button", class: "quiet wide" }, "Show more");
-  more.hidden = ended.length <= some;
+  const sessions = page.edges.map(({ node }) => node).sort((a, b) => (a.revokedAt! < b.revokedAt! ? 1 : -1));
+  if (!sessions.length) return null;
+  const list = h("ul", { class: "rows card", "aria-labelledby": "ended-sessions" });
+  const more = h("button", { type: "button", class: "secondary wide" }, "Show more");
+  more.hidden = sessions.length <= FIRST_SHOWN;
   more.addEventListener("click", () => {
-    put(ended.slice(some));
+    list.append(...sessions.slice(FIRST_SHOWN).map(endedRow));
     more.hidden = true;
-    focus(list.children[some]?.querySelector("a"));
+    focus(list.children[FIRST_SHOWN]?.querySelector("a"));
   });
-  put(ended.slice(0, some));
+  list.append(...sessions.slice(0, FIRST_SHOWN).map(endedRow));
   return h(
     "section",
     { "aria-labelledby": "ended-sessions" },
-    h("h2", { id: "ended-sessions" }, "Ended lately"),
+    h("h2", { id: "ended-sessions" }, "Recently ended"),
     list,
     more,
   );
 }
 
-function line(session: Session) {
+function endedRow(session: Session) {
   const replayed = session.revocationReason === "REFRESH_TOKEN_REPLAYED";
-  const reason = ENDED[session.revocationReason ?? ""] ?? "It was ended";
+  const reason = REVOCATION_TEXTS[session.revocationReason ?? ""] ?? DEFAULT_REVOCATION_TEXT;
   return h(
     "li",
-    { class: replayed ? "grave" : "" },
+    { class: replayed ? "danger" : "" },
     icon(replayed ? "shield" : "door"),
     h(
       "div",
@@ -128,71 +112,4 @@ function line(session: Session) {
       h("p", {}, reason, ", ", ago(session.revokedAt ?? session.lastUsedAt)),
     ),
   );
-}
-
-const LATELY = 14 * 86_400_000;
-const SEEN = "kindred seen replays";
-
-/** A warning for each session that was lately ended by replay, until its owner has put it away. */
-export function replayWarnings({ ended }: Overview): HTMLElement[] {
-  return ended.edges
-    .map(({ node }) => node)
-    .filter(
-      (session) =>
-        session.revocationReason === "REFRESH_TOKEN_REPLAYED" &&
-        Date.now() - Date.parse(session.revokedAt!) < LATELY &&
-        !seen().includes(session.id),
-    )
-    .map(warning);
-}
-
-function warning(session: Session) {
-  const title = `replayed-${session.id}`;
-  const section = h(
-    "section",
-    { class: "notice grave", "aria-labelledby": title },
-    icon("shield"),
-    h(
-      "div",
-      {},
-      h("h2", { id: title }, "A session was ended for your safety"),
-      h(
-        "p",
-        {},
-        ["The token of ", h("strong", {}, session.deviceName), " was used twice, ", ago(session.revokedAt!), ". "],
-        "Somebody else may have had a copy of it.",
-      ),
-      h(
-        "p",
-        { class: "buttons" },
-        h("a", { class: "button", href: `#session/${session.id}` }, "See what happened"),
-        h("button", { type: "button", class: "quiet", onclick: putAway }, "Put away"),
-      ),
-    ),
-  );
-  function putAway() {
-    remember(session.id);
-    section.remove();
-    focus(document.querySelector<HTMLElement>("main h1"));
-    announce("The warning is put away. The session stays in the list of those that ended lately.");
-  }
-  return section;
-}
-
-// What is kept here is no secret, and a browser that keeps nothing shows the warning again.
-function seen(): string[] {
-  try {
-    const kept = JSON.parse(localStorage.getItem(SEEN) ?? "[]");
-    return Array.isArray(kept) ? kept : [];
-  } catch {
-    return [];
-  }
-}
-
-function remember(id: string) {
-  try {
-    localStorage.setItem(SEEN, JSON.stringify([...seen(), id].slice(-50)));
-  } catch {
-    // shown again next time
-  }
 }

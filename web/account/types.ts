@@ -1,4 +1,4 @@
-// What the page asks the service for, as it is answered.
+// The service's answers, as far as the page asks for them.
 
 export interface Viewer {
   username: string;
@@ -36,7 +36,7 @@ export interface SecurityEvent {
   occurredAt: string;
   ipAddress: string | null;
   userAgent: string | null;
-  /** Of a replay: which token came again. */
+  /** For a replay: the generation of the token that was used twice. */
   generation: number | null;
   session: { id: string; deviceName: string } | null;
 }
@@ -46,7 +46,7 @@ export interface Page<T> {
   pageInfo: { hasNextPage: boolean; endCursor: string | null };
 }
 
-/** The refusal of a mutation, or nothing of the kind. */
+/** The result of a mutation. `message` and `retryAfter` are set if it was refused. */
 export interface Outcome {
   __typename: string;
   message?: string;

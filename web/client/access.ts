@@ -1,33 +1,34 @@
-// The access token. It is in memory, and goes to other tabs over a channel.
+// The access token. It stays in memory, and tabs send it to each other over a channel.
 
 import { stopwatch } from "./time.js";
 
-/** As it travels between tabs. */
-export interface Token {
-  /** The session's. */
+/** An access token as one tab sends it to another. */
+export interface SharedToken {
+  /** The session's ID. */
   id: string;
-  mark: string;
+  /** Of the stored session that this token was issued with. */
+  version: string;
   token: string;
-  /** Milliseconds that it is still good for. */
+  /** Milliseconds until it expires. A duration, because the clocks of device and service may differ. */
   left: number;
 }
 
-export interface Access extends Token {
-  /** Whether it need not be refreshed yet. Tabs differ in when, so that one of them comes first. */
-  fresh(): boolean;
-  /** What it still is to other tabs. */
-  now(): Token;
+export interface AccessToken extends SharedToken {
+  /** Whether it need not be refreshed yet. Each tab draws its own moment, so that one tab refreshes first. */
+  isFresh(): boolean;
+  /** The token for other tabs, with the time that it has left now. */
+  share(): SharedToken;
   /** Milliseconds until it should be refreshed. */
   due(): number;
 }
 
-/** A token as it was received; `age` is how long ago that began. */
-export function received(token: Token, age = stopwatch()): Access {
-  const due = token.left * (0.75 + 0.15 * Math.random());
+/** Start to measure the age of a token. `age` is the time since its request began. */
+export function receiveToken(shared: SharedToken, age = stopwatch()): AccessToken {
+  const due = shared.left * (0.75 + 0.15 * Math.random());
   return {
-    ...token,
-    fresh: () => age() < due,
-    now: () => ({ ...token, left: token.left - age() }),
+    ...shared,
+    isFresh: () => age() < due,
+    share: () => ({ ...shared, left: shared.left - age() }),
     due: () => due - age(),
   };
 }

@@ -1,6 +1,6 @@
-// What the client module is bundled from, and how. It is for browsers that load it from the service.
+// How the client module is bundled, for browsers that load it from the service.
 
-/** For esbuild, beside what holds for everything that is built (`../build.mjs`). */
+/** esbuild options of this bundle. `../build.mjs` has those of every bundle. */
 export const options = {
   entryPoints: { "kindred-client": "client/client.ts" },
   format: "esm",

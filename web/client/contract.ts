@@ -1,12 +1,12 @@
-// What callers see.
+// The public types of the client.
 
-/** Why a session ended. `replayed`: somebody else holds a copy of its refresh token, or did. */
+/** Why a session ended. `replayed`: its refresh token was used twice, so another party may hold a copy. */
 export type EndReason = "signed-out" | "replayed" | "revoked" | "expired" | "invalid";
 
 export interface Credentials {
   username: string;
   password: string;
-  /** What the session is called in the person's list. Default: by the browser's name. */
+  /** The session's name in the user's list. Default: the browser's name. */
   deviceName?: string;
 }
 
@@ -16,13 +16,13 @@ export type LoginAnswer =
       ok: false;
       /** The `__typename` of the refusal, such as `InvalidCredentialsError`. */
       code: string;
-      /** A sentence for the person. */
+      /** A sentence to show to the user. */
       message: string;
-      /** Seconds to wait, where the service asks for it. */
+      /** Seconds to wait, if the service asks for it. */
       retryAfter?: number;
     };
 
-/** Of `localStorage` what is needed; answers may be promises. All tabs must see the same. */
+/** The part of `localStorage` that the client uses. Methods may return promises. All tabs must share it. */
 export interface StorageLike {
   getItem(name: string): string | null | Promise<string | null>;
   setItem(name: string, value: string): void | Promise<void>;
@@ -30,34 +30,35 @@ export interface StorageLike {
 }
 
 export interface Options {
-  /** The service's base address. Default: where this module was loaded from, if from the service; else the page's origin. */
+  /** The service's base URL. Default: the service that this module was loaded from, else the page's origin. */
   url?: string;
-  /** Where the refresh token is. Default: `cookie` in a browser, out of every script's reach. */
+  /** Where the refresh token is kept. Default: `cookie` in a browser, where no script can read it; else `body`. */
   delivery?: "cookie" | "body";
   /**
-   * With `cookie` for nothing secret, and `localStorage` by default. With `body` it holds the refresh token; by default
-   * memory, so that the session ends with the page.
+   * With `cookie` it holds no secret; default `localStorage`. With `body` it holds the refresh token; default memory, so
+   * the session ends with the page.
    */
   storage?: StorageLike;
-  /** Origins that `fetch` sends the access token to, beside the service's and the page's own. */
+  /** Origins that `fetch` sends the access token to, besides those of the service and the page. */
   sendTo?: string[];
 }
 
 export interface Client {
-  /** Signs in. Rejects where no answer came. */
-  login(who: Credentials): Promise<LoginAnswer>;
-  /** Signs out: here at once, and at the service if it can be reached. */
+  /** Sign in. Rejects if no answer arrives. */
+  login(credentials: Credentials): Promise<LoginAnswer>;
+  /** Sign out: at once in this browser, and at the service if it can be reached. */
   logout(): Promise<void>;
-  /** `fetch` with the access token, where it may go. Where that is refused: one refresh, and once more. */
+  /** `fetch` with the access token, to trusted origins only. If the token is refused: one refresh, one repetition. */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
-  /** What the service answers to a document, as its `data`. Rejects with `GraphQLFailure`. */
+  /** Send a document to the service and return the `data`. Rejects with `GraphQLFailure`. */
+  // biome-ignore lint/suspicious/noExplicitAny: the document decides the shape
   graphql<T = any>(document: string, variables?: Record<string, unknown>): Promise<T>;
   /**
-   * An access token that is good for a while, and not the one that was `refused`; null when nobody is signed in. Rejects
-   * where none can be had just now.
+   * An access token that stays valid for a while and is not the `refused` one, or null if the user is not signed in.
+   * Rejects while no token can be obtained.
    */
   getAccessToken(refused?: string): Promise<string | null>;
-  /** Calls the listener once for each session that ends, whichever tab notices. Returns what stops it. */
+  /** Call the listener once for each session that ends, in every tab. Returns a function that removes the listener. */
   onSessionEnded(listener: (reason: EndReason) => void): () => void;
 }
 
@@ -67,15 +68,15 @@ export interface GraphQLError {
   extensions?: { code?: string; [name: string]: unknown };
 }
 
-/** The service answered, and not with data alone. */
+/** The service answered with errors, or with something other than GraphQL. */
 export class GraphQLFailure extends Error {
   override name = "GraphQLFailure";
   constructor(
-    /** Empty where the answer was not GraphQL's. */
+    /** Empty if the response was not GraphQL. */
     readonly errors: GraphQLError[],
-    /** Of HTTP. */
+    /** The HTTP status. */
     readonly status: number,
-    /** Seconds to wait, where the service asks for it; else 0. */
+    /** Seconds to wait, if the service asks for it; else 0. */
     readonly retryAfter = 0,
   ) {
     super(errors[0]?.message ?? `The service answered with HTTP ${status}.`);

@@ -1,34 +1,33 @@
-// What a session leaves in storage: never an access token.
+// What a session keeps in storage: never an access token.
 
 import type { EndReason, StorageLike } from "./contract.js";
 
-export interface Stored {
-  /** The session's. */
+export interface StoredSession {
   id: string;
-  /** Changes with each rotation, so that tabs can tell whether they speak of the same. */
-  mark: string;
+  /** Changes with each refresh, so that a tab notices that another tab has refreshed. */
+  version: string;
   /** The refresh token, unless it is in a cookie. */
   token?: string;
-  /** The idempotency key of the attempt under way, until an answer came: also after a crash of the tab. */
+  /** The idempotency key of a refresh without an answer yet. It survives a crash of the tab. */
   key?: string;
-  /** Why it is no more. */
+  /** Set once the session has ended. */
   ended?: EndReason;
 }
 
-export interface Vault {
-  read(): Promise<Stored | null>;
-  write(stored: Stored): Promise<void>;
+export interface SessionStore {
+  read(): Promise<StoredSession | null>;
+  write(stored: StoredSession): Promise<void>;
 }
 
-/** All of it is one item, so a new token comes and its predecessor's key goes in one write. */
-export function vault(storage: StorageLike, name: string): Vault {
+/** One item holds everything, so one write stores the new token and removes the key of the old one. */
+export function sessionStore(storage: StorageLike, name: string): SessionStore {
   return {
     async read() {
       try {
         const stored = JSON.parse((await storage.getItem(name)) ?? "null");
         return typeof stored?.id === "string" ? stored : null;
       } catch (error) {
-        if (error instanceof SyntaxError) return null; // not ours
+        if (error instanceof SyntaxError) return null; // another program wrote this item
         throw error;
       }
     },
@@ -37,7 +36,7 @@ export function vault(storage: StorageLike, name: string): Vault {
 }
 
 /** A storage that ends with the page. */
-export function memory(): StorageLike {
+export function memoryStorage(): StorageLike {
   const items = new Map<string, string>();
   return {
     getItem: (name) => items.get(name) ?? null,
@@ -46,8 +45,8 @@ export function memory(): StorageLike {
   };
 }
 
-/** 256 bits that nobody can guess, as 43 characters. */
-export function random(): string {
+/** 256 bits from the platform's secure generator, as 43 characters of base64url. */
+export function randomString(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   return btoa(String.fromCharCode(...bytes)).replace(/\W/g, (sign) => ({ "+": "-", "/": "_" })[sign] ?? "");
 }

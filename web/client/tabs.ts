@@ -1,22 +1,21 @@
-// What tabs tell each other.
+// The messages that the tabs of one browser send each other.
 
-import type { Token } from "./access.js";
+import type { SharedToken } from "./access.js";
 import type { EndReason } from "./contract.js";
 
 export type Message =
-  /** Who has an access token of this session? */
-  | { ask: string }
-  /** Here is one. `login` is there if it is news: whether its session is, too. */
-  | { have: Token; login?: boolean }
-  /** The service is not to be asked for so many milliseconds. */
-  | { rest: number; failures: number }
-  /** The session is no more. */
-  | { ended: string; reason: EndReason };
+  /** Asks for an access token of the session with this ID. */
+  | { type: "token-request"; id: string }
+  /** Offers one. `login` is set when it is new, and tells whether its session is new as well. */
+  | { type: "token-offer"; token: SharedToken; login?: boolean }
+  /** Send no request to the service for this many milliseconds. */
+  | { type: "cooldown"; ms: number; failures: number }
+  | { type: "session-ended"; id: string; reason: EndReason };
 
-/** Hears what other tabs tell, and returns how to tell them. */
-export function tabs(name: string, hear: (message: Message) => void): (message: Message) => void {
+/** Listen to the other tabs. Returns the function that sends them a message. */
+export function connectTabs(name: string, receive: (message: Message) => void): (message: Message) => void {
   if (typeof BroadcastChannel === "undefined" || typeof document === "undefined") return () => {};
   const channel = new BroadcastChannel(name);
-  channel.onmessage = ({ data }) => hear(data);
+  channel.onmessage = ({ data }) => receive(data);
   return (message) => channel.postMessage(message);
 }

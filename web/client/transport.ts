@@ -1,19 +1,19 @@
-// One request to the service, and the one field of its answer.
+// One request to the service, and the one field of its response.
 
 import { GraphQLFailure } from "./contract.js";
-import { limit } from "./time.js";
+import { timeout } from "./time.js";
 
-// Milliseconds. A request that takes longer is aborted before the next leaves, or its late answer could put an old
-// cookie back.
-const PATIENCE = 10_000;
+// A slower request is aborted before the next one starts. Else its late response could restore an old cookie.
+const REQUEST_TIMEOUT_MS = 10_000;
 
 export interface Service {
-  /** With a slash at its end. */
+  /** Ends with a slash. */
   url: string;
   /** Whether the refresh token is in a cookie. */
   cookie: boolean;
 }
 
+/** The result of a mutation: success or an expected refusal. */
 export interface Outcome {
   __typename: string;
   message?: string;
@@ -23,36 +23,41 @@ export interface Outcome {
   viewer?: { id: string; username: string };
 }
 
-/** What `fetch` needs to post a document to the service. */
-export function posted(service: Service, query: string, variables: unknown): RequestInit & { headers: HeadersInit } {
+/** The argument of `fetch` that posts a document to the service. */
+export function requestInit(
+  service: Service,
+  query: string,
+  variables: unknown,
+): RequestInit & { headers: HeadersInit } {
   const headers = { accept: "application/json", "content-type": "application/json" };
   return {
     method: "POST",
-    // The header keeps other sites' forms from using the cookie.
+    // Forms of other sites cannot set this header, so they cannot use the cookie (CSRF).
     headers: service.cookie ? { ...headers, "kindred-delivery": "cookie" } : headers,
     credentials: service.cookie ? "include" : "omit",
     body: JSON.stringify({ query, variables }),
   };
 }
 
-/** The data of an answer. Raises `GraphQLFailure` where there is anything else. */
-export async function dataOf(response: Response): Promise<any> {
-  const answer = await response.json().catch(() => null);
-  if (answer?.data && !answer.errors) return answer.data;
-  const errors = Array.isArray(answer?.errors) ? answer.errors : [];
+/** Return the data of a response. Rejects with `GraphQLFailure` if it has errors or is not GraphQL. */
+// biome-ignore lint/suspicious/noExplicitAny: the document decides the shape
+export async function readData(response: Response): Promise<any> {
+  const body = await response.json().catch(() => null);
+  if (body?.data && !body.errors) return body.data;
+  const errors = Array.isArray(body?.errors) ? body.errors : [];
   throw new GraphQLFailure(errors, response.status, Number(response.headers.get("retry-after")) || 0);
 }
 
-/** What a mutation comes to, its refusals included. Rejects where that stays unknown. */
-export async function call(service: Service, field: string, document: string, input: unknown): Promise<Outcome> {
-  const { signal, lift } = limit(PATIENCE);
+/** Run a mutation and return its result, refusals included. Rejects if the result remains unknown. */
+export async function mutate(service: Service, field: string, document: string, input: unknown): Promise<Outcome> {
+  const { signal, cancel } = timeout(REQUEST_TIMEOUT_MS);
   try {
-    const response = await fetch(`${service.url}graphql`, { ...posted(service, document, { input }), signal });
-    const outcome = (await dataOf(response))[field];
+    const response = await fetch(`${service.url}graphql`, { ...requestInit(service, document, { input }), signal });
+    const outcome = (await readData(response))[field];
     if (typeof outcome?.__typename !== "string") throw new GraphQLFailure([], response.status);
     return outcome;
   } finally {
-    lift();
+    cancel();
   }
 }
 

@@ -1,32 +1,23 @@
-// Whoever is signed in on the account page is signed in here: the client of that page, which keeps the access token in
-// memory and shares one refresh with all tabs.
+// The user who is signed in on the account page is signed in here too. Both pages use the client module, which keeps the
+// access token in memory and shares one refresh among all tabs.
 
-import { useSyncExternalStore } from "react";
 import { createClient } from "../client/client.ts";
+import { createStore } from "./store.js";
 
 const client = createClient({ url: new URL(".", document.baseURI).href });
-let signedIn = false;
-const listeners = new Set();
+const signedIn = createStore(false);
 
-function set(next) {
-  signedIn = next;
-  for (const listener of listeners) listener();
-}
+client.onSessionEnded(() => signedIn.set(false));
+client.getAccessToken().then(
+  (token) => signedIn.set(token !== null),
+  () => {},
+);
 
-function subscribe(listener) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
-client.onSessionEnded(() => set(false));
-
-/** As `fetch`, with the access token where somebody is signed in. */
-export async function fetchSignedIn(address, init) {
+/** `fetch`, with the access token if the user is signed in. */
+export async function fetchSignedIn(url, init) {
   const token = await client.getAccessToken().catch(() => null);
-  set(token !== null);
-  return token ? client.fetch(address, init) : fetch(address, init);
+  signedIn.set(token !== null);
+  return token ? client.fetch(url, init) : fetch(url, init);
 }
 
-client.getAccessToken().then((token) => set(token !== null), () => {});
-
-export const useSignedIn = () => useSyncExternalStore(subscribe, () => signedIn);
+export const useSignedIn = signedIn.useValue;

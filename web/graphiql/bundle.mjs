@@ -1,22 +1,22 @@
-// What the GraphiQL page is bundled from, and how.
+// How the GraphiQL page is bundled.
 
 import { readFile } from "node:fs/promises";
 import { licences } from "./licences.mjs";
 
-const BANNER = "/*! GraphiQL and what it is made of. Licences: graphiql.licences.txt */";
+const BANNER = "/*! GraphiQL and its packages. Licences: graphiql.licences.txt */";
 
-/** Leaves the fonts out of GraphiQL's sheet: 360 of its 400 KB. page.css names the system's instead. */
+/** Remove the fonts from GraphiQL's style sheet, 360 of its 400 KB. page.css names system fonts instead. */
 const withoutFonts = {
   name: "without-fonts",
   setup({ onLoad }) {
     onLoad({ filter: /graphiql[\\/]dist[\\/]style\.css$/ }, async ({ path }) => {
-      const sheet = await readFile(path, "utf8");
-      return { contents: sheet.replaceAll(/@font-face\s*\{[^}]*\}/g, ""), loader: "css" };
+      const css = await readFile(path, "utf8");
+      return { contents: css.replaceAll(/@font-face\s*\{[^}]*\}/g, ""), loader: "css" };
     });
   },
 };
 
-/** For esbuild, beside what holds for everything that is built (`../build.mjs`). */
+/** esbuild options of this bundle. `../build.mjs` has those of every bundle. */
 export const options = {
   entryPoints: { graphiql: "graphiql/main.jsx" },
   format: "iife",
@@ -28,8 +28,8 @@ export const options = {
   plugins: [withoutFonts],
 };
 
-/** The folders it takes code from, beside its own. */
-export const uses = ["client"];
+/** Other folders that this bundle takes code from. */
+export const dependsOn = ["client"];
 
-/** Further files, by their names. */
-export const beside = async (web, metafile) => ({ "graphiql.licences.txt": await licences(web, metafile) });
+/** Further files, by name. */
+export const extraFiles = async (web, metafile) => ({ "graphiql.licences.txt": await licences(web, metafile) });

@@ -1,39 +1,40 @@
-// How the page talks to the API: one POST for each operation, with the access token that it remembers.
+// Sends each operation to the API by one POST, with an access token if the page has one.
 
+import { accessToken } from "./access-token.js";
 import { fetchSignedIn } from "./account.js";
-import { bearer } from "./bearer.js";
 
-// Relative, so that the page also works behind a proxy that serves Kindred under a prefix.
+// Relative to the page, so that it works behind a proxy that serves Kindred under a path prefix.
 const ENDPOINT = "graphql";
 
-/** What GraphiQL calls. `fetcherOptions.headers` is what stands in its Headers editor. */
+/** GraphiQL calls this. `fetcherOptions.headers` are the headers of its Headers editor. */
 export async function fetcher(operation, fetcherOptions) {
   const headers = new Headers(fetcherOptions?.headers);
   headers.set("accept", "application/json");
   headers.set("content-type", "application/json");
-  if (bearer.get() && !headers.has("authorization")) headers.set("authorization", `Bearer ${bearer.get()}`);
+  const token = accessToken.get();
+  if (token && !headers.has("authorization")) headers.set("authorization", `Bearer ${token}`);
 
   let response;
   try {
     const send = headers.has("authorization") ? fetch : fetchSignedIn;
     response = await send(ENDPOINT, { method: "POST", headers, body: JSON.stringify(operation) });
   } catch {
-    return failure("No answer came. Is the service running?");
+    return failure("The service did not answer. Check that it is running.");
   }
-  let answer;
+  let result;
   try {
-    answer = await response.json();
+    result = await response.json();
   } catch {
-    return failure(`HTTP ${response.status}, and the answer is not JSON.`);
+    return failure(`The service answered with HTTP ${response.status} and a body that is not JSON.`);
   }
-  rememberTokens(answer);
-  return answer; // whatever the status: a refusal, such as 401 or 503, is a GraphQL answer too
+  rememberToken(result);
+  return result; // whatever the status, since a refusal such as 401 or 503 is a GraphQL result too
 }
 
-/** `login` and `refreshToken` answer with tokens, under whatever alias. */
-function rememberTokens(answer) {
-  for (const result of Object.values(answer?.data ?? {})) {
-    if (typeof result?.tokens?.accessToken === "string") bearer.remember(result.tokens.accessToken);
+/** Keep the access token from the result of `login` or `refreshToken`, under any alias. */
+function rememberToken(result) {
+  for (const field of Object.values(result?.data ?? {})) {
+    if (typeof field?.tokens?.accessToken === "string") accessToken.set(field.tokens.accessToken);
   }
 }
 

@@ -1,11 +1,11 @@
-// The licences of every package that has code in the bundle, each text once.
+// The licences of every package with code in the bundle. Each text appears once.
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 const PACKAGE = /^node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+/;
 
-/** One text: what the packages are, and what each of their licences says. */
+/** The text of `graphiql.licences.txt`: the packages, and the licence of each. */
 export async function licences(directory, metafile) {
   const used = new Set();
   for (const output of Object.values(metafile.outputs)) {
@@ -24,13 +24,13 @@ export async function licences(directory, metafile) {
 }
 
 async function licence(directory) {
-  const about = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
-  const label = `${about.name} ${about.version} (${about.license})`;
+  const manifest = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
+  const label = `${manifest.name} ${manifest.version} (${manifest.license})`;
   const file = (await readdir(directory)).sort().find((name) => /^licen[cs]e/i.test(name));
-  if (file) {
-    const text = await readFile(join(directory, file), "utf8");
-    return { label, text: text.replaceAll("\r\n", "\n").replaceAll(/[ \t]+$/gm, "").trim() };
-  }
-  const text = "(Declares the licence named above in its package.json, and carries no text of it.)";
-  return { label: about.author ? `${label}, by ${about.author.name ?? about.author}` : label, text };
+  if (file) return { label, text: normalize(await readFile(join(directory, file), "utf8")) };
+  const text = "(Its package.json declares this licence. The package contains no licence text.)";
+  return { label: manifest.author ? `${label}, by ${manifest.author.name ?? manifest.author}` : label, text };
 }
+
+/** The same text whatever the line ends and trailing spaces, so that equal licences are recognised. */
+const normalize = (text) => text.replaceAll(/[ \t\r]+$/gm, "").trim();

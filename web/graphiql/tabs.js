@@ -1,4 +1,4 @@
-// What stands in the editors at first. A test checks each document against the schema.
+// The tabs that the page opens with. A test checks each document against the schema.
 
 import mySessions from "./documents/my-sessions.graphql";
 import refresh from "./documents/refresh.graphql";

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import insert, select, update
+from sqlalchemy import text as sql
 
 from auth.background import notifications
 from auth.config.settings import Settings
@@ -18,13 +19,15 @@ from db.drivers.errors import RolledBack
 from db.tables import outbox as statements_of_outbox
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
-from db.tables.users import User, users
+from db.tables.users import UserRow as User
+from db.tables.users import users
 from graph.app import create_app
 from graph.notifications.channels import channels
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD, REPLAYED, REVOKED, Api, Door
 from tests.support.receivers import WEBHOOK_SECRET, Mailbox, WebReceiver, answer, mailbox, silent, web_receiver
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 NEW_PASSWORD = "three grey owls read 7 maps"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
@@ -68,7 +71,7 @@ def more_settings(receiver: WebReceiver, box: Mailbox) -> dict[str, Any]:
 
 async def stored(services: Services) -> list[Any]:
     """What is in the outbox."""
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(outbox).order_by(outbox.c.occurred_at, outbox.c.channel))).all())
 
 
@@ -84,7 +87,7 @@ async def put_in(services: Services, user: User, clock: FakeClock, number: int =
     """Notices, as if something had happened."""
     row = {"user_id": user.id, "channel": "webhook", "kind": "user.disabled", "attempts": 0}
     row |= {"occurred_at": clock.now(), "next_attempt_at": clock.now()} | values
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(insert(outbox), [row | {"id": uuid4()} for _ in range(number)])
 
 
@@ -234,7 +237,7 @@ async def test_log_06_an_owner_is_told_once_that_the_account_was_disabled(
 async def test_mail_is_for_users_who_have_an_address(
     services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
 ) -> None:
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(update(users).values(email=None))
     await services.accounts.disable(alice.id, clock.now())
     await receiver.until(1)
@@ -582,9 +585,9 @@ async def test_data_04_a_users_notices_go_with_the_user(
 ) -> None:
     await put_in(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
     await put_in(services, bob, clock, next_attempt_at=None, delivered_at=clock.now())
-    async with services.db.transaction() as conn:
-        await conn.exec_driver_sql("DELETE FROM usernames WHERE username_key = 'alice'")
-        await conn.exec_driver_sql("DELETE FROM users WHERE username = 'alice'")
+    async with looking_at(services.db) as conn:
+        await conn.execute(sql("DELETE FROM usernames WHERE username_key = 'alice'"))
+        await conn.execute(sql("DELETE FROM users WHERE username = 'alice'"))
     assert [row.user_id for row in await stored(services)] == [bob.id]
 
 

@@ -16,12 +16,13 @@ from auth.clock import SystemClock
 from auth.services import Services
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import REPLAYED, REVOKED, Api, Door, RestDoor
 from tests.support.proxy import Proxy, proxied
 from tests.support.receivers import WEBHOOK_SECRET, WebReceiver, web_receiver
 from tests.support.servers import Backstage, backstage, serving
+from tests.support.sql import looking_at
 
 COMMIT = b"COMMIT;"  # as the driver puts it
 
@@ -38,7 +39,7 @@ def more_settings(receiver: WebReceiver) -> dict[str, Any]:
 
 
 async def stored(services: Services) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(outbox))).all())
 
 
@@ -148,7 +149,7 @@ async def test_log_04_a_notice_survives_a_kill_between_the_commit_and_its_delive
     (row,) = await stored(behind.services)
     assert (row.attempts, row.delivered_at) == (1, None)
     # The claim of the dead passes. (The test does not wait for it.)
-    async with behind.services.db.transaction() as conn:
+    async with looking_at(behind.services.db) as conn:
         await conn.execute(update(outbox).values(next_attempt_at=SystemClock().now() - timedelta(seconds=1)))
     receiver.before_answer = None
     async with serving(database_url, tmp_path, workers=workers, **settings):

@@ -23,10 +23,11 @@ from db.drivers.errors import RolledBack
 from db.tables.families import families
 from db.tables.leases import leases
 from db.tables.refresh_tokens import refresh_tokens
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import Ahead, FakeClock
 from tests.support.doors import INVALID, REPLAYED, ROTATED, Api, Door, RestDoor
 from tests.support.servers import SECRET, backstage, serving
+from tests.support.sql import looking_at
 
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 
@@ -49,7 +50,7 @@ async def fill(services: Services, user: User, now: datetime, number: int, *, li
     """So many sessions that ended long ago, each with so many rows of lineage."""
     rows = [ended_family(user, now) for _ in range(number)]
     issued = {"user_id": user.id, "issued_at": now, "expires_at": now, "ip": "192.0.2.1", "user_agent": "x" * 120}
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(insert(families), rows)
         if lineage:
             await conn.execute(
@@ -63,7 +64,7 @@ async def fill(services: Services, user: User, now: datetime, number: int, *, li
 
 
 async def how_many(services: Services) -> int:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return int((await conn.execute(select(func.count()).select_from(families))).scalar_one())
 
 
@@ -159,7 +160,7 @@ async def test_rot_09_a_live_session_recognises_a_replay_after_any_upkeep_and_wi
         pairs.append((await door.refresh(pairs[-1].refresh)).tokens)
         assert await services.prune_schedule.prune_if_due(clock) is not None
     assert await how_many(services) == 1
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(delete(refresh_tokens))
     assert await api.is_live(pairs[-1].access)
     assert (await door.refresh(pairs[3].refresh)).outcome == REPLAYED
@@ -260,5 +261,5 @@ async def test_by_setting_the_service_does_not_prune(sqlite_url: str, tmp_path: 
         await fill(behind.services, await behind.user(), SystemClock().now(), 3)
         await asyncio.sleep(2)
         assert await how_many(behind.services) == 3
-        async with behind.services.db.read() as conn:
+        async with looking_at(behind.services.db) as conn:
             assert (await conn.execute(select(leases))).all() == []

@@ -17,9 +17,11 @@ from db.tables.outbox import outbox
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.security_events import security_events
 from db.tables.signing_keys import signing_keys
-from db.tables.users import User, users
+from db.tables.users import UserRow as User
+from db.tables.users import users
 from tests.support.clocks import FakeClock
 from tests.support.doors import INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, Door
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -34,7 +36,7 @@ short_idle = pytest.mark.parametrize(
 
 
 async def count(services: Services, table: Any) -> int:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return len((await conn.execute(select(table))).all())
 
 
@@ -149,7 +151,7 @@ async def test_pruning_goes_in_batches_each_a_transaction_of_its_own(
     live = await api.login()
     now, long_ago = clock.now(), clock.now() - 400 * DAY
     number = 2 * pruning.BATCH + 10
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         # Half of them revoked, half of them expired.
         await conn.execute(insert(families), [ended_family(alice, long_ago, revoked=n % 2 == 0) for n in range(number)])
         event = {"user_id": alice.id, "kind": "LOGIN_FAILED", "occurred_at": long_ago}
@@ -195,5 +197,5 @@ def ended_family(user: User, long_ago: datetime, *, revoked: bool) -> dict[str, 
 
 
 async def every(services: Services, table: Any) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(table))).all())

@@ -22,7 +22,7 @@ from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import SecretKeys
 from auth.crypto.signing_keys import ROTATION_DUE
 from auth.services import Services
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from graph.cli import commands, common, main
 from tests.support.clocks import FakeClock

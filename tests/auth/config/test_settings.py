@@ -19,7 +19,7 @@ from tests.support.databases import migrated_sqlite
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "settings.md"
 WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # an example of the specification's
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
 Kin = Callable[..., Result]
@@ -281,8 +281,8 @@ def test_a_secret_comes_from_its_file_and_a_newline_is_no_part_of_it(kin: Kin, t
     assert "another server secret" in kin("check", SECRET=SECRET, DATABASE_URL=url).stderr
 
 
-def test_the_readme_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = re.findall(r"^\| `KINDRED_(\w+)` \| ([^|]+) \| ([^|]+) \|$", README.read_text(encoding="utf-8"), re.M)
+def test_the_page_of_settings_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = re.findall(r"^\| `KINDRED_(\w+)` \| ([^|]+) \| ([^|]+) \|$", PAGE.read_text(encoding="utf-8"), re.M)
     assert [name for name, _, _ in rows] == [name.upper() for name in Settings.model_fields]
     for name, default, description in rows:
         assert description.strip()

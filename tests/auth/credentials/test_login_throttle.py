@@ -20,12 +20,13 @@ from db.drivers.errors import DatabaseUnavailable
 from db.hot_path import login_attempts, session_inserts
 from db.tables import familiar_networks, users
 from db.tables.login_failures import login_failures
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from tests.auth.use_cases.test_accounts import CHANGE, NEW_PASSWORD, passwords
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD, Api
 from tests.support.servers import backstage, serving
+from tests.support.sql import looking_at
 from tests.support.watches import watching
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -457,12 +458,12 @@ async def test_ops_05_two_workers_allow_not_one_guess_more(
 
 
 async def rows(services: Services) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(login_failures).order_by(login_failures.c.subject))).all())
 
 
 async def networks(services: Services) -> int:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return len((await conn.execute(select(familiar_networks.familiar_networks))).all())
 
 

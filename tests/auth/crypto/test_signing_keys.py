@@ -21,18 +21,19 @@ from auth.crypto.signing_keys import PUBLISH_LEAD
 from auth.services import Services
 from db.tables.base import SigningAlgorithm
 from db.tables.signing_keys import signing_keys
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, PASSWORD, Api
 from tests.support.servers import SECRET, serving
+from tests.support.sql import looking_at
 
 ACCESS_TOKEN_TTL = timedelta(minutes=15)
 SECOND = timedelta(seconds=1)
 
 
 async def stored(services: Services) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(signing_keys).order_by(signing_keys.c.active_from))).all())
 
 
@@ -188,7 +189,7 @@ async def test_a_sealed_key_under_another_name_is_not_opened(services: Services,
     """Whoever can write to the table cannot pass one key off as another."""
     await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
     first, second = await stored(services)
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(
             update(signing_keys)
             .where(signing_keys.c.kid == second.kid)

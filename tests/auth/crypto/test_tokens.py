@@ -29,10 +29,11 @@ from db.tables.base import SigningAlgorithm
 from db.tables.families import families
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.security_events import security_events
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, Pair
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 REFRESH_KEY = SecretKeys.derive(SECRET.encode()).refresh_tokens
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -103,7 +104,7 @@ class Attack:
 
     async def rows(self) -> list[Any]:
         found: list[Any] = []
-        async with self.services.db.read() as conn:
+        async with looking_at(self.services.db) as conn:
             for table in (families, refresh_tokens, security_events):
                 found += sorted((await conn.execute(select(table))).all(), key=repr)
         return found
@@ -669,7 +670,7 @@ async def test_attack_9_a_replay_in_one_session_ends_no_other_and_is_the_only_th
 
 async def kinds(services: Services) -> set[str]:
     """The kinds of all security events there are."""
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return set((await conn.execute(select(security_events.c.kind))).scalars())
 
 

@@ -16,7 +16,7 @@ from auth.services import Services
 from auth.use_cases.accounts import InvalidUsername, UsernameTaken
 from auth.use_cases.sessions import Unauthenticated
 from db.tables import familiar_networks, login_failures
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD, REVOKED, ROTATED, SESSIONS, Api, Door, Pair
 from tests.support.watches import Watch, watching

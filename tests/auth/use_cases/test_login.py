@@ -10,9 +10,10 @@ from httpx2 import AsyncClient
 from auth.credentials.password_hashing import hash_password
 from auth.services import Services
 from db.tables.base import metadata
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, Api, GraphQLDoor
+from tests.support.sql import looking_at
 from tests.support.watches import store_hash
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -32,7 +33,7 @@ REFUSED = {"__typename": "InvalidCredentialsError", "message": "The username or 
 
 
 async def every_row(services: Services) -> dict[str, list[Any]]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return {table.name: list((await conn.execute(table.select())).all()) for table in metadata.sorted_tables}
 
 

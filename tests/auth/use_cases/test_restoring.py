@@ -18,14 +18,17 @@ from auth.outcomes import Origin
 from auth.services import Services
 from auth.use_cases import sessions
 from db import metadata
-from db.tables import family_sweeps, users
+from db.engine.compiled import Compiled
+from db.tables import families as family_table
+from db.tables import usernames, users
 from db.tables.families import families
 from db.tables.security_events import security_events
-from db.tables.users import User
+from db.tables.users import UserRow
 from graph.cli import main
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, REVOKED, ROTATED, Api
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -34,7 +37,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 async def backup(services: Services) -> Rows:
     """A copy of every table, as `pg_dump` or `.backup` makes one."""
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return {
             table.name: [dict(row._mapping) for row in (await conn.execute(select(table))).all()]
             for table in metadata.sorted_tables
@@ -43,7 +46,7 @@ async def backup(services: Services) -> Rows:
 
 async def restore(services: Services, rows: Rows) -> None:
     """Put it in the place of what is there."""
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         for table in reversed(metadata.sorted_tables):
             await conn.execute(table.delete())
         for table in metadata.sorted_tables:
@@ -53,7 +56,7 @@ async def restore(services: Services, rows: Rows) -> None:
 
 @pytest.mark.parametrize("name", list(DOORS))
 async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused_after_the_command(
-    api: Api, alice: User, bob: User, services: Services, clock: FakeClock, name: str
+    api: Api, alice: UserRow, bob: UserRow, services: Services, clock: FakeClock, name: str
 ) -> None:
     door = DOORS[name](api.http)
     stolen, spared = await api.login(), await api.login("bob")
@@ -80,13 +83,13 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_revives_is_refused
 
 
 async def kinds(services: Services) -> list[tuple[str, str | None]]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         events = (await conn.execute(select(security_events))).all()
     return [(event.kind, event.detail) for event in events if event.kind != "LOGIN_SUCCEEDED"]
 
 
 async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
-    api: Api, alice: User, services: Services, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     rest = DOORS["rest"](api.http)
     idle, used = await api.login(), await api.login()
@@ -100,7 +103,7 @@ async def test_ops_04_what_counts_is_when_the_current_token_was_issued(
 
 
 async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
-    api: Api, alice: User, bob: User, services: Services, clock: FakeClock
+    api: Api, alice: UserRow, bob: UserRow, services: Services, clock: FakeClock
 ) -> None:
     mine, theirs = await api.login(), await api.login("bob")
     clock.advance(MINUTE)
@@ -110,11 +113,11 @@ async def test_ops_04_one_user_s_sessions_can_be_ended_alone(
 
 
 async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
-    alice: User, bob: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    alice: UserRow, bob: UserRow, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "BATCH", 10)
     now = clock.now()
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         for user in (alice, bob):
             await conn.execute(insert(families), [family(user, now - DAY) for _ in range(25)])
             await conn.execute(insert(families), [family(user, now) for _ in range(3)])
@@ -122,35 +125,35 @@ async def test_ops_04_many_sessions_end_in_batches_each_with_its_event(
         assert await services.sessions.revoke_issued_before(now, Origin(), now) == 50
     assert len([statement for statement in sent if statement.startswith("UPDATE")]) <= 6
     assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 50
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         rows = (await conn.execute(select(families))).all()
     assert {row.revoked_at is None for row in rows if row.last_used_at == now} == {True}
     assert {row.revoked_at for row in rows if row.last_used_at < now} == {now}
 
 
 async def test_ops_04_a_session_that_is_refreshed_meanwhile_keeps_its_new_token(
-    alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    alice: UserRow, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the reading of a batch and its end every session of it was refreshed: the next batch is not forgotten."""
     monkeypatch.setattr(sessions, "BATCH", 2)
     now = clock.now()
     rows = sorted((family(alice, now - DAY) for _ in range(6)), key=lambda row: row["id"])
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(insert(families), rows)
-    issued_before = family_sweeps.issued_before
+    issued_before = family_table.issued_before
 
     async def refreshed_meanwhile(conn: Any, *arguments: Any, after: Any, **others: Any) -> Any:
         found = await issued_before(conn, *arguments, after=after, **others)
         if after is None:
             chosen = families.c.id.in_([key.id for key in found])
-            await conn.execute(families.update().where(chosen).values(last_used_at=now))
+            await Compiled(families.update().where(chosen).values(last_used_at=now)).execute(conn, {})
         return found
 
-    monkeypatch.setattr(family_sweeps, "issued_before", refreshed_meanwhile)
+    monkeypatch.setattr(family_table, "issued_before", refreshed_meanwhile)
     assert await services.sessions.revoke_issued_before(now, Origin(), now) == 4
 
 
-def family(user: User, used_at: datetime) -> dict[str, Any]:
+def family(user: UserRow, used_at: datetime) -> dict[str, Any]:
     return {
         "user_id": user.id,
         "id": uuid4(),
@@ -168,22 +171,26 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     """`kindred session revoke ...`, on a database with two sessions of alice's and one of bob's, an hour old."""
     monkeypatch.chdir(tmp_path)
 
+    insert_family = Compiled(insert(families))
+
     async def fill() -> None:
         services = Services.create(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
         now = SystemClock().now() - timedelta(hours=1)
         async with services.db.transaction() as conn:
             for name, number in (("alice", 2), ("bob", 1)):
-                user = User(
+                user = UserRow(
                     id=uuid4(),
                     username=name,
+                    email=None,
                     hashed_password="",
                     is_active=True,
                     created_at=now,
                     password_changed_at=now,
                 )
                 await users.insert_user(conn, user)
-                await conn.execute(insert(metadata.tables["usernames"]), {"username_key": name, "user_id": user.id})
-                await conn.execute(insert(families), [family(user, now) for _ in range(number)])
+                await usernames.claim(conn, name, user.id)
+                for _ in range(number):
+                    await insert_family.execute(conn, family_table.DEFAULTS | family(user, now))
         await services.stop()
 
     asyncio.run(fill())

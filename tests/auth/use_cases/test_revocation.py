@@ -11,9 +11,10 @@ from httpx2 import AsyncClient
 from auth.outcomes import Origin
 from auth.services import Services
 from db.tables.base import RevocationReason, metadata
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import INVALID, REVOKE, REVOKED, ROTATED, SESSIONS, Api, Door, GraphQLDoor, Pair
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -241,7 +242,7 @@ async def test_tok_07_a_user_of_the_same_name_is_not_the_same_user(
     api: Api, door: Door, services: Services, alice: User, add_user: Callable[[str], Awaitable[User]]
 ) -> None:
     pair = await api.login()
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         for table in reversed(metadata.sorted_tables):
             if table.name != "signing_keys":
                 await conn.execute(table.delete())

@@ -6,8 +6,8 @@ import pytest
 
 from auth.services import Services
 from db.tables import families
-from db.tables.families import TokenFamily
-from db.tables.users import User
+from db.tables.families import FamilyRow as TokenFamily
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import EXPIRED, INVALID, REPLAYED, REVOKED, ROTATED, Api, Door, GraphQLDoor, RestDoor
 

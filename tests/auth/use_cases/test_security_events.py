@@ -9,7 +9,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.services import Services
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.api.pagination import id_cursor
 from tests.support.clocks import FakeClock
 from tests.support.doors import REVOKE, Api, GraphQLDoor

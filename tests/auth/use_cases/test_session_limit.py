@@ -15,10 +15,11 @@ from auth.outcomes import Origin, SignedIn
 from auth.services import Services
 from db.tables.families import families
 from db.tables.security_events import security_events
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import REVOKED, ROTATED, SESSIONS, Api, Door
 from tests.support.servers import Backstage, Fleet, backstage, fleet_on
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 MINUTE = timedelta(minutes=1)
@@ -35,7 +36,7 @@ async def open_session(services: Services, user: User, clock: FakeClock) -> Sign
 
 
 async def live_sessions(services: Services, user: User, clock: FakeClock) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         live = select(families).where(families.c.user_id == user.id, families.c.revoked_at.is_(None))
         found = (await conn.execute(live.where(families.c.expires_at > clock.now()))).all()
     return [family.id for family in sorted(found, key=lambda family: (family.last_used_at, family.id))]
@@ -63,7 +64,7 @@ async def test_sess_08_the_session_used_longest_ago_ends_and_its_owner_sees_why(
     assert [(edge["node"]["id"], edge["node"]["revocationReason"]) for edge in edges] == [
         (pairs[1].session_id, "SESSION_LIMIT")
     ]
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         ended = security_events.c.kind == "SESSION_REVOKED"
         (event,) = (await conn.execute(select(security_events).where(ended))).all()
     assert (str(event.family_id), event.detail, event.ip) == (pairs[1].session_id, "SESSION_LIMIT", "127.0.0.1")
@@ -89,7 +90,7 @@ async def test_sess_08_sessions_that_have_ended_do_not_count(
     clock.advance(timedelta(days=30))
     kept = [(await open_session(services, alice, clock)).family.id for _ in range(3)]
     assert set(await live_sessions(services, alice, clock)) == set(kept)
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         reasons = (await conn.execute(select(families.c.revocation_reason))).scalars().all()
     assert "SESSION_LIMIT" not in reasons
 
@@ -125,7 +126,7 @@ async def test_sess_08_a_limit_that_was_lowered_holds_from_the_next_sign_in_on(
         "absolute_expires_at": now + timedelta(days=1),
     }
     rows = [row | {"id": uuid4(), "last_used_at": now - number * MINUTE} for number in range(10)]
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(insert(families), rows)
     newest = (await open_session(services, alice, clock)).family.id
     assert set(await live_sessions(services, alice, clock)) == {newest, rows[0]["id"], rows[1]["id"]}
@@ -171,7 +172,7 @@ async def test_sess_08_a_sign_in_is_quick_with_a_hundred_sessions_and_a_thousand
         "absolute_expires_at": now + timedelta(days=1),
     }
     ended = {"revoked_at": now, "revocation_reason": "REVOKED_BY_USER"}
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(insert(families), [row | {"id": uuid4()} for _ in range(100)])
         await conn.execute(insert(families), [row | ended | {"id": uuid4()} for _ in range(1000)])
 

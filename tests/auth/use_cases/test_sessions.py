@@ -9,10 +9,12 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.services import Services
-from db.tables.families import TokenFamily, families
-from db.tables.users import User
+from db.tables.families import FamilyRow as TokenFamily
+from db.tables.families import families
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import LOGIN, PASSWORD, REVOKE, SESSIONS, Api, GraphQLDoor, Pair
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -75,7 +77,7 @@ async def test_sess_07_a_session_says_everything_about_itself_but_its_token(
             },
         ],
     }
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         family: TokenFamily | None = (await conn.execute(families.select())).one()  # type: ignore[assignment]
     assert family is not None
     shown = answer.text

@@ -16,10 +16,11 @@ from auth.crypto.tokens import TokenKind, decode_token
 from auth.services import Services
 from db.tables.families import families
 from db.tables.security_events import security_events
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import EXPIRED, INVALID, REFRESH, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door, Pair
 from tests.support.loglines import Lines, logging_to
+from tests.support.sql import looking_at
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -35,26 +36,26 @@ class Store:
 
     async def family(self, session_id: str) -> Row:
         """The row of a session."""
-        async with self.db.read() as conn:
+        async with looking_at(self.db) as conn:
             found = await conn.execute(select(families).where(families.c.id == UUID(session_id)))
             return dict(found.one()._mapping)
 
     async def put_back(self, row: Row) -> None:
         """Make a row what it was, also where it is gone."""
-        async with self.db.transaction() as conn:
+        async with looking_at(self.db) as conn:
             known = update(families).where(families.c.user_id == row["user_id"], families.c.id == row["id"])
             if not (await conn.execute(known.values(row))).rowcount:
                 await conn.execute(insert(families), row)
 
     async def forget(self, row: Row) -> None:
         """Lose a row, as a failover does that lost the sign-in."""
-        async with self.db.transaction() as conn:
+        async with looking_at(self.db) as conn:
             await conn.execute(delete(families).where(families.c.user_id == row["user_id"], families.c.id == row["id"]))
 
     async def alarms(self) -> int:
         """How many replays and ends the account's owner can see."""
         kinds = security_events.c.kind.in_(["REFRESH_TOKEN_REPLAYED", "SESSION_REVOKED"])
-        async with self.db.read() as conn:
+        async with looking_at(self.db) as conn:
             return int(
                 (await conn.execute(select(func.count()).select_from(security_events).where(kinds))).scalar_one()
             )

@@ -14,8 +14,8 @@ from auth.clock import Clock
 from auth.crypto.tokens import TokenKind, decode_token, digest
 from auth.services import Services
 from db.tables import families
-from db.tables.families import TokenFamily
-from db.tables.users import User
+from db.tables.families import FamilyRow as TokenFamily
+from db.tables.users import UserRow as User
 from tests.support.doors import DOORS, REPLAYED, REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, Door
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import backstage, serving
@@ -249,7 +249,7 @@ async def refresh_while_cut(phone: Phone, cutting: Coroutine[Any, Any, None]) ->
 
 # The seed is in the test's name, and so in what a failure prints.
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "throttle": False}], ids=[""])
+@pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "rate_limits": False}], ids=[""])
 async def test_rot_19_a_client_with_keys_never_loses_its_session_to_connections_cut_before_the_database(
     api: Api, door: Door, proxy: Proxy, services: Services, alice: User, seed: int
 ) -> None:

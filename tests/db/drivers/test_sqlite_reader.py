@@ -14,8 +14,9 @@ from auth.outcomes import Origin, SignedIn
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.drivers.sqlite_reader import SQLiteReader
+from db.engine.database import SQLiteDatabase
 from db.tables import families, users
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 
 READS = 30
@@ -38,8 +39,8 @@ async def session(services: Services, alice: User, clock: FakeClock) -> SignedIn
 @pytest.fixture
 async def reader(services: Services) -> AsyncIterator[SQLiteReader]:
     """The reader, whose thread and connection are there. In its statements `hold()` waits for `Held.release`."""
+    assert isinstance(services.db, SQLiteDatabase)
     reader = services.db.reader
-    assert reader is not None
     assert await reader.rows("SELECT 1", {}) == [(1,)]
     yield reader
     Held.release.set()
@@ -159,20 +160,11 @@ async def test_reads_do_not_wait_for_who_writes(
     assert found.device_name == "changed"
 
 
-async def test_a_block_takes_a_connection_for_what_is_not_for_the_reader_and_gives_it_back(
-    services: Services, reader: SQLiteReader, session: SignedIn
-) -> None:
-    places = services.db._slots._value
+async def test_a_block_that_reads_cannot_write(services: Services, alice: User) -> None:
     async with services.db.read() as conn:
-        assert await families.get(conn, session.user.id, session.family.id) == session.family
-        assert services.db._slots._value == places
-        assert conn.dialect.name == "sqlite"
-        for _ in range(2):
-            (user,) = await users.list_all(conn)
-            assert user.id == session.user.id
-            assert services.db._slots._value == places - 1
-        assert await families.get(conn, session.user.id, session.family.id) == session.family
-    assert services.db._slots._value == places
+        with pytest.raises(TypeError, match="Use transaction"):
+            await users.set_active(conn, alice.id, is_active=False)
+    assert await services.accounts.get(alice.id) == alice
 
 
 async def test_after_its_end_the_next_read_begins_anew(reader: SQLiteReader) -> None:

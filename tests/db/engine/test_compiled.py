@@ -36,7 +36,7 @@ _ECHO = select(
     bindparam("instant", type_=_instant).label("again"),
     literal(7).label("constant"),
 )
-_COMPILED = SQLiteStatement(_ECHO)
+_COMPILED: SQLiteStatement[Any] = SQLiteStatement(_ECHO)
 _SQLITE = create_engine("sqlite://")
 
 
@@ -54,7 +54,7 @@ _SQLITE = create_engine("sqlite://")
 def test_values_and_rows_are_those_of_sqlalchemy(values: dict[str, Any]) -> None:
     with _SQLITE.connect() as usual, closing(sqlite3.connect(":memory:")) as driver:
         expected = usual.execute(_ECHO, values).one()
-        row = _COMPILED.one_or_none(driver, values)
+        row = _COMPILED.one(driver, values)
     assert tuple(row) == tuple(expected)
     assert row._fields == tuple(expected._fields)
     assert row.instant is None or row.instant.tzinfo is UTC

@@ -16,7 +16,7 @@ from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.crypto.tokens import TokenKind, decode_token, derive_successor, digest
 from auth.services import Services
 from db.hot_path.rotation import RotationClaim, rotate
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from tests.support import databases
 from tests.support.clocks import FakeClock

@@ -10,7 +10,7 @@ from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable, OutcomeUnknown, RolledBack, TransactionConflict
-from db.engine.database import Database, create_engine, url_of
+from db.engine.database import create_database, url_of
 from db.engine.retry import retried
 from tests.support.proxy import Proxy
 
@@ -19,8 +19,8 @@ class Work:
     """A use case over a database that is not asked, which fails as it is told to."""
 
     def __init__(self, *faults: Exception, always: Exception | None = None, timeout: float = 60) -> None:
-        engine = create_engine(url_of("postgresql://nowhere.test/kindred"))
-        self.db = Database(engine, timeout=timeout, fraction=Entropy().fraction)
+        url = url_of("postgresql://nowhere.test/kindred")
+        self.db = create_database(url, timeout=timeout, fraction=Entropy().fraction)
         self.faults = list(faults)
         self.always = always
         self.attempts = 0

@@ -10,7 +10,7 @@ import pytest
 
 from db.engine.database import url_of
 from db.migration import upgrade
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.doors import REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, Door
 

@@ -6,13 +6,14 @@ from contextlib import suppress
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable, OutcomeUnknown, RolledBack
-from db.engine.database import after_commit
+from db.drivers.postgresql import Pool
+from db.engine.compiled import Compiled
+from db.engine.database import PostgreSQLDatabase
 from db.tables import families, users
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.proxy import Proxy
 
@@ -20,9 +21,9 @@ OPEN = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kindred' "
     "AND state <> 'idle'"
 )
-RENAMED = text("UPDATE users SET username = 'renamed' WHERE id = :id")
+RENAMED = Compiled(text("UPDATE users SET username = 'renamed' WHERE id = :id"))
 # Whoever is cut off twice tells the server nothing more: it finds out when the statement is done.
-SLOW = text("SELECT pg_sleep(1)")
+SLOW = Compiled(text("SELECT pg_sleep(1)"))
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
@@ -32,7 +33,8 @@ async def assert_nothing_is_left(services: Services, url: str, user: User) -> No
     """No connection with a transaction open, none that is missing, and the user as before."""
     size = services.db.connections[1]
     assert services.db.connections == (0, size)
-    assert services.db._slots._value + services.db._write_slots._value == size
+    pool = pool_of(services)
+    assert (pool.statements._value, pool.transactions._value) == (size // 2, size - size // 2)
     connection = await databases.connect(url)
     try:
         async with asyncio.timeout(2):
@@ -47,6 +49,11 @@ async def assert_nothing_is_left(services: Services, url: str, user: User) -> No
     await asyncio.gather(*(use(services, user) for _ in range(2 * size)))
 
 
+def pool_of(services: Services) -> Pool:
+    assert isinstance(services.db, PostgreSQLDatabase)
+    return services.db._pool
+
+
 async def use(services: Services, user: User) -> None:
     async with services.db.transaction() as conn:
         assert await users.lock(conn, user.id)
@@ -55,7 +62,7 @@ async def use(services: Services, user: User) -> None:
 @on_postgresql
 async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(services: Services, alice: User) -> None:
     async with services.db.transaction() as conn:
-        await conn.execute(RENAMED, {"id": alice.id})
+        await RENAMED.execute(conn, {"id": alice.id})
         assert (await services.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
     assert (await services.accounts.get(alice.id)).username == "renamed"  # type: ignore[union-attr]
 
@@ -66,7 +73,7 @@ async def test_what_raises_is_rolled_back_and_leaves_its_connection_as_it_was(
 ) -> None:
     async def raising() -> None:
         async with services.db.transaction() as conn:
-            await conn.execute(RENAMED, {"id": alice.id})
+            await RENAMED.execute(conn, {"id": alice.id})
             raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
@@ -80,10 +87,10 @@ async def test_a_statement_that_fails_takes_the_transaction_with_it(
 ) -> None:
     async def failing() -> None:
         async with services.db.transaction() as conn:
-            await conn.execute(RENAMED, {"id": alice.id})
+            await RENAMED.execute(conn, {"id": alice.id})
             await users.insert_user(conn, alice)
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(asyncpg.UniqueViolationError):
         await failing()
     await assert_nothing_is_left(services, database_url, alice)
 
@@ -96,8 +103,8 @@ async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer
 ) -> None:
     async def slow() -> None:
         async with services.db.transaction() as conn:
-            await conn.execute(RENAMED, {"id": alice.id})
-            await conn.execute(SLOW)
+            await RENAMED.execute(conn, {"id": alice.id})
+            await SLOW.execute(conn, {})
 
     for _ in range(3):
         tasks = [asyncio.create_task(slow()) for _ in range(3)]
@@ -119,7 +126,7 @@ async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
 ) -> None:
     async def waiting() -> None:
         async with services.db.transaction() as conn:
-            await conn.execute(RENAMED, {"id": alice.id})
+            await RENAMED.execute(conn, {"id": alice.id})
             await asyncio.sleep(5)
 
     task = asyncio.create_task(waiting())
@@ -135,18 +142,15 @@ async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
 async def test_a_transaction_in_which_nothing_happens_for_long_is_rolled_back_and_is_an_outage(
     services: Services, database_url: str, alice: User
 ) -> None:
-    """On the driver, by a statement that was compiled once, and through SQLAlchemy."""
-
-    async def idle(*, compiled: bool) -> None:
+    async def idle() -> None:
         async with services.db.transaction() as conn:
-            await conn.execute(RENAMED, {"id": alice.id})
+            await RENAMED.execute(conn, {"id": alice.id})
             await asyncio.sleep(1)
-            await (families.get(conn, alice.id, alice.id) if compiled else users.get(conn, alice.id))
+            await families.get(conn, alice.id, alice.id)
 
-    for compiled in (True, False):
-        with pytest.raises(RolledBack):
-            await idle(compiled=compiled)
-        await assert_nothing_is_left(services, database_url, alice)
+    with pytest.raises(RolledBack):
+        await idle()
+    await assert_nothing_is_left(services, database_url, alice)
 
 
 @through_a_proxy
@@ -158,8 +162,8 @@ async def test_where_the_connection_breaks_during_the_commit_the_outcome_is_unkn
 
     async def rename() -> None:
         async with services.db.transaction() as conn:
-            after_commit(conn, lambda: called.append(True))
-            await conn.execute(RENAMED, {"id": alice.id})
+            conn.after_commit(lambda: called.append(True))
+            await RENAMED.execute(conn, {"id": alice.id})
 
     (proxy.cut_after if committed else proxy.cut_before)(b"COMMIT;")
     with pytest.raises(OutcomeUnknown):
@@ -175,7 +179,7 @@ async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committe
 ) -> None:
     async def rename() -> None:
         async with services.db.transaction() as conn:
-            await conn.execute(RENAMED, {"id": alice.id})
+            await RENAMED.execute(conn, {"id": alice.id})
             proxy.cut()
             with suppress(Exception):
                 await families.get(conn, alice.id, alice.id)
@@ -193,7 +197,7 @@ async def test_where_the_connection_breaks_before_the_commit_nothing_was_written
 ) -> None:
     async def rename() -> None:
         async with services.db.transaction() as conn:
-            await conn.execute(RENAMED, {"id": alice.id})
+            await RENAMED.execute(conn, {"id": alice.id})
             raise ValueError("a bug")
 
     await use(services, alice)
@@ -222,7 +226,7 @@ async def test_transactions_and_single_statements_do_not_starve_each_other(
 async def test_whoever_waits_too_long_for_a_connection_is_told_that_the_database_is_not_there(
     services: Services, database_url: str, alice: User
 ) -> None:
-    async with services.db._write_slots:
+    async with pool_of(services).transactions:
         with pytest.raises(DatabaseUnavailable):
             await services.accounts.enable(alice.id)
     await assert_nothing_is_left(services, database_url, alice)

@@ -95,7 +95,7 @@ async def test_a_clock_that_is_put_back_keeps_nobody_waiting_for_it(
     assert (await door.refresh(pair.refresh)).outcome == THROTTLED
 
 
-@pytest.mark.parametrize("more_settings", [{"throttle": False}], ids=[""])
+@pytest.mark.parametrize("more_settings", [{"rate_limits": False}], ids=[""])
 async def test_without_the_throttle_a_session_is_refreshed_as_fast_as_one_likes(api: Api, door: Door) -> None:
     await refreshed(door, await api.login(), 50)
 

@@ -15,6 +15,7 @@ from auth.outcomes import Origin, SignedIn, TooManyAttempts
 from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import RolledBack
+from db.engine.compiled import Compiled
 from db.hot_path import session_inserts
 from db.tables import users
 from db.tables.base import metadata
@@ -23,10 +24,11 @@ from db.tables.families import families
 from db.tables.login_failures import login_failures
 from db.tables.security_events import security_events
 from db.tables.usernames import usernames
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD
 from tests.support.proxy import Proxy
+from tests.support.sql import looking_at
 
 ADDRESS = "198.51.100.7"
 ORIGIN = Origin(ADDRESS, "a browser")
@@ -38,7 +40,7 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 
 
 async def rows(services: Services, table: Any) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(table).order_by(*table.primary_key))).all())
 
 
@@ -155,7 +157,7 @@ async def test_a_network_that_was_forgotten_during_the_hashing_is_stored_again(
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(delete(familiar_networks))
     assert await services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=admitted)
     assert len(await rows(services, familiar_networks)) == 1
@@ -281,7 +283,7 @@ async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_th
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     with suppress(RolledBack):
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             await conn.execute(held)  # invisible to the others, who all have to wait for it
             guesses = [
                 asyncio.ensure_future(throttle.register_attempt("alice", ADDRESS, clock.now())) for _ in range(10)
@@ -326,7 +328,7 @@ async def test_a_failed_attempt_at_a_user_who_is_being_deleted_leaves_no_event(
         failing = asyncio.create_task(services.sign_in.record_failure("alice", admitted, ORIGIN, clock.now()))
         await asyncio.sleep(0.2)
         await users.delete_user(conn, alice.id)
-        await conn.execute(delete(usernames))
+        await Compiled(delete(usernames)).execute(conn, {})
     await failing
     assert await rows(services, security_events) == []
 
@@ -360,7 +362,7 @@ async def test_a_refused_attempt_leaves_no_dead_row(services: Services, alice: U
         await guess(services, clock)
 
     async def versions() -> list[Any]:
-        async with services.db.read() as conn:
+        async with looking_at(services.db) as conn:
             return list(
                 (await conn.execute(text("SELECT ctid, xmin, xmax FROM login_failures ORDER BY subject"))).all()
             )

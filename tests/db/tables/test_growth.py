@@ -21,11 +21,12 @@ from db.hot_path.rotation import RotationClaim, rotate
 from db.migration import upgrade
 from db.tables.families import families
 from db.tables.refresh_tokens import OVERWRITTEN, SLOTS, refresh_tokens
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.bench.seeding import seed
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 HOT_TABLES = ("token_families", "refresh_tokens")
 ORIGIN = Origin("2001:db8:85a3:8d3:1319:8a2e:370:7348", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) " + "x" * 80)
@@ -118,8 +119,8 @@ async def rotate_in_one_transaction(service: Services, token: str, clock: FakeCl
 
 async def size(service: Services) -> int:
     """Bytes that the hot tables take, their indexes with them; on SQLite, the whole file."""
-    async with service.db.read() as conn:
-        if conn.dialect.name == "sqlite":
+    async with looking_at(service.db) as conn:
+        if service.db.dialect == "sqlite":
             pages = (await conn.execute(text("PRAGMA page_count"))).scalar_one()
             return int(pages) * int((await conn.execute(text("PRAGMA page_size"))).scalar_one())
         # Without the maps of a table that its first vacuum makes, which are a fixed few pages.
@@ -185,7 +186,7 @@ async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Servi
 
 async def rows(service: Services) -> list[dict[str, Any]]:
     """The rows of the hot tables, in the order of their keys."""
-    async with service.db.read() as conn:
+    async with looking_at(service.db) as conn:
         queries = select(families).order_by(families.c.id), select(refresh_tokens).order_by(refresh_tokens.c.slot)
         return [dict(row._mapping) for query in queries for row in await conn.execute(query)]
 
@@ -232,11 +233,11 @@ async def test_no_index_names_a_column_that_a_rotation_changes(
             found |= {name for unique in inspector.get_unique_constraints(table) for name in unique["column_names"]}
         return found
 
-    async with service.db.read() as conn:
+    async with looking_at(service.db) as conn:
         names = await conn.run_sync(indexed)
         assert names == {"user_id", "id", "family_id", "slot", "absolute_expires_at", "revoked_at"}
         assert not names & changed
-        if conn.dialect.name == "postgresql":
+        if service.db.dialect == "postgresql":
             # Expressions and conditions of partial indexes count as well.
             query = text("SELECT indexdef FROM pg_indexes WHERE tablename IN ('token_families', 'refresh_tokens')")
             definitions = (await conn.execute(query)).scalars().all()
@@ -251,7 +252,7 @@ async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_r
     service: Services, somebody: User, clock: FakeClock
 ) -> None:
     first = (await sign_in(service, somebody, clock)).tokens.refresh_token
-    on_sqlite = service.db.engine.dialect.name == "sqlite"
+    on_sqlite = service.db.dialect == "sqlite"
     many = rotate_in_one_transaction if on_sqlite else refresh_times
     token = await refresh_times(service, first, clock, 100)
     token = await many(service, token, clock, 900)
@@ -260,7 +261,7 @@ async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_r
         token = await many(service, token, clock, 1000)
     # A page or two, for versions that nobody has cleared away just yet.
     assert await size(service) <= after_a_thousand + 4 * 8192
-    async with service.db.read() as conn:
+    async with looking_at(service.db) as conn:
         assert (await conn.execute(select(families.c.generation))).scalar_one() == 10_001
         rows = (await conn.execute(select(refresh_tokens.c.generation))).scalars().all()
     assert sorted(rows) == list(range(10_001 - SLOTS + 1, 10_002))
@@ -275,11 +276,11 @@ async def test_rot_09_the_first_token_is_recognised_with_every_lineage_row_delet
 ) -> None:
     first = (await sign_in(service, somebody, clock)).tokens.refresh_token
     token = await refresh_times(service, first, clock, 40)
-    async with service.db.transaction() as conn:
+    async with looking_at(service.db) as conn:
         await conn.execute(delete(refresh_tokens))
     assert isinstance(await service.rotation.refresh(first, None, ORIGIN, clock.now()), Replayed)
     assert isinstance(await service.rotation.refresh(token, None, ORIGIN, clock.now()), Revoked)
-    async with service.db.read() as conn:
+    async with looking_at(service.db) as conn:
         assert (await conn.execute(select(func.count()).select_from(refresh_tokens))).scalar_one() == 0
 
 
@@ -292,7 +293,7 @@ async def test_a_lineage_is_as_deep_as_the_setting_says_and_a_replay_is_recognis
     user = await service.accounts._add("somebody", "somebody", None, "no hash at all", clock.now())
     first = (await sign_in(service, user, clock)).tokens.refresh_token
     token = await refresh_times(service, first, clock, 20)
-    async with service.db.read() as conn:
+    async with looking_at(service.db) as conn:
         assert (await conn.execute(select(func.count()).select_from(refresh_tokens))).scalar_one() == depth
     assert isinstance(await service.rotation.refresh(first, None, ORIGIN, clock.now()), Replayed)
     assert isinstance(await service.rotation.refresh(token, None, ORIGIN, clock.now()), Revoked)

@@ -13,16 +13,17 @@ from auth.credentials.login_throttle import LoginAttempt
 from auth.outcomes import Origin, SignedIn, TooManyAttempts
 from auth.services import Services
 from db.tables.login_failures import login_failures
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.clocks import FakeClock
+from tests.support.sql import looking_at
 
 NAMES = ["alice", "bob", "nobody"]
 ADDRESSES = ["198.51.100.7", "203.0.113.9", "2001:db8:1:2::1", "2001:db8:1:3::1"]
 
 
 async def rows(services: Services) -> list[Any]:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         return list((await conn.execute(select(login_failures).order_by(login_failures.c.subject))).all())
 
 
@@ -80,7 +81,7 @@ async def deadlocks_of(services: Services) -> int:
     """How many of them PostgreSQL has resolved; 0 on SQLite, which has one writer."""
     if services.db.writer is not None:
         return 0
-    url = services.db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = services.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
     connection: asyncpg.Connection = await databases.connect(url)
     try:
         return int(

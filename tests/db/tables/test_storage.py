@@ -33,11 +33,13 @@ from db.tables.login_failures import login_failures
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.security_events import security_events
 from db.tables.signing_keys import signing_keys
-from db.tables.users import User, users
+from db.tables.users import UserRow as User
+from db.tables.users import users
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import DOORS, INVALID, PASSWORD, REPLAYED, REVOKED, ROTATED, Api, Pair
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 WRONG_PASSWORD, NEW_PASSWORD = "amber saddle drifts 77 harbours", "copper violin climbs 19 orchards"
 TYPED_INTO_THE_WRONG_FIELD = "scarlet-anvil-hums-56-meadows"
@@ -70,7 +72,7 @@ def signed(header: Row, claims: Row, sign: Callable[[bytes], bytes]) -> str:
 async def everything(services: Services) -> list[tuple[str, Any]]:
     """Every value in the database, with its table and column."""
     found = []
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         for table in metadata.sorted_tables:
             for row in await conn.execute(select(table)):
                 found += [(f"{table.name}.{name}", value) for name, value in row._mapping.items()]
@@ -154,7 +156,7 @@ async def test_data_01_a_copy_of_the_database_does_not_start_under_another_secre
     with pytest.raises(WrongSecret):
         await thief.start(clock.now())
     # And where the thief throws the keys away and makes new ones, the old tokens are worth nothing.
-    async with thief.db.transaction() as conn:
+    async with looking_at(thief.db) as conn:
         await conn.execute(delete(signing_keys))
     await thief.start(clock.now())
     assert isinstance(await thief.rotation.refresh(lived_in.refresh, None, Origin(), clock.now()), Invalid)
@@ -203,7 +205,7 @@ async def test_what_is_stored_of_a_refresh_token_is_the_sha_256_of_its_secret(
 ) -> None:
     pair = await api.login()
     for _ in range(3):
-        async with services.db.read() as conn:
+        async with looking_at(services.db) as conn:
             stored = (await conn.execute(select(families.c.token_digest))).scalar_one()
         assert stored == digest_of(pair.refresh)
         pair = (await DOORS["rest"](api.http).refresh(pair.refresh)).tokens
@@ -268,10 +270,10 @@ def test_data_02_the_files_of_sqlite_are_readable_by_their_owner_alone(
 async def family(api: Api, services: Services, alice: User, bob: User) -> AsyncIterator[Row]:
     """Alice's one family, which must be unharmed in the end."""
     await api.login()
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         row = dict((await conn.execute(select(families))).one()._mapping)
     yield row
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         assert dict((await conn.execute(select(families))).one()._mapping) == row
 
 
@@ -302,7 +304,7 @@ async def test_ops_03_a_family_that_makes_no_sense_is_refused(services: Services
 
 
 async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(services: Services, family: Row, bob: User) -> None:
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         row = dict((await conn.execute(select(refresh_tokens))).one()._mapping)
     nonsense: list[Row] = [
         {"slot": 16},
@@ -321,7 +323,7 @@ async def test_ops_03_other_rows_that_make_no_sense_are_refused(services: Servic
     now, user_id = family["created_at"], family["user_id"]
     event = {"user_id": user_id, "id": uuid4(), "kind": "LOGIN_FAILED", "occurred_at": now}
     failure = {"subject": b"x" * 32, "failures": 1, "first_failed_at": now, "last_failed_at": now}
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         key = dict((await conn.execute(select(signing_keys))).one()._mapping)
         user = dict((await conn.execute(select(users).where(users.c.id == user_id))).one()._mapping)
     for table, row, wrong in (
@@ -348,9 +350,9 @@ async def test_a_family_takes_its_lineage_with_it_and_nobody_elses(
         pair = await api.login(name)
         for _ in range(3):
             pair = (await DOORS["rest"](api.http).refresh(pair.refresh)).tokens
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(delete(families).where(families.c.user_id == alice.id))
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         owners = (await conn.execute(select(refresh_tokens.c.user_id))).scalars().all()
     assert owners == [bob.id] * 4
 
@@ -362,7 +364,7 @@ async def test_rot_09_a_replay_is_recognised_with_every_lineage_row_gone(
     first = pair = await api.login()
     for _ in range(17):
         pair = (await door.refresh(pair.refresh)).tokens
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(delete(refresh_tokens))
     pair = (await door.refresh(pair.refresh)).tokens
     assert (await door.refresh(first.refresh)).outcome == REPLAYED
@@ -373,7 +375,7 @@ async def refuses(services: Services, statement: Any, why: Any) -> None:
     """The database does not take that statement."""
     refused = False
     try:
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             await conn.execute(statement)
     except IntegrityError:
         refused = True

@@ -12,11 +12,12 @@ from auth.credentials.login_throttle import LoginAttempt
 from auth.services import Services
 from db import metadata
 from db.tables import login_failures, users
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.cli import main
 from tests.support.clocks import FakeClock
 from tests.support.doors import INVALID, LOGIN, PASSWORD, ROTATED, Api, Door
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 AGENT = "Alices-Telephone/4.2 (only she has one)"
 
@@ -24,7 +25,7 @@ AGENT = "Alices-Telephone/4.2 (only she has one)"
 async def left_of(services: Services, user: User) -> set[str]:
     """The tables that have a row of the user's, or a word that is theirs."""
     found = set()
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         for table in metadata.sorted_tables:
             rows = str([tuple(row) for row in (await conn.execute(select(table))).all()])
             if any(word in rows for word in (str(user.id), user.username, AGENT)):

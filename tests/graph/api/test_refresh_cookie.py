@@ -10,7 +10,7 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 
 from auth.config.settings import Settings
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from tests.support.clocks import FakeClock
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, Api

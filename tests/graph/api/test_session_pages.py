@@ -15,9 +15,10 @@ from sqlalchemy import delete, insert
 from auth.crypto.tokens import digest
 from auth.services import Services
 from db.tables.families import families
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import REVOKE, SESSIONS, Api, GraphQLDoor
+from tests.support.sql import looking_at
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -47,7 +48,7 @@ def add_sessions(services: Services, clock: FakeClock) -> Callable[..., Any]:
         rows = [
             family_row(user, clock, last_used_at=clock.now() - timedelta(minutes=m), **values) for m in range(count)
         ]
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             await conn.execute(insert(families), rows)
         return [str(row["id"]) for row in rows]
 
@@ -151,7 +152,7 @@ async def test_sessions_are_listed_by_state_and_null_is_all(
         "REVOKED": family_row(alice, clock, **by_user),
         "REVOKED, then expired": family_row(alice, clock, expires_at=now, **by_user),
     }
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(insert(families), list(rows.values()))
     current = await api.login()
     ids = {state: str(row["id"]) for state, row in rows.items()}
@@ -185,7 +186,7 @@ async def test_all_pages_together_are_the_plain_sorted_list(
     first: int,
     state: str | None,
 ) -> None:
-    async with services.db.transaction() as conn:
+    async with looking_at(services.db) as conn:
         await conn.execute(delete(families))
     current = await api.login()
     now = clock.now()
@@ -200,7 +201,7 @@ async def test_all_pages_together_are_the_plain_sorted_list(
         stored.append(row)
         expected.append((row["last_used_at"], row["id"], of_state))
     if stored:
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             await conn.execute(insert(families), stored)
     seen, after, more = list[str](), None, True
     while more:

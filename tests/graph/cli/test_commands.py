@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 from sqlalchemy import insert
+from sqlalchemy import text as sql
 from typer.testing import CliRunner, Result
 
 from auth.clock import SystemClock
@@ -25,6 +26,7 @@ from tests.graph.api.test_session_pages import family_row
 from tests.support.clocks import FakeClock
 from tests.support.doors import PASSWORD
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 NEW_PASSWORD = "three grey owls read 7 maps"
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
@@ -166,7 +168,7 @@ def test_more_sessions_than_fit_a_page_are_listed(kin: Kin, database_url: str) -
     async def work(services: Services) -> None:
         alice = await services.accounts.find_by_username("alice")
         assert alice is not None
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             await conn.execute(insert(families), [family_row(alice, FakeClock()) for _ in range(205)])
 
     with_service(database_url, work)
@@ -198,9 +200,9 @@ def test_check_says_what_is_not(kin: Kin, database_url: str) -> None:
     with_service(database_url, lambda services: services.keys.reload())
 
     async def run(services: Services, *texts: str) -> None:
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             for text in texts:
-                await conn.exec_driver_sql(text)
+                await conn.execute(sql(text))
 
     def fails(**settings: str) -> str:
         result = kin("check", **settings)
@@ -265,8 +267,8 @@ def test_pruning_says_what_went(kin: Kin, database_url: str) -> None:
 
     async def later(services: Services) -> None:
         past = SystemClock().now() - timedelta(days=400)
-        async with services.db.transaction() as conn:
-            await conn.exec_driver_sql("DELETE FROM signing_keys")
+        async with looking_at(services.db) as conn:
+            await conn.execute(sql("DELETE FROM signing_keys"))
             for table, column in (
                 ("token_families", "expires_at"),
                 ("token_families", "absolute_expires_at"),
@@ -274,7 +276,7 @@ def test_pruning_says_what_went(kin: Kin, database_url: str) -> None:
                 ("login_failures", "last_failed_at"),
                 ("familiar_networks", "last_seen_at"),
             ):
-                await conn.exec_driver_sql(f"UPDATE {table} SET {column} = '{past:%Y-%m-%d %H:%M:%S.%f}'")
+                await conn.execute(sql(f"UPDATE {table} SET {column} = '{past:%Y-%m-%d %H:%M:%S.%f}'"))
 
     with_service(database_url, later)
     assert said(kin("prune")) == (

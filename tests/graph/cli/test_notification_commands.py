@@ -20,6 +20,7 @@ from graph.cli import main
 from tests.support.doors import PASSWORD
 from tests.support.receivers import WEBHOOK_SECRET
 from tests.support.servers import SECRET, free_port
+from tests.support.sql import looking_at
 
 Kin = Callable[..., Result]
 
@@ -65,7 +66,7 @@ def change(database_url: str, **values: Any) -> None:
 
     async def run() -> None:
         services = Services.create(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
-        async with services.db.transaction() as conn:
+        async with looking_at(services.db) as conn:
             await conn.execute(update(outbox).where(outbox.c.channel == "webhook").values(**values))
         await services.stop()
 

@@ -14,10 +14,11 @@ from sqlalchemy import select
 
 from auth.services import Services
 from db.tables.families import families
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.bench.limits import InPlace, asked
 from tests.bench.service import REFRESH as ONLY_TOKENS
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, SESSIONS, Api, Pair
+from tests.support.sql import looking_at
 from tests.support.statements import statements
 
 Operation = Callable[[Api, Pair], Awaitable[object]]
@@ -84,7 +85,7 @@ async def test_a_refresh_makes_no_more_calls_than_it_did(
     """Calls of functions written in Python, without the database and the client: 281 by Python 3.11. What needs more is
     to be weighed against what it gives."""
     pair = await api.login()
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         row = (await conn.execute(select(families))).one()
     object.__setattr__(services.rotation, "batcher", InPlace(namedtuple("Row", row._fields)(*row)))  # type: ignore[arg-type]
     calls = 0

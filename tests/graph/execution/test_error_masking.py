@@ -11,20 +11,22 @@ import asyncpg
 import psutil
 import pytest
 from httpx2 import AsyncClient, Response
-from sqlalchemy import event
+from sqlalchemy import Text, column, text
 from sqlalchemy.engine import make_url
 
 from auth.outcomes import Origin
 from auth.services import Services
+from db.engine.compiled import Compiled
 from db.engine.database import url_of
 from db.migration import upgrade
 from db.tables import families
-from db.tables.families import TokenFamily
-from db.tables.users import User
+from db.tables.families import FamilyRow as TokenFamily
+from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door
 from tests.support.proxy import Proxy
+from tests.support.sql import looking_at
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -170,22 +172,13 @@ async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_s
 ) -> None:
     # A rotation is written over in place; a row of its lineage needs room, and a long User-Agent much of it.
     api.http.headers["user-agent"] = "kindred-test/" + "x" * 499
-    limit = ""
-
-    def apply(connection: Any, _record: object, _proxy: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA max_page_count = {limit or 1_000_000}")
-        cursor.close()
 
     async def limit_to(pages: str) -> None:
-        nonlocal limit
-        limit = pages
         await services.db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}"))
 
-    event.listen(services.db.engine.sync_engine, "checkout", apply)
     token = (await api.login()).refresh
-    async with services.db.read() as conn:
-        await limit_to(str((await conn.exec_driver_sql("PRAGMA page_count")).scalar()))
+    async with looking_at(services.db) as conn:
+        await limit_to(str((await conn.execute(text("PRAGMA page_count"))).scalar()))
     generation = 1
     while (answer := await door.refresh(token)).outcome == ROTATED:
         token, generation = answer.tokens.refresh, generation + 1
@@ -374,11 +367,14 @@ async def serializable_url(postgresql_url: str) -> AsyncIterator[str]:
 at_every_isolation = pytest.mark.parametrize("database_url", ["repeatable_read", "serializable"], indirect=True)
 
 
+ISOLATION = Compiled(text("SHOW transaction_isolation").columns(column("transaction_isolation", Text)))
+
+
 async def assert_isolated(services: Services) -> None:
     """That the service's own transactions are what the database's owner wants them to be."""
     async with services.db.transaction() as conn:
-        level = (await conn.exec_driver_sql("SHOW transaction_isolation")).scalar()
-    assert level in ("repeatable read", "serializable")
+        (level,) = await conn.all(ISOLATION, {})
+    assert level.transaction_isolation in ("repeatable read", "serializable")
 
 
 @at_every_isolation

@@ -24,7 +24,7 @@ from httpx2 import AsyncClient
 from auth.config.settings import Settings
 from auth.services import Services
 from auth.use_cases.sessions import Sessions
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.api.pagination import MAX_PAGE_SIZE
 from graph.api.schema import parse_and_validate, sdl
 from graph.execution.limits import LONGEST

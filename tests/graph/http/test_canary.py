@@ -20,10 +20,11 @@ from db.drivers.errors import RolledBack
 from db.hot_path import rotation_batches
 from db.tables import families
 from db.tables.base import metadata
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.doors import LOGIN, REFRESH, REVOKE, Api, Pair
 from tests.support.loglines import Lines, logging_to
 from tests.support.servers import SECRET, environment, serving
+from tests.support.sql import looking_at
 
 CANARY = "canary7Kq2Zx"
 # Where it belongs, because its owner put it there to be shown it again.
@@ -181,7 +182,7 @@ async def test_log_01_log_02_no_canary_comes_out_whatever_is_asked_and_whatever_
     # A name that a session was given is told to its owner; and development says of a document what is wrong in it.
     assert_unseen("answer", told, *tokens)
     assert len(log.requests) == len(answers) + 2  # the sign-ins
-    async with services.db.read() as conn:
+    async with looking_at(services.db) as conn:
         for table in metadata.sorted_tables:
             for row in await conn.execute(text(f"SELECT * FROM {table.name}")):
                 for column, value in row._mapping.items():

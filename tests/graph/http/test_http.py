@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from auth.config.settings import Settings
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.api.schema import parse_and_validate
 from graph.app import create_app
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, SESSIONS, Api, Door, GraphQLDoor

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from auth.services import Services
 from db.drivers.errors import RolledBack
 from db.tables import families, refresh_tokens
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, SESSIONS, UNAVAILABLE, Api, Door, GraphQLDoor
 

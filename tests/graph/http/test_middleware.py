@@ -14,7 +14,7 @@ from auth.credentials.password_hashing import Hasher
 from auth.services import Services
 from auth.use_cases.rotation import Rotation
 from db.drivers.errors import DatabaseUnavailable
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from graph.http.middleware import MAX_BODY_BYTES
 from tests.support.doors import LOGIN, REFRESH, ROTATED, Api, GraphQLDoor

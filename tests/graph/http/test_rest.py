@@ -9,17 +9,19 @@ import jwt
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
+from sqlalchemy import text as sql
 
 from auth.clock import Clock
 from auth.config.settings import Settings
 from auth.services import Services
 from db.migration import head
 from db.tables.base import metadata
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.app import create_app
 from tests.support.clocks import FakeClock
 from tests.support.doors import REVOKE, SESSIONS, Api, Pair
 from tests.support.servers import SECRET
+from tests.support.sql import looking_at
 
 PATH = "/auth/token/refresh"
 KEY = "the-first-attempt-of-the-phone"
@@ -206,14 +208,14 @@ async def test_dos_07_health_needs_nobody_and_tells_nothing(http: AsyncClient) -
 
 
 async def test_readyz_is_503_while_migrations_are_missing(http: AsyncClient, services: Services) -> None:
-    async with services.db.transaction() as conn:
-        await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    async with looking_at(services.db) as conn:
+        await conn.execute(sql("UPDATE alembic_version SET version_num = '0000'"))
     try:
         response = await http.get("/readyz")
         assert (response.status_code, response.json()) == (503, {"status": "not migrated"})
     finally:
-        async with services.db.transaction() as conn:
-            await conn.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{head()}'")
+        async with looking_at(services.db) as conn:
+            await conn.execute(sql(f"UPDATE alembic_version SET version_num = '{head()}'"))
     assert (await http.get("/readyz")).status_code == 200
 
 

@@ -23,12 +23,13 @@ from auth.credentials.identifiers import clean_device_name
 from auth.services import Services
 from db.tables.base import NotificationKind
 from db.tables.outbox import outbox
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from graph.cli import main
 from graph.notifications.mail import Mail, compose
 from tests.support.clocks import FakeClock
 from tests.support.receivers import Mailbox, certificate, mailbox, silent
 from tests.support.servers import SECRET, free_port
+from tests.support.sql import looking_at
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 FROM, ISSUER = "kindred@id.example.org", "https://id.example.org"
@@ -292,7 +293,7 @@ async def test_a_temporary_no_is_tried_again_and_a_permanent_one_is_given_up(
     async def until(error: str | None, attempts: int) -> Any:
         async with asyncio.timeout(10):
             while True:
-                async with services.db.read() as conn:
+                async with looking_at(services.db) as conn:
                     row = (await conn.execute(select(outbox).order_by(outbox.c.id.desc()))).first()
                 if row is not None and (row.last_error, row.attempts) == (error, attempts):
                     return row

@@ -25,7 +25,7 @@ from tests.support.receivers import WEBHOOK_SECRET, WebReceiver, answer, certifi
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET, free_port
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "notifications.md"
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 NOTICE = Notification(
     id=UUID("01a20748-f7d7-7b2d-a73b-cf4e1d254017"),
@@ -54,14 +54,13 @@ async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> D
         return await attempt(webhook, NOTICE, now)
 
 
-def readmes_receiver() -> Callable[..., Any]:
-    """`received` as the README shows it to whoever writes a receiver."""
-    section = README.read_text(encoding="utf-8").split("## Telling owners")[1].split("\n## ")[0]
-    (block,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+def documented_verifier() -> Callable[..., Any]:
+    """`verify_webhook` from docs/notifications.md."""
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(block, names)
-    received: Callable[..., Any] = names["received"]
-    return received
+    verify_webhook: Callable[..., Any] = names["verify_webhook"]
+    return verify_webhook
 
 
 def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
@@ -75,12 +74,12 @@ def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
     }
 
 
-async def test_the_readmes_receiver_takes_what_is_sent_and_nothing_else(receiver: WebReceiver) -> None:
-    received = readmes_receiver()
+async def test_the_documented_verifier_accepts_what_is_sent_and_nothing_else(receiver: WebReceiver) -> None:
+    verify_webhook = documented_verifier()
     assert await sent(receiver.url) == Delivered("HTTP 204")
     (post,) = receiver.posts
     now = NOW.timestamp()
-    assert received(WEBHOOK_SECRET, post.headers, post.body, now) == post.told
+    assert verify_webhook(WEBHOOK_SECRET, post.headers, post.body, now) == post.told
     for headers, body, when in (
         (post.headers, post.body.replace(b"alice", b"mallo"), now),
         (post.headers | {"webhook-id": "another"}, post.body, now),
@@ -90,9 +89,9 @@ async def test_the_readmes_receiver_takes_what_is_sent_and_nothing_else(receiver
         (post.headers, post.body, now - 301),
     ):
         with pytest.raises(ValueError, match="not from Kindred"):
-            received(WEBHOOK_SECRET, headers, body, when)
+            verify_webhook(WEBHOOK_SECRET, headers, body, when)
     with pytest.raises(ValueError, match="not from Kindred"):
-        received("whsec_" + b64encode(b"x" * 32).decode(), post.headers, post.body, now)
+        verify_webhook("whsec_" + b64encode(b"x" * 32).decode(), post.headers, post.body, now)
 
 
 async def test_every_secret_signs_so_that_one_can_be_replaced(receiver: WebReceiver) -> None:
@@ -101,7 +100,7 @@ async def test_every_secret_signs_so_that_one_can_be_replaced(receiver: WebRecei
     (post,) = receiver.posts
     assert re.fullmatch(r"v1,\S{44} v1,\S{44}", post.headers["webhook-signature"])
     for secret in (newer, WEBHOOK_SECRET):
-        assert readmes_receiver()(secret, post.headers, post.body, NOW.timestamp()) == post.told
+        assert documented_verifier()(secret, post.headers, post.body, NOW.timestamp()) == post.told
 
 
 async def test_what_is_sent_is_small_and_plain(receiver: WebReceiver) -> None:
@@ -253,8 +252,10 @@ async def test_the_test_command_says_that_it_went_well(receiver: WebReceiver, ki
     (post,) = receiver.posts
     assert post.told["type"] == "notice.test"
     assert post.told["data"]["username"] == "test"
-    received = readmes_receiver()
-    assert received(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"])) == post.told
+    verify_webhook = documented_verifier()
+    assert (
+        verify_webhook(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"])) == post.told
+    )
 
 
 async def test_the_test_command_says_what_went_wrong(

@@ -10,7 +10,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.use_cases.accounts import Accounts
-from db.tables.users import User
+from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
 from tests.support.doors import INVALID, LOGIN, PASSWORD, REPLAYED, REVOKE, REVOKED, Api, Door
 from tests.support.loglines import Lines, logging_to

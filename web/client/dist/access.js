@@ -1,12 +1,12 @@
-// The access token. It is in memory, and goes to other tabs over a channel.
+// The access token. It stays in memory, and tabs send it to each other over a channel.
 import { stopwatch } from "./time.js";
-/** A token as it was received; `age` is how long ago that began. */
-export function received(token, age = stopwatch()) {
-    const due = token.left * (0.75 + 0.15 * Math.random());
+/** Start to measure the age of a token. `age` is the time since its request began. */
+export function receiveToken(shared, age = stopwatch()) {
+    const due = shared.left * (0.75 + 0.15 * Math.random());
     return {
-        ...token,
-        fresh: () => age() < due,
-        now: () => ({ ...token, left: token.left - age() }),
+        ...shared,
+        isFresh: () => age() < due,
+        share: () => ({ ...shared, left: shared.left - age() }),
         due: () => due - age(),
     };
 }

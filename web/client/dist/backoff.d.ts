@@ -1,16 +1,16 @@
-export declare function backoff(): {
-    /** Milliseconds until the next attempt may leave. */
+export declare function createBackoff(): {
+    /** Milliseconds until the next attempt may start. */
     left: () => number;
-    /** What went wrong last. */
-    failure: () => unknown;
-    /** How to tell other tabs. */
-    now: () => {
-        rest: number;
+    /** The error of the last attempt. */
+    error: () => unknown;
+    /** What other tabs need to wait as long as this one. */
+    share: () => {
+        ms: number;
         failures: number;
     };
-    /** An attempt failed. Where the service says for how long, that holds. */
-    fail(error: unknown): void;
-    /** Another tab's attempt failed. */
-    rest(ms: number, theirs: number): void;
+    /** Record a failed attempt. */
+    fail(reason: unknown): void;
+    /** Wait because another tab's attempt failed. */
+    adopt(ms: number, failuresThere: number): void;
     reset(): void;
 };

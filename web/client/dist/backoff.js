@@ -1,36 +1,36 @@
-// Waits that grow while the service cannot be reached, or says so.
+// The time to wait after a failed request: it doubles with each failure, and is never shorter than `Retry-After`.
 import { stopwatch } from "./time.js";
-const FIRST = 250; // milliseconds
-const LONGEST = 60_000;
-export function backoff() {
-    let waited = stopwatch();
-    let wait = 0;
+const FIRST_DELAY_MS = 250;
+const MAX_DELAY_MS = 60_000;
+export function createBackoff() {
+    let elapsed = stopwatch();
+    let delay = 0;
     let failures = 0;
-    let failure;
+    let error;
     return {
-        /** Milliseconds until the next attempt may leave. */
-        left: () => Math.max(0, wait - waited()),
-        /** What went wrong last. */
-        failure: () => failure,
-        /** How to tell other tabs. */
-        now: () => ({ rest: wait - waited(), failures }),
-        /** An attempt failed. Where the service says for how long, that holds. */
-        fail(error) {
-            failure = error;
-            const asked = 1000 * (error?.retryAfter ?? 0);
-            const growing = Math.min(LONGEST, FIRST * 2 ** failures++);
-            wait = asked + growing * (1 + Math.random());
-            waited = stopwatch();
+        /** Milliseconds until the next attempt may start. */
+        left: () => Math.max(0, delay - elapsed()),
+        /** The error of the last attempt. */
+        error: () => error,
+        /** What other tabs need to wait as long as this one. */
+        share: () => ({ ms: delay - elapsed(), failures }),
+        /** Record a failed attempt. */
+        fail(reason) {
+            error = reason;
+            const retryAfter = 1000 * (reason?.retryAfter ?? 0);
+            const growing = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures++);
+            delay = retryAfter + growing * (1 + Math.random());
+            elapsed = stopwatch();
         },
-        /** Another tab's attempt failed. */
-        rest(ms, theirs) {
-            failure = new Error("The service cannot be reached just now.");
-            failures = theirs;
-            wait = ms;
-            waited = stopwatch();
+        /** Wait because another tab's attempt failed. */
+        adopt(ms, failuresThere) {
+            error = new Error("The service cannot be reached. Try again later.");
+            failures = failuresThere;
+            delay = ms;
+            elapsed = stopwatch();
         },
         reset() {
-            wait = failures = 0;
+            delay = failures = 0;
         },
     };
 }

@@ -1,3 +1,3 @@
-import { type Client, type Options } from "./contract.js";
+import type { Client, Options } from "./contract.js";
 export * from "./contract.js";
 export declare function createClient(options?: Options): Client;

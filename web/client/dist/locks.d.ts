@@ -1,5 +1,5 @@
-/** Work to be done alone; `waited` if another tab's went before it. */
+/** What to do under the lock. `waited` is true if another tab held the lock first. */
 type Work<T> = (waited: boolean) => Promise<T>;
-/** Does the work while no other tab does work of that name. */
-export declare function exclusively<T>(name: string, work: Work<T>): Promise<T>;
+/** Do the work while no other tab does work under this name. */
+export declare function withLock<T>(name: string, work: Work<T>): Promise<T>;
 export {};

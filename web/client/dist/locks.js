@@ -1,15 +1,15 @@
-// One at a time in this browser, whichever tab.
-import { random } from "./storage.js";
-import { limit, sleep, stopwatch } from "./time.js";
-// Longer than anybody has reason to hold it: a request is given up after ten seconds. Who does is frozen, or stopped in
-// a debugger. It reads storage anew before it sends anything, so it may be passed over.
-const PATIENCE = 15_000;
-/** Does the work while no other tab does work of that name. */
-export async function exclusively(name, work) {
-    const locks = globalThis.navigator?.locks; // only in a secure context, and not in every browser
+// A lock that all tabs of one browser share.
+import { randomString } from "./storage.js";
+import { sleep, stopwatch, timeout } from "./time.js";
+// Longer than a working tab holds the lock, since a request is aborted after ten seconds. A tab that holds it longer is
+// frozen, or stopped in a debugger. It reads storage again before it sends a request, so other tabs may take the lock.
+const LOCK_TIMEOUT_MS = 15_000;
+/** Do the work while no other tab does work under this name. */
+export async function withLock(name, work) {
+    const locks = globalThis.navigator?.locks; // missing in insecure contexts and in some browsers
     if (!locks)
-        return leased(name, work);
-    const { signal, lift } = limit(PATIENCE);
+        return withLease(name, work);
+    const { signal, cancel } = timeout(LOCK_TIMEOUT_MS);
     let granted = false;
     const grant = (waited) => {
         granted = true;
@@ -22,39 +22,39 @@ export async function exclusively(name, work) {
     catch (error) {
         if (granted)
             throw error;
-        return signal.aborted ? await locks.request(name, { steal: true }, () => work(true)) : leased(name, work);
+        return signal.aborted ? await locks.request(name, { steal: true }, () => work(true)) : withLease(name, work);
     }
     finally {
-        lift();
+        cancel();
     }
 }
-/** The same by a lease with an end. It is in IndexedDB, whose transactions no other tab can come between. */
-async function leased(name, work) {
+/** The same lock as a lease that expires. IndexedDB holds it, because its transactions are atomic across tabs. */
+async function withLease(name, work) {
     if (!globalThis.indexedDB)
-        return work(false); // no browser, so no tabs
-    const owner = random();
+        return work(false); // not a browser, so there are no tabs
+    const owner = randomString();
     let waited = false;
-    const time = stopwatch();
-    const claim = (held) => {
+    const elapsed = stopwatch();
+    const acquire = (held) => {
         const left = held ? held.until - Date.now() : 0;
-        // More than was ever asked for: the clock has been put back since.
-        return left > 0 && left <= PATIENCE ? held : { owner, until: Date.now() + PATIENCE };
+        // A lease that lasts longer than the timeout was written before the clock was set back.
+        return left > 0 && left <= LOCK_TIMEOUT_MS ? held : { owner, until: Date.now() + LOCK_TIMEOUT_MS };
     };
-    while ((await changed(name, claim))?.owner !== owner) {
+    while ((await updateLease(name, acquire))?.owner !== owner) {
         waited = true;
-        if (time() > 2 * PATIENCE)
-            throw new Error("Other tabs are in the way.");
+        if (elapsed() > 2 * LOCK_TIMEOUT_MS)
+            throw new Error("Other tabs hold the lock. Try again later.");
         await sleep(30 + 40 * Math.random());
     }
     try {
         return await work(waited);
     }
     finally {
-        await changed(name, (held) => (held?.owner === owner ? undefined : held)).catch(() => { });
+        await updateLease(name, (held) => (held?.owner === owner ? undefined : held)).catch(() => { });
     }
 }
-/** What is made of the lease by `change`, in one transaction. */
-function changed(name, change) {
+/** Replace the lease by what `change` returns, in one transaction. Returns the new lease. */
+function updateLease(name, change) {
     return new Promise((resolve, reject) => {
         const opening = indexedDB.open("kindred");
         opening.onupgradeneeded = () => opening.result.createObjectStore("leases");

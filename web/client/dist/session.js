@@ -1,231 +1,243 @@
-// The session of this browser: one refresh at a time, shared by all tabs, and never under a second name.
-import { received } from "./access.js";
-import { backoff } from "./backoff.js";
+// The session of this browser. All tabs share it: one refresh at a time, and one idempotency key for each refresh.
+import { receiveToken } from "./access.js";
+import { createBackoff } from "./backoff.js";
 import { GraphQLFailure } from "./contract.js";
-import { exclusively } from "./locks.js";
-import { random } from "./storage.js";
-import { tabs } from "./tabs.js";
+import { withLock } from "./locks.js";
+import { randomString } from "./storage.js";
+import { connectTabs } from "./tabs.js";
 import { sleep, stopwatch } from "./time.js";
-import { call, LOGIN, REFRESH, REVOKE, REVOKE_COOKIE } from "./transport.js";
-// The refusals that end a session. Nothing else does: no failure of the network, no 5xx, no 429, no 403.
-const ENDS = {
+import { LOGIN, mutate, REFRESH, REVOKE, REVOKE_COOKIE } from "./transport.js";
+// The refusals that end a session. Nothing else does: no network failure, no 5xx, no 429, no 403.
+const END_REASONS = {
     RefreshTokenReplayedError: "replayed",
     SessionRevokedError: "revoked",
     RefreshTokenExpiredError: "expired",
     InvalidRefreshTokenError: "invalid",
 };
-// Milliseconds. How long a caller waits for the next attempt, and this tab for the answer of others: they may not be
-// there; or one of them has just refreshed, and its answer is on the way.
-const SHORT = 2_000;
-const ANY_OTHERS = 100;
-const JUST_REFRESHED = 2_000;
-// What an access token must still be good for, to be given to whom may use it a while later.
-const ENOUGH = 30_000;
-export function openSession(service, vault, name) {
+// The longest time that a caller waits for the next attempt.
+const MAX_WAIT_MS = 2_000;
+// How long this tab waits for an access token from another tab: there may be no other tab ...
+const OTHER_TABS_WAIT_MS = 100;
+// ... or another tab has just refreshed, and its message is on the way.
+const RECENT_REFRESH_WAIT_MS = 2_000;
+// A caller may use an access token some time after it gets it. It must remain valid for that time.
+const MIN_REMAINING_MS = 30_000;
+export function openSession(service, store, name) {
     const listeners = new Set();
-    const rest = backoff();
+    const cooldown = createBackoff();
     let access = null;
-    let known = null; // the ID of the session that this tab takes to be alive
-    let over = null; // of the last that it has seen end: what another tab stored may arrive late
-    let flight = null;
-    let arrived = () => { };
+    let currentSessionId = null; // of the session that this tab believes to be live
+    let lastEndedId = null; // of the last session that this tab saw end: storage may still show it as live
+    let pendingRefresh = null;
+    let wakeWaiters = () => { };
     let timer;
-    const tell = tabs(name, (message) => {
-        if ("ask" in message) {
-            if (access?.id === message.ask && access.fresh())
-                tell({ have: access.now() });
+    const broadcast = connectTabs(name, (message) => {
+        if (message.type === "token-request") {
+            if (access?.id === message.id && access.isFresh()) {
+                broadcast({ type: "token-offer", token: access.share() });
+            }
         }
-        else if ("have" in message) {
-            const { have, login } = message;
+        else if (message.type === "token-offer") {
+            const { token, login } = message;
             if (login)
-                known = have.id;
-            const better = login === false || have.left > (access?.now().left ?? 0);
-            if (login || (have.id === known && have.token !== access?.token && better))
-                adopt(received(have));
+                currentSessionId = token.id;
+            const newer = login === false || token.left > (access?.share().left ?? 0);
+            if (login || (token.id === currentSessionId && token.token !== access?.token && newer)) {
+                adopt(receiveToken(token));
+            }
         }
         else {
-            if ("rest" in message)
-                rest.rest(message.rest, message.failures);
+            if (message.type === "cooldown")
+                cooldown.adopt(message.ms, message.failures);
             else
-                finish(message.ended, message.reason);
-            arrived();
+                forget(message.id, message.reason);
+            wakeWaiters();
         }
     });
-    function adopt(next) {
-        access = next;
-        rest.reset();
-        arrived();
-        schedule(next.due());
+    function adopt(token) {
+        access = token;
+        cooldown.reset();
+        wakeWaiters();
+        scheduleRefresh(token.due());
     }
-    /** Refreshes ahead of expiry, where somebody may be looking. */
-    function schedule(ms) {
+    /** Refresh ahead of expiry while the user may be looking at the page. */
+    function scheduleRefresh(ms) {
         if (typeof document === "undefined")
             return;
         clearTimeout(timer);
-        timer = setTimeout(wake, Math.min(ms + 10, 2 ** 31 - 1));
+        timer = setTimeout(refreshIfDue, Math.min(ms + 10, 2 ** 31 - 1));
     }
-    function wake() {
-        if (!known || document.visibilityState !== "visible")
+    function refreshIfDue() {
+        if (!currentSessionId || document.visibilityState !== "visible")
             return;
-        if (access?.fresh())
-            schedule(access.due()); // a timer may come early, and has to where 24 days are too few
+        // A timer may fire early, and always does after its maximum of 24 days.
+        if (access?.isFresh())
+            scheduleRefresh(access.due());
         else
             getToken().catch(() => { });
     }
-    /** Forgets the session, if this tab knows of it, and says why. */
-    function finish(id, reason) {
-        over = id;
-        if (known !== id)
+    /** Forget the session if it is this tab's current one, and tell the listeners why it ended. */
+    function forget(id, reason) {
+        lastEndedId = id;
+        if (currentSessionId !== id)
             return;
-        known = access = null;
+        currentSessionId = access = null;
         for (const listener of [...listeners]) {
             try {
                 listener(reason);
             }
             catch (error) {
                 setTimeout(() => {
-                    throw error; // the listener's fault, reported as such
+                    throw error; // the browser reports it as the listener's error
                 });
             }
         }
     }
-    /** The session in storage, if it is alive. */
-    async function current() {
-        const stored = await vault.read();
-        if (stored && !stored.ended && stored.id !== over) {
-            known = stored.id;
+    /** The session in storage, or null if it has ended. */
+    async function readLive() {
+        const stored = await store.read();
+        if (stored && !stored.ended && stored.id !== lastEndedId) {
+            currentSessionId = stored.id;
             return stored;
         }
-        if (known)
-            finish(known, stored?.ended ?? "signed-out");
+        if (currentSessionId)
+            forget(currentSessionId, stored?.ended ?? "signed-out");
         return null;
     }
-    async function end({ id, mark }, reason) {
-        await vault.write({ id, mark, ended: reason });
-        tell({ ended: id, reason });
-        finish(id, reason);
+    async function end({ id, version }, reason) {
+        await store.write({ id, version, ended: reason });
+        broadcast({ type: "session-ended", id, reason });
+        forget(id, reason);
     }
-    /** Stores what was issued. The key goes with the old token, in the same write. */
-    async function keep({ tokens, session }, age, login = false) {
+    /** Store the issued tokens. The same write removes the old token and its key. */
+    async function keepTokens({ tokens, session }, age, login = false) {
         const { accessToken, refreshToken, expiresIn } = tokens;
         const { id } = session;
-        const mark = random();
-        await vault.write(refreshToken ? { id, mark, token: refreshToken } : { id, mark });
-        known = id;
-        adopt(received({ id, mark, token: accessToken, left: 1000 * expiresIn }, age));
-        tell({ have: access.now(), login });
+        const version = randomString();
+        await store.write(refreshToken ? { id, version, token: refreshToken } : { id, version });
+        currentSessionId = id;
+        const token = receiveToken({ id, version, token: accessToken, left: 1000 * expiresIn }, age);
+        adopt(token);
+        broadcast({ type: "token-offer", token: token.share(), login });
         return accessToken;
     }
-    /** What this tab has, or was just given by another, if it is better than the stale one. */
-    const better = (stale) => (access && access.token !== stale && access.fresh() ? access.token : null);
+    /** The access token of this tab, if it is fresh and not the stale one. */
+    const usableToken = (stale) => (access && access.token !== stale && access.isFresh() ? access.token : null);
     async function getToken() {
-        const refreshing = refresh(access && !access.fresh() ? access.token : undefined);
-        // While the old one lasts nobody waits for the new one, nor fails because there is none.
-        const left = access?.now().left ?? 0;
-        if (left > ENOUGH)
+        const refreshing = refresh(access && !access.isFresh() ? access.token : undefined);
+        // While the old token is valid, callers do not wait for the new one, and do not fail without it.
+        const left = access?.share().left ?? 0;
+        if (left > MIN_REMAINING_MS)
             refreshing.catch(() => { });
         else {
             try {
                 return await refreshing;
             }
             catch (error) {
-                if (!access || access.now().left <= 0)
+                if (!access || access.share().left <= 0)
                     throw error;
             }
         }
         return access?.token ?? null;
     }
-    /** A better access token than that; null where nobody is signed in. Rejects where none can be had just now. */
+    /** A fresh access token other than the stale one, or null if the user is not signed in. Rejects if none can be had. */
     async function refresh(stale) {
-        return better(stale) ?? (flight ??= attempts(stale).finally(() => (flight = null)));
+        const usable = usableToken(stale);
+        if (usable)
+            return usable;
+        pendingRefresh ??= refreshUntilDone(stale).finally(() => {
+            pendingRefresh = null;
+        });
+        return pendingRefresh;
     }
-    async function attempts(stale) {
+    async function refreshUntilDone(stale) {
         for (;;) {
-            if (!(await current()))
+            if (!(await readLive()))
                 return null;
-            if (rest.left() > SHORT) {
-                schedule(rest.left());
-                throw rest.failure();
+            if (cooldown.left() > MAX_WAIT_MS) {
+                scheduleRefresh(cooldown.left());
+                throw cooldown.error();
             }
-            if (rest.left())
-                await sleep(rest.left());
+            if (cooldown.left())
+                await sleep(cooldown.left());
             try {
-                const token = await exclusively(name, (waited) => attempt(waited, stale));
+                const token = await withLock(name, (waited) => refreshOnce(waited, stale));
                 if (token !== undefined)
                     return token;
             }
             catch (error) {
-                rest.fail(error);
-                tell(rest.now());
+                cooldown.fail(error);
+                broadcast({ type: "cooldown", ...cooldown.share() });
             }
         }
     }
-    /** As `refresh`, by one request at most; undefined where another tab's has come, or failed, meanwhile. */
-    async function attempt(waited, stale) {
-        let stored = await current();
-        if (!stored || better(stale))
-            return better(stale);
-        // The others are asked first. Meanwhile what they wrote last gets here too: storage does not keep up with locks.
-        tell({ ask: stored.id });
-        const patience = waited || (access && access.mark !== stored.mark) ? JUST_REFRESHED : ANY_OTHERS;
-        await Promise.race([sleep(patience), new Promise((resolve) => (arrived = resolve))]);
-        stored = await current();
-        if (!stored || better(stale))
-            return better(stale);
-        if (rest.left())
+    /** `refresh` with one request at most. Undefined if the caller must try again, because another tab acted first. */
+    async function refreshOnce(waited, stale) {
+        let stored = await readLive();
+        if (!stored || usableToken(stale))
+            return usableToken(stale);
+        // Ask the other tabs first. Their last writes arrive during the wait too, since storage may lag behind locks.
+        broadcast({ type: "token-request", id: stored.id });
+        const refreshedElsewhere = waited || (access && access.version !== stored.version);
+        const answer = new Promise((resolve) => {
+            wakeWaiters = resolve;
+        });
+        await Promise.race([sleep(refreshedElsewhere ? RECENT_REFRESH_WAIT_MS : OTHER_TABS_WAIT_MS), answer]);
+        stored = await readLive();
+        if (!stored || usableToken(stale))
+            return usableToken(stale);
+        if (cooldown.left())
             return undefined;
-        // From here on to the request nothing waits: who was frozen meanwhile has read what others did.
-        const { id, mark, token, key = random() } = stored;
-        await vault.write({ ...stored, key });
+        // No waiting from here to the request: a tab that was frozen until now has just read what other tabs stored.
+        const { id, version, token, key = randomString() } = stored;
+        await store.write({ ...stored, key });
         const age = stopwatch();
-        const input = token ? { refreshToken: token, idempotencyKey: key } : { idempotencyKey: key };
-        const outcome = await call(service, "refreshToken", REFRESH, input);
-        const now = await current();
-        // Somebody was faster, who took this tab for frozen. What they stored holds.
-        if (now?.mark !== mark)
-            return now ? undefined : null;
+        const outcome = await mutate(service, "refreshToken", REFRESH, { refreshToken: token, idempotencyKey: key });
+        const latest = await readLive();
+        // Another tab took the lock, because this one seemed frozen, and refreshed. Use what it stored.
+        if (latest?.version !== version)
+            return latest ? undefined : null;
         if (outcome.tokens)
-            return keep(outcome, age);
-        const reason = ENDS[outcome.__typename];
+            return keepTokens(outcome, age);
+        const reason = END_REASONS[outcome.__typename];
         if (!reason)
             throw new GraphQLFailure([{ message: outcome.message ?? outcome.__typename }], 429, outcome.retryAfter);
-        await end({ id, mark }, reason);
+        await end({ id, version }, reason);
         return null;
     }
-    async function login(who) {
-        return exclusively(name, async () => {
+    async function login({ username, password, deviceName }) {
+        return withLock(name, async () => {
             const age = stopwatch();
-            const { username, password, deviceName } = who;
             const input = { username, password, deviceName, ...(service.cookie && { delivery: "COOKIE" }) };
-            const outcome = await call(service, "login", LOGIN, input);
+            const outcome = await mutate(service, "login", LOGIN, input);
             const { __typename: code, message = code, retryAfter, session, viewer } = outcome;
             if (!outcome.tokens)
                 return { ok: false, code, message, ...(retryAfter && { retryAfter }) };
-            await keep(outcome, age, true);
+            await keepTokens(outcome, age, true);
             return { ok: true, session: session, viewer: viewer };
         });
     }
     async function logout() {
-        const stored = await current();
+        const stored = await readLive();
         if (!stored)
             return;
         await end(stored, "signed-out");
-        await exclusively(name, async () => {
+        await withLock(name, async () => {
             if (stored.token)
-                await call(service, "revokeSession", REVOKE, { refreshToken: stored.token });
-            // Unless somebody signed in meanwhile, whose cookie it is then.
-            else if (!(await current()))
-                await call(service, "revokeSession", REVOKE_COOKIE, undefined);
-        }).catch(() => { }); // out of reach, or no longer there
+                await mutate(service, "revokeSession", REVOKE, { refreshToken: stored.token });
+            // If another tab has signed in since, the cookie belongs to the new session.
+            else if (!(await readLive()))
+                await mutate(service, "revokeSession", REVOKE_COOKIE, undefined);
+        }).catch(() => { }); // the service cannot be reached, or the session is already gone
     }
     function onEnded(listener) {
-        const own = (reason) => listener(reason); // so that the same may be given twice
+        const own = (reason) => listener(reason); // a function of its own, so a listener can be added twice
         listeners.add(own);
         return () => void listeners.delete(own);
     }
     if (typeof document !== "undefined")
-        document.addEventListener("visibilitychange", wake);
-    // Whoever opens a page has a token from the others by the time that it is needed.
-    current().then((stored) => stored && tell({ ask: stored.id }), () => { });
+        document.addEventListener("visibilitychange", refreshIfDue);
+    // Ask the other tabs for a token now, so that a new page has it before its first request.
+    readLive().then((stored) => stored && broadcast({ type: "token-request", id: stored.id }), () => { });
     return { getToken, refresh, login, logout, onEnded };
 }

@@ -1,23 +1,22 @@
 import type { EndReason, StorageLike } from "./contract.js";
-export interface Stored {
-    /** The session's. */
+export interface StoredSession {
     id: string;
-    /** Changes with each rotation, so that tabs can tell whether they speak of the same. */
-    mark: string;
+    /** Changes with each refresh, so that a tab notices that another tab has refreshed. */
+    version: string;
     /** The refresh token, unless it is in a cookie. */
     token?: string;
-    /** The idempotency key of the attempt under way, until an answer came: also after a crash of the tab. */
+    /** The idempotency key of a refresh without an answer yet. It survives a crash of the tab. */
     key?: string;
-    /** Why it is no more. */
+    /** Set once the session has ended. */
     ended?: EndReason;
 }
-export interface Vault {
-    read(): Promise<Stored | null>;
-    write(stored: Stored): Promise<void>;
+export interface SessionStore {
+    read(): Promise<StoredSession | null>;
+    write(stored: StoredSession): Promise<void>;
 }
-/** All of it is one item, so a new token comes and its predecessor's key goes in one write. */
-export declare function vault(storage: StorageLike, name: string): Vault;
+/** One item holds everything, so one write stores the new token and removes the key of the old one. */
+export declare function sessionStore(storage: StorageLike, name: string): SessionStore;
 /** A storage that ends with the page. */
-export declare function memory(): StorageLike;
-/** 256 bits that nobody can guess, as 43 characters. */
-export declare function random(): string;
+export declare function memoryStorage(): StorageLike;
+/** 256 bits from the platform's secure generator, as 43 characters of base64url. */
+export declare function randomString(): string;

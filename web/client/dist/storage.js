@@ -1,6 +1,6 @@
-// What a session leaves in storage: never an access token.
-/** All of it is one item, so a new token comes and its predecessor's key goes in one write. */
-export function vault(storage, name) {
+// What a session keeps in storage: never an access token.
+/** One item holds everything, so one write stores the new token and removes the key of the old one. */
+export function sessionStore(storage, name) {
     return {
         async read() {
             try {
@@ -9,7 +9,7 @@ export function vault(storage, name) {
             }
             catch (error) {
                 if (error instanceof SyntaxError)
-                    return null; // not ours
+                    return null; // another program wrote this item
                 throw error;
             }
         },
@@ -17,7 +17,7 @@ export function vault(storage, name) {
     };
 }
 /** A storage that ends with the page. */
-export function memory() {
+export function memoryStorage() {
     const items = new Map();
     return {
         getItem: (name) => items.get(name) ?? null,
@@ -25,8 +25,8 @@ export function memory() {
         removeItem: (name) => void items.delete(name),
     };
 }
-/** 256 bits that nobody can guess, as 43 characters. */
-export function random() {
+/** 256 bits from the platform's secure generator, as 43 characters of base64url. */
+export function randomString() {
     const bytes = crypto.getRandomValues(new Uint8Array(32));
     return btoa(String.fromCharCode(...bytes)).replace(/\W/g, (sign) => ({ "+": "-", "/": "_" })[sign] ?? "");
 }

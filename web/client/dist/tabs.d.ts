@@ -1,24 +1,26 @@
-import type { Token } from "./access.js";
+import type { SharedToken } from "./access.js";
 import type { EndReason } from "./contract.js";
 export type Message = 
-/** Who has an access token of this session? */
+/** Asks for an access token of the session with this ID. */
 {
-    ask: string;
+    type: "token-request";
+    id: string;
 }
-/** Here is one. `login` is there if it is news: whether its session is, too. */
+/** Offers one. `login` is set when it is new, and tells whether its session is new as well. */
  | {
-    have: Token;
+    type: "token-offer";
+    token: SharedToken;
     login?: boolean;
 }
-/** The service is not to be asked for so many milliseconds. */
+/** Send no request to the service for this many milliseconds. */
  | {
-    rest: number;
+    type: "cooldown";
+    ms: number;
     failures: number;
-}
-/** The session is no more. */
- | {
-    ended: string;
+} | {
+    type: "session-ended";
+    id: string;
     reason: EndReason;
 };
-/** Hears what other tabs tell, and returns how to tell them. */
-export declare function tabs(name: string, hear: (message: Message) => void): (message: Message) => void;
+/** Listen to the other tabs. Returns the function that sends them a message. */
+export declare function connectTabs(name: string, receive: (message: Message) => void): (message: Message) => void;

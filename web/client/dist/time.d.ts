@@ -1,11 +1,11 @@
 export declare const sleep: (ms: number) => Promise<void>;
 /**
- * Tells the milliseconds since it was made, by whichever clock says more: one of them stands still while the device
- * sleeps, and the other may be put back.
+ * Measure the milliseconds since this call. The larger of two clocks counts: the steady one stops while the device
+ * sleeps, and the user can set the other one back.
  */
 export declare function stopwatch(): () => number;
-/** A signal that aborts after so many milliseconds, and what calls it off. */
-export declare function limit(ms: number): {
+/** A signal that aborts after this time, and a function that cancels the timeout. */
+export declare function timeout(ms: number): {
     signal: AbortSignal;
-    lift: () => void;
+    cancel: () => void;
 };

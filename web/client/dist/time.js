@@ -1,16 +1,16 @@
-// Spans of time. What time it is nobody asks: a device's clock may be wrong by hours, and the server judges expiry.
+// Durations. Nothing here reads the time of day: a device's clock may be wrong by hours, and the server decides expiry.
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /**
- * Tells the milliseconds since it was made, by whichever clock says more: one of them stands still while the device
- * sleeps, and the other may be put back.
+ * Measure the milliseconds since this call. The larger of two clocks counts: the steady one stops while the device
+ * sleeps, and the user can set the other one back.
  */
 export function stopwatch() {
     const [steady, wall] = [performance.now(), Date.now()];
     return () => Math.max(performance.now() - steady, Date.now() - wall);
 }
-/** A signal that aborts after so many milliseconds, and what calls it off. */
-export function limit(ms) {
+/** A signal that aborts after this time, and a function that cancels the timeout. */
+export function timeout(ms) {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), ms);
-    return { signal: abort.signal, lift: () => clearTimeout(timer) };
+    return { signal: abort.signal, cancel: () => clearTimeout(timer) };
 }

@@ -1,9 +1,10 @@
 export interface Service {
-    /** With a slash at its end. */
+    /** Ends with a slash. */
     url: string;
     /** Whether the refresh token is in a cookie. */
     cookie: boolean;
 }
+/** The result of a mutation: success or an expected refusal. */
 export interface Outcome {
     __typename: string;
     message?: string;
@@ -22,14 +23,14 @@ export interface Outcome {
         username: string;
     };
 }
-/** What `fetch` needs to post a document to the service. */
-export declare function posted(service: Service, query: string, variables: unknown): RequestInit & {
+/** The argument of `fetch` that posts a document to the service. */
+export declare function requestInit(service: Service, query: string, variables: unknown): RequestInit & {
     headers: HeadersInit;
 };
-/** The data of an answer. Raises `GraphQLFailure` where there is anything else. */
-export declare function dataOf(response: Response): Promise<any>;
-/** What a mutation comes to, its refusals included. Rejects where that stays unknown. */
-export declare function call(service: Service, field: string, document: string, input: unknown): Promise<Outcome>;
+/** Return the data of a response. Rejects with `GraphQLFailure` if it has errors or is not GraphQL. */
+export declare function readData(response: Response): Promise<any>;
+/** Run a mutation and return its result, refusals included. Rejects if the result remains unknown. */
+export declare function mutate(service: Service, field: string, document: string, input: unknown): Promise<Outcome>;
 export declare const LOGIN = "mutation($input:LoginInput!){login(input:$input){__typename ...on LoginSuccess{tokens{accessToken refreshToken expiresIn}session{id deviceName}viewer{id username}}...on UserError{message}...on TooManyAttemptsError{retryAfter}}}";
 export declare const REFRESH = "mutation($input:RefreshTokenInput!){refreshToken(input:$input){__typename ...on RefreshTokenSuccess{tokens{accessToken refreshToken expiresIn}session{id deviceName}}...on UserError{message}...on TooManyAttemptsError{retryAfter}}}";
 export declare const REVOKE = "mutation($input:RevokeSessionInput!){revokeSession(input:$input){__typename}}";
