@@ -1,8 +1,8 @@
-"""The throttle: how often a password may be guessed, under one name and from one address, and a session refreshed.
+"""The login throttle: how many login attempts a name and an address have, and how many refreshes a session has.
 
-Counted in the database, so that all workers and every restart agree, and before the guess is looked at, so that
-guesses made at the same time do not pass together; a right one is taken back. What it promises, and to whom, is in
-docs/threat-model.md.
+Counts are in the database, so all workers agree and a restart forgets none. An attempt is counted before its password
+is checked, so attempts at the same time do not pass together; a correct password refunds it. The limits, and the
+attacks that they stop, are in docs/threat-model.md.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from typing import NamedTuple
 from uuid import UUID
 
 from auth.clock_agreement import CLOCKS_MUST_AGREE
@@ -21,109 +22,115 @@ from db.drivers.errors import DatabaseUnavailable
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
 from db.hot_path import login_attempts
-from db.hot_path.login_attempts import Counts, Failures, MatchedUser, RateLimitRule, ThrottleKeys
+from db.hot_path.login_attempts import Counts, FailureCount, ThrottleKeys
 from db.hot_path.rate_limit import RateLimit
 from db.hot_path.session_inserts import AttemptKeys
 from db.tables import familiar_networks, login_failures
-from db.tables.login_failures import LoginFailuresRow
 from db.tables.users import UserRow
 
-# Under a name: so many guesses in a row are free, then each waits twice as long as the one before.
+# A name has so many failures in a row for free. After each further one it waits, twice as long as before.
 FREE_ATTEMPTS = 5
 MAX_DELAY = timedelta(minutes=15)
 # SP 800-63B-4 section 3.2.2: no more than a hundred consecutive failures. An operator unlocks the name.
 MAX_FAILURES = 100
 
-# From an address: so many failures within so long, under whatever names (spraying).
-_ADDRESS_RULES = ((30, timedelta(minutes=5)), (300, timedelta(hours=1)))
+# From an address, under all names together, against password spraying: so many failures within so long.
+_ADDRESS_LIMITS = ((30, timedelta(minutes=5)), (300, timedelta(hours=1)))
 
-# Of one session: as many refreshes at once as somebody opens tabs, and six a minute in the long run. A client that
-# refreshes in a loop is slowed down, and spends nothing meanwhile.
+# Of one session: as many refreshes at once as a user opens tabs, and six a minute in the long run. A client that
+# refreshes in a loop is slowed down, and consumes no token while it waits.
 REFRESH_RATE_LIMIT = RateLimit(burst=20, interval=10)
 NO_RATE_LIMIT = RateLimit(burst=10**9, interval=1)
 
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """A guess that may be made, and has been counted."""
+    """A login attempt that is allowed and counted, and the keys that it is counted under."""
 
     name: bytes
     addresses: tuple[bytes, ...]
-    network: bytes
-    # Its count under the name, the first one being 1; 0 where nothing is counted.
+    # How many the name has with this one; 0 if the throttle is off.
     attempt_number: int
-    # Whose password it is a guess at, as found before it was counted; None where nobody has the name.
-    owner: MatchedUser | None = None
+    # As found before the attempt was counted; None if the name is unknown.
+    user: UserRow | None = None
 
     @property
     def starts_throttling(self) -> bool:
-        """Whether the name will be throttled if this guess is wrong, and was not before."""
+        """Whether the name must wait, or wait for an operator, from this attempt on if it fails."""
         return self.attempt_number in (FREE_ATTEMPTS, MAX_FAILURES)
 
     @property
     def locks_account(self) -> bool:
-        """Whether it is the last one under the name, if it is wrong, until an operator unlocks that."""
+        """Whether the name is locked until an operator unlocks it, if this attempt fails."""
         return self.attempt_number == MAX_FAILURES
+
+
+class RateLimitRule(NamedTuple):
+    """How many failures a network may have within a time."""
+
+    key: bytes
+    limit: int
+    window: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class LoginThrottle:
-    """The throttle, with what it needs. `on` is False for benchmarks only; `memory` is how long networks are kept."""
+    """The throttle. `enabled` is False in benchmarks only; `network_retention` is how long networks stay familiar."""
 
     db: Database
     enabled: bool
     network_retention: timedelta
 
-    # Where the connection breaks in the middle of it, a guess is counted once too often rather than not at all.
+    # If the connection breaks in the middle, an attempt is counted once too often rather than not at all.
     @retried(idempotent=True)
     async def register_attempt(self, name_key: str, ip: str | None, now: datetime) -> LoginAttempt | TooManyAttempts:
-        """Count a guess at the password of whoever has that name, if it may be made now.
+        """Count a login attempt, or refuse it. A refused attempt is not counted.
 
-        The same for names that exist and names that do not. What is refused is not counted.
+        Unknown names are treated as known ones (CRED-08).
         """
-        network, quotas = _digest("network", network_of(ip)), _address_rules(ip)
-        names = ThrottleKeys(_name(name_key), _name(name_key, network))
+        network, rules = _network_key(ip), _address_rules(ip)
+        keys = ThrottleKeys(_name_key(name_key, None), _name_key(name_key, network), tuple(rule.key for rule in rules))
         if not self.enabled:
-            owner = await login_attempts.match_user(self.db, name_key, network)
-            return LoginAttempt(names.for_user(owner), (), network, 0, owner)
-        try:
-            owner, counts = await login_attempts.record_attempt(
-                self.db, name_key, network, names, quotas, now, partial(apply_limits, quotas, now)
-            )
-        except LimitReached as refused:
-            return TooManyAttempts(math.ceil(refused.wait.total_seconds()))
-        name = names.for_user(owner)
-        return LoginAttempt(name, tuple(subject for subject, _, _ in quotas), network, counts[name][0], owner)
+            matched = await login_attempts.match_user(self.db, name_key, network)
+            return LoginAttempt(keys.name_key(matched), (), 0, matched.user if matched else None)
+        matched, counts = await login_attempts.record_attempt(
+            self.db, name_key, network, keys, now, partial(apply_limits, rules, now)
+        )
+        if isinstance(counts, timedelta):
+            return TooManyAttempts(math.ceil(counts.total_seconds()))
+        name = keys.name_key(matched)
+        return LoginAttempt(name, keys.addresses, counts[name].failures, matched.user if matched else None)
 
     async def record_success(self, conn: Connection, attempt: LoginAttempt) -> None:
-        """The guess was the password: the row of failures ends.
+        """Refund an attempt whose password was correct: forget all failures of the name, and this one of the address.
 
-        From an address only this guess is taken back: whoever has an account must not be able to reset the count
-        of their guesses at others.
+        The address keeps its other failures, or an attacker with an account could reset the count of their attempts
+        at other names.
         """
         if self.enabled:
             await login_failures.refund(conn, attempt.addresses, deleted=attempt.name)
 
-    def attempt_keys(self, attempt: LoginAttempt, user: UserRow, now: datetime) -> AttemptKeys | None:
-        """What a guess was counted under, for the sign-in that does what `was_right` does; None where nothing is.
+    def attempt_keys(self, attempt: LoginAttempt | None, user: UserRow, ip: str | None, now: datetime) -> AttemptKeys:
+        """Return what a sign-in writes to the throttle: the refund of its attempt, if any, and the user's network.
 
-        The first network of all is not new. But where a user is older than what is remembered, or has another password
-        than the first one, no network known means that all were forgotten, and the next one may be an attacker's.
+        A user's first network is not new. If the user is older than the retention period, or has changed the password,
+        and no network is stored, all were forgotten: treat this one as new, because it may be an attacker's.
         """
         if not self.enabled:
-            return None
-        were_forgotten = now - user.created_at > self.network_retention or user.password_changed_at != user.created_at
-        return AttemptKeys(attempt.name, attempt.addresses, attempt.network, were_forgotten, self._precision)
+            return AttemptKeys()
+        all_forgotten = now - user.created_at > self.network_retention or user.password_changed_at != user.created_at
+        name, addresses = (attempt.name, attempt.addresses) if attempt else (None, ())
+        return AttemptKeys(name, addresses, _network_key(ip), all_forgotten, self._precision)
 
     @property
     def _precision(self) -> timedelta:
-        # When a network was seen last decides how long it is kept, and nothing else. To write that down at each
-        # sign-in would be an update and two entries of indexes for nothing.
+        # `last_seen_at` only decides when a network is forgotten. Writing it at each sign-in would cost an update and
+        # two index entries.
         return self.network_retention / 100
 
     @asynccontextmanager
     async def refund_on_outage(self, attempt: LoginAttempt) -> AsyncIterator[None]:
-        """While a guess is looked at: where the database did not let it be, it is taken back."""
+        """Refund the attempt if the database fails while its password is checked."""
         try:
             yield
         except DatabaseUnavailable:
@@ -137,87 +144,91 @@ class LoginThrottle:
             await login_failures.refund(conn, [*attempt.addresses, attempt.name])
 
     async def reset(self, conn: Connection, name_key: str) -> None:
-        """Forget every failure under a name, from wherever."""
+        """Forget every failure of a name, from every network."""
         networks = await familiar_networks.list_for_username(conn, name_key)
-        await login_failures.delete_keys(conn, [_name(name_key), *(_name(name_key, network) for network in networks)])
+        await login_failures.delete_keys(conn, [_name_key(name_key, network) for network in (None, *networks)])
 
     async def start_over(
         self, conn: Connection, user_id: UUID, name_key: str, now: datetime, *, only_from: Origin | None
     ) -> None:
-        """After a new password: forget every failure, and every familiar network but that of `only_from`.
+        """After a new password, forget every failure, and every familiar network except that of `only_from`.
 
-        An attacker who knew the old password has signed in with it, so their network is among the familiar ones. Left
-        there, it would keep its own hundred attempts, and no sign-in from it would be notified. The caller holds the
+        An attacker who knew the old password has signed in with it, so their network is familiar. If it stayed so, it
+        would keep its own hundred attempts, and sign-ins from it would cause no notification. The caller holds the
         user's row, so no sign-in with the old password can add its network afterwards.
         """
-        await self.reset(conn, name_key)  # first: it needs the networks that are forgotten next
+        await self.reset(conn, name_key)  # first, because it needs the networks
         await familiar_networks.delete_for_user(conn, user_id)
         if self.enabled and only_from is not None:
-            network = _digest("network", network_of(only_from.ip))
+            network = _network_key(only_from.ip)
             await familiar_networks.remember(conn, user_id, network, now, precision=self._precision)
 
     @retried(idempotent=True)
     async def reset_address(self, address: str) -> list[str]:
-        """Forget every failure from an IP address, under whatever names. Returns the networks it is counted with."""
+        """Forget every failure from an IP address. Return the networks that its failures are counted under."""
         async with self.db.transaction() as conn:
-            await login_failures.delete_keys(conn, [subject for subject, _, _ in _address_rules(address)])
+            await login_failures.delete_keys(conn, [rule.key for rule in _address_rules(address)])
         return [network for network, _ in networks_of(address)]
 
 
 @lru_cache(maxsize=4096)
 def _address_rules(ip: str | None) -> tuple[RateLimitRule, ...]:
-    """What guesses from there are counted under: how many within how long. The largest network comes first."""
+    """Return the rules for attempts from an address. The largest network comes first."""
     return tuple(
-        (_digest(f"address, {window}", network), most * factor, window)
+        RateLimitRule(_digest(f"address, {window}", network), limit * factor, window)
         for network, factor in networks_of(ip)
-        for most, window in _ADDRESS_RULES
+        for limit, window in _ADDRESS_LIMITS
     )
 
 
-class LimitReached(Exception):
-    """Not now: raised, because what was taken for a guess that is not made must be rolled back."""
-
-    def __init__(self, wait: timedelta) -> None:
-        self.wait = wait
-
-
-def apply_limits(rules: Sequence[RateLimitRule], now: datetime, name: bytes, before: Failures) -> Counts:
-    """How many failures since when, with this guess. Raises `_Refused` where what was before leaves no room for it."""
+def apply_limits(rules: Sequence[RateLimitRule], now: datetime, name: bytes, before: Counts) -> Counts | timedelta:
+    """Decide on an attempt: return the counts with it, or how long the client must wait."""
+    none = FailureCount(0, now, now)
     counts = {}
-    for subject, most, window in rules:
-        failures, since = failures_in_window(before.get(subject), now)
-        # Over, or begun in the future, which a wrong clock wrote: it would be over no sooner than then.
-        if not -CLOCKS_MUST_AGREE <= now - since < window:
-            failures, since = 0, now
-        if failures >= most:
-            raise LimitReached(since + window - now)
-        counts[subject] = (failures + 1, since)
-    failures, since = failures_in_window(before.get(name), now)
-    if failures and (wait := backoff_delay(failures, before[name].last_failed_at, now)):
-        raise LimitReached(wait)
-    counts[name] = (failures + 1, min(since, now))
+    for key, limit, window in rules:
+        count = failures_in_window(before.get(key, none), window, now)
+        if count.failures >= limit:
+            return count.first_failed_at + window - now
+        counts[key] = FailureCount(count.failures + 1, count.first_failed_at, now)
+    count = before.get(name, none)
+    if delay := backoff_delay(count, now):
+        return delay
+    counts[name] = FailureCount(count.failures + 1, min(count.first_failed_at, now), now)
     return counts
 
 
-def failures_in_window(row: LoginFailuresRow | None, now: datetime) -> tuple[int, datetime]:
-    return (row.failures, row.first_failed_at) if row is not None and row.failures else (0, now)
+def failures_in_window(count: FailureCount, window: timedelta, now: datetime) -> FailureCount:
+    """Return the count, or none where its window is over.
+
+    A window that begins in the future was written by a wrong clock. It is over too, or it would last until then.
+    """
+    begun = now - count.first_failed_at
+    return count if count.failures and -CLOCKS_MUST_AGREE <= begun < window else FailureCount(0, now, now)
 
 
-def backoff_delay(failures: int, last: datetime, now: datetime) -> timedelta:
+def backoff_delay(count: FailureCount, now: datetime) -> timedelta:
+    """Return how long a name must still wait after its failures."""
+    failures, last = count.failures, count.last_failed_at
     if failures >= MAX_FAILURES:
         return MAX_DELAY
-    # A failure in the future is a wrong clock's, and waits for nothing. It is counted all the same, as is the next.
+    # A wrong clock wrote a failure in the future: it is counted, but the name does not wait for it.
     if failures < FREE_ATTEMPTS or last > now + CLOCKS_MUST_AGREE:
         return timedelta(0)
-    wait = min(timedelta(seconds=2 ** min(failures - FREE_ATTEMPTS, 10)), MAX_DELAY)
-    return max(last + wait - now, timedelta(0))
+    delay = min(timedelta(seconds=2 ** min(failures - FREE_ATTEMPTS, 10)), MAX_DELAY)
+    return max(last + delay - now, timedelta(0))
 
 
-def _name(key: str, familiar: bytes | None = None) -> bytes:
-    """What failures under a name are counted under: from strangers, or from one network that its owner uses."""
-    return _digest("name", key) if familiar is None else _digest("name, from where its owner is", key, familiar.hex())
+def _name_key(name: str, familiar_network: bytes | None) -> bytes:
+    """Return the key for failures of a name: from unfamiliar networks, or from one familiar network."""
+    if familiar_network is None:
+        return _digest("name", name)
+    return _digest("name, from where its owner is", name, familiar_network.hex())
+
+
+def _network_key(ip: str | None) -> bytes:
+    return _digest("network", network_of(ip))
 
 
 def _digest(kind: str, *parts: str) -> bytes:
-    # No part can have a NUL in it, so no two lists of parts look the same.
+    # No part contains NUL, so different lists of parts have different digests.
     return hashlib.sha256("\0".join([kind, *parts]).encode()).digest()

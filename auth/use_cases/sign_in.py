@@ -1,4 +1,4 @@
-"""Signing in: a name and a password for a new family."""
+"""Sign-in: a name and a password for a new session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,7 @@ from auth.use_cases.token_pairs import TokenPairFactory
 from db.engine.database import Database
 from db.engine.retry import retried
 from db.hot_path import session_inserts
-from db.hot_path.login_attempts import MatchedUser
-from db.tables import families, security_events, users
+from db.tables import security_events, users
 from db.tables.base import RevocationReason, SecurityEventKind
 from db.tables.families import FamilyRow
 from db.tables.users import UserRow
@@ -27,7 +26,7 @@ from db.tables.users import UserRow
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """The use case, with what it needs."""
+    """The use case, with its dependencies and limits."""
 
     db: Database
     token_pairs: TokenPairFactory
@@ -43,100 +42,99 @@ class SignIn:
     async def login(
         self, username: str, password: str, device_name: str | None, origin: Origin, now: datetime
     ) -> LoginOutcome:
-        """Open a new family for whoever knows the password, never one that a client names (CRED-11).
+        """Open a session for a client that knows the password. No client names the session's id (CRED-11).
 
-        An unknown user, a wrong password and a disabled user get the same answer after the same work (CRED-08), and
-        where there were too many attempts a right password gets the answer of a wrong one.
-        Raises `HashingBusy` and `DatabaseUnavailable`.
+        An unknown user, a wrong password and a disabled user get the same answer after the same work (CRED-08). After
+        too many attempts a correct password gets the answer of a wrong one.
+        Raises `HashingQueueFull` and `DatabaseUnavailable`.
         """
         key, normalized = username_key(username), normalize_password(password)
         if key is None or normalized is None:
-            # Refused by its form alone, before any lookup, so the time tells nothing of who exists.
+            # Refused by its form alone, before any lookup, so the time does not depend on whether the user exists.
             return WrongCredentials()
         with self.hasher.slot():
-            guess = await self.throttle.register_attempt(key, origin.ip, now)
-            if isinstance(guess, TooManyAttempts):
-                return guess
-            async with self.throttle.refund_on_outage(guess):
-                user = guess.owner.user if guess.owner else None
-                # No transaction is open while this hashes: a queue of passwords must not be a queue of connections.
+            attempt = await self.throttle.register_attempt(key, origin.ip, now)
+            if isinstance(attempt, TooManyAttempts):
+                return attempt
+            async with self.throttle.refund_on_outage(attempt):
+                user = attempt.user
+                # No transaction is open during this, or a queue of passwords would be a queue of connections.
                 verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
                 if user is not None and verified.matches and user.is_active:
-                    signed_in = await self._open(user, guess, verified.newer_hash, device_name, origin, now)
+                    signed_in = await self.open_session(
+                        user, device_name, origin, now, attempt=attempt, newer_hash=verified.newer_hash
+                    )
                     if signed_in is not None:
                         return signed_in
-            await self._fail(key, guess, origin, now)
-        return WrongCredentials(guess.starts_throttling, guess.locks_account)
+            await self.record_failure(key, attempt, origin, now)
+        return WrongCredentials(attempt.starts_throttling, attempt.locks_account)
 
-    async def _fail(self, key: str, attempt: LoginAttempt, origin: Origin, now: datetime) -> None:
-        kinds = [SecurityEventKind.LOGIN_FAILED]
-        if attempt.starts_throttling:  # once, and not at each refusal, with which anybody could fill the table
-            kinds.append(SecurityEventKind.LOGIN_THROTTLED)
-        await self._record_failure(key, [new_event(self.entropy, None, kind, now, origin) for kind in kinds])
-
-    @retried(idempotent=True)
-    async def _record_failure(self, key: str, events: Sequence[dict[str, Any]]) -> None:
-        async with self.db.autocommit(may_block=True) if len(events) == 1 else self.db.transaction() as conn:
-            for one in events:
-                await security_events.add_for_name(conn, key, one)
-
-    async def _open(
+    async def open_session(
         self,
-        verified: UserRow,
-        attempt: LoginAttempt,
-        newer_hash: str | None,
+        user: UserRow,
         device_name: str | None,
         origin: Origin,
         now: datetime,
+        *,
+        attempt: LoginAttempt | None = None,
+        newer_hash: str | None = None,
     ) -> SignedIn | None:
+        """Open a session for a user who is authenticated, by the password or by the caller's own means.
+
+        Returns None, and writes nothing, if the user was disabled, deleted or given a new password since `user` was
+        read: the session would outlive the revocation of all others. A correct `attempt` is refunded; `newer_hash`
+        replaces the hash of the same password.
+        """
         jti = self.entropy.token()
-        family = self._family(verified.id, jti, device_name, origin, now)
-        kind = SecurityEventKind.LOGIN_SUCCEEDED
-        sign_in = session_inserts.NewSession(
+        family = self._family(user.id, jti, device_name, origin, now)
+        new = session_inserts.NewSession(
             family,
-            new_event(self.entropy, verified.id, kind, now, origin, family_id=family["id"]),
+            new_event(self.entropy, user.id, SecurityEventKind.LOGIN_SUCCEEDED, now, origin, family_id=family["id"]),
             detail_if_new=NEW_NETWORK,
-            counted=self.throttle.attempt_keys(attempt, verified, now),
+            attempt=self.throttle.attempt_keys(attempt, user, origin.ip, now),
             slots=self.lineage_depth,
             keep=self.max_sessions_per_user - 1,
             now=now,
         )
-        is_usual = newer_hash is None and attempt.owner is not None and attempt.owner.is_familiar
-        stored = await self._write(sign_in, verified, attempt.owner if is_usual else None, newer_hash, origin)
-        return None if stored is None else SignedIn(self.token_pairs.create(stored, jti, now), stored, verified)
+        stored = await self._store(new, user, newer_hash, origin)
+        return None if stored is None else SignedIn(self.token_pairs.create(stored, jti, now), stored, user)
 
-    # Idempotent: if the first attempt went in after all, the next one finds its family.
+    # Idempotent: if the first attempt was committed after all, the next one finds its session.
     @retried(idempotent=True)
-    async def _write(
-        self,
-        sign_in: session_inserts.NewSession,
-        verified: UserRow,
-        seen: MatchedUser | None,
-        newer_hash: str | None,
-        origin: Origin,
+    async def _store(
+        self, new: session_inserts.NewSession, verified: UserRow, newer_hash: str | None, origin: Origin
     ) -> FamilyRow | None:
-        if seen is not None and (stored := await session_inserts.insert_if_unchanged(self.db, sign_in, seen)):
+        if newer_hash is None and (stored := await session_inserts.insert_in_writer(self.db, new, verified)):
             return stored
         async with self.db.transaction() as conn:
+            # The user may have been disabled or given a new password during the hashing. The row is locked until the
+            # session is stored, so a revocation of all sessions comes before or after both. The newer hash is of this
+            # sign-in alone, because its salt is random: an earlier attempt stored it.
             user = await users.lock(conn, verified.id)
-            # Hashing took long enough for a disabling or a new password to pass by. What was verified must be what
-            # is true now, with the row locked until the family is in, or it would outlive what revoked its like. The
-            # newer hash is this sign-in's own: its salt is nobody else's.
             if user is None or not user.is_active or user.hashed_password not in (verified.hashed_password, newer_hash):
                 return None
-            if stored := await families.get(conn, user.id, sign_in.family["id"]):
-                return stored
-            # This one included, the user has no more live sessions than the limit: the row is locked, so that of many
-            # sign-ins at once each counts those before it.
-            opened = await session_inserts.insert_locked(conn, sign_in)
+            created = await session_inserts.insert_locked(conn, new)
             if newer_hash is not None:
                 await users.set_password(conn, user.id, newer_hash, changed_at=None)
-            for family_id in opened.over_limit:
-                limit = RevocationReason.SESSION_LIMIT
-                await revoke_sessions(conn, self.entropy, user.id, origin, sign_in.now, limit, only=family_id)
-            if opened.from_new_network:
-                await self.audit_log.notify(conn, sign_in.event | {"detail": NEW_NETWORK})
-            return opened.family
+            for family_id in created.over_limit:
+                reason = RevocationReason.SESSION_LIMIT
+                await revoke_sessions(conn, self.entropy, user.id, origin, new.now, reason, only=family_id)
+            if created.from_new_network:
+                await self.audit_log.notify(conn, new.event | {"detail": NEW_NETWORK})
+            return created.family
+
+    async def record_failure(self, key: str, attempt: LoginAttempt, origin: Origin, now: datetime) -> None:
+        """Append the events of a failed attempt, if the name exists. The statements are the same if it does not."""
+        kinds = [SecurityEventKind.LOGIN_FAILED]
+        if attempt.starts_throttling:  # once, because an event for each refusal would let an attacker fill the table
+            kinds.append(SecurityEventKind.LOGIN_THROTTLED)
+        await self._append(key, [new_event(self.entropy, None, kind, now, origin) for kind in kinds])
+
+    @retried(idempotent=True)
+    async def _append(self, key: str, events: Sequence[dict[str, Any]]) -> None:
+        async with self.db.autocommit(may_block=True) if len(events) == 1 else self.db.transaction() as conn:
+            for event in events:
+                await security_events.add_for_name(conn, key, event)
 
     def _family(
         self, user_id: UUID, jti: str, device_name: str | None, origin: Origin, now: datetime

@@ -1,257 +1,218 @@
-"""Guesses at a password: whose it is, and one failure more for the guess, before it is looked at.
+"""Login attempts: find the user, and count the attempt as a failure before the password is checked (decision 8).
 
-On PostgreSQL one statement where nothing stands in its way, which commits by itself. Where something does, a guess that
-has no room is refused by what was read, and writes nothing; any other is counted in a transaction.
+The caller decides, by the counts that were read, whether an attempt is allowed (decision 28). A refused attempt writes
+nothing. On PostgreSQL the read and the write are one statement each, without a transaction: the write returns what it
+stored, so attempts that other workers counted between the two are seen, and the caller decides again.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import (
-    ARRAY,
-    LargeBinary,
-    and_,
-    bindparam,
-    case,
-    column,
-    exists,
-    false,
-    func,
-    literal_column,
-    null,
-    or_,
-    select,
-    true,
-    union_all,
-    update,
-)
+from sqlalchemy import ARRAY, Integer, LargeBinary, and_, bindparam, column, func, literal_column, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from db.engine.compiled import Compiled
-from db.engine.database import Connection, Database
+from db.engine.database import Database
 from db.tables.base import ASYNC_COMMIT
 from db.tables.familiar_networks import familiar_networks
-from db.tables.login_failures import SUBJECTS, LoginFailuresRow, login_failures, refund
+from db.tables.login_failures import login_failures, refund
 from db.tables.usernames import usernames
-from db.tables.users import ROW_VERSION, UserRow, users
+from db.tables.users import UserRow, users
 
-RateLimitRule = tuple[bytes, int, timedelta]  # under what, how many, within how long
-Failures = Mapping[bytes, LoginFailuresRow]
-Counts = dict[bytes, tuple[int, datetime]]
-Decide = Callable[[bytes, Failures], Counts]
+
+class FailureCount(NamedTuple):
+    """The failures counted under one key."""
+
+    failures: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+
+
+# By key. A key without failures is missing.
+Counts = Mapping[bytes, FailureCount]
+# Called with the key of the name and the counts before the attempt. Returns the counts to store, or how long the client
+# must wait where the attempt is refused.
+Decide = Callable[[bytes, Counts], Counts | timedelta]
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedUser:
-    """Whose password is guessed, and whether they have signed in before from where it is guessed."""
+    """The user whose name an attempt gives, and whether they have signed in from its network before."""
 
     user: UserRow
     is_familiar: bool
-    # Of the user's row; None on SQLite.
-    version: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottleKeys:
-    """What guesses at a name are counted under: those of strangers, and those from where its owner has signed in."""
+    """The keys that an attempt is counted under: one of the two for its name, and all of those for its address."""
 
     unfamiliar: bytes
     familiar: bytes
+    addresses: tuple[bytes, ...]
 
-    def for_user(self, owner: MatchedUser | None) -> bytes:
-        """The one that counts."""
-        return self.familiar if owner is not None and owner.is_familiar else self.unfamiliar
+    def name_key(self, matched: MatchedUser | None) -> bytes:
+        """Attempts from a network that the user has signed in from have a count of their own."""
+        return self.familiar if matched is not None and matched.is_familiar else self.unfamiliar
 
 
-_one: Any = literal_column("1")
-_number, _instant = login_failures.c.failures.type, login_failures.c.first_failed_at.type
-_at = bindparam("at", type_=_instant)
-_COLUMNS = [column.name for column in login_failures.c]
-
-_found = (
+_INSTANT = login_failures.c.first_failed_at.type
+_match = (
     select(users, familiar_networks.c.user_id.is_not(None).label("is_familiar"))
     .join(usernames, usernames.c.user_id == users.c.id)
     .outerjoin(
         familiar_networks,
         and_(familiar_networks.c.user_id == users.c.id, familiar_networks.c.network == bindparam("from_network")),
     )
-    .where(usernames.c.username_key == bindparam("key"))
+    .where(usernames.c.username_key == bindparam("username_key"))
 )
-_versioned = _found.add_columns(ROW_VERSION.label("version"))
-_OWNER = {"sqlite": Compiled(_found.add_columns(null().label("version"))), "postgresql": Compiled(_versioned)}
+_MATCH = Compiled(_match)
 
 
-def _counting(insert: Any, last_failed_at: Callable[[Any], Any]) -> Any:
-    """One failure more. Returns the rows, but with how many there were before it."""
-    counting = insert.on_conflict_do_update(
+def _unnest(**types: Any) -> Any:
+    """PostgreSQL: a table of arrays that are given by name, one for each column."""
+    arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in types.items()]
+    return func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in types.items())).render_derived()
+
+
+_keys, _user = _unnest(key=LargeBinary()), _match.subquery()
+_READ = Compiled(
+    select(
+        _keys.c.key,
+        login_failures.c.failures,
+        login_failures.c.first_failed_at,
+        login_failures.c.last_failed_at,
+        *_user.c,
+    ).select_from(_keys.outerjoin(login_failures, login_failures.c.subject == _keys.c.key).outerjoin(_user, true()))
+)
+
+_decided = select(
+    _unnest(
+        key=LargeBinary(),
+        failures=Integer(),
+        first_failed_at=_INSTANT,
+        read_failures=Integer(),
+        read_first_failed_at=_INSTANT,
+    )
+).cte("decided")
+
+
+def _decided_or(name: str, otherwise: Any) -> Any:
+    """What was decided, if the row is still as it was read."""
+    # As text: SQLAlchemy takes a column for one more table to select from.
+    decided = select(_decided.c[name]).where(
+        _decided.c.key == literal_column("login_failures.subject"),
+        _decided.c.read_failures == literal_column("login_failures.failures"),
+        _decided.c.read_first_failed_at == literal_column("login_failures.first_failed_at"),
+    )
+    return func.coalesce(decided.scalar_subquery(), otherwise)
+
+
+_COLUMNS = [column.name for column in login_failures.c]
+_at = bindparam("at", type_=_INSTANT)
+_first: Any = select(_decided.c.key, literal_column("1"), _at, _at)
+# A row that has changed since it was read has one failure more, so no attempt is lost. Rows are taken in the order of
+# their keys, as everywhere, or two attempts could deadlock.
+_STORE = Compiled(
+    postgresql.insert(login_failures)
+    .from_select(_COLUMNS, _first.order_by(_decided.c.key))
+    .on_conflict_do_update(
         index_elements=["subject"],
         set_={
-            "failures": login_failures.c.failures + 1,
-            "last_failed_at": last_failed_at(insert.excluded.last_failed_at),
+            "failures": _decided_or("failures", login_failures.c.failures + 1),
+            "first_failed_at": _decided_or("first_failed_at", login_failures.c.first_failed_at),
+            "last_failed_at": _at,
         },
     )
-    before = (login_failures.c.failures - 1).label("failures")
-    return counting.returning(*(before if column.name == "failures" else column for column in login_failures.c))
-
-
-def _but_of_the_name(now: Any) -> Any:
-    # How long the name waits is told by its failure before this one.
-    return case((login_failures.c.subject == bindparam("name"), login_failures.c.last_failed_at), else_=now)
-
-
-_COUNT_ON_SQLITE = Compiled(
-    _counting(
-        sqlite.insert(login_failures).values(
-            subject=bindparam("of"), failures=1, first_failed_at=_at, last_failed_at=_at
-        ),
-        _but_of_the_name,
-    )
-)
-_SET_ON_SQLITE = Compiled(
-    update(login_failures)
-    .where(login_failures.c.subject == bindparam("of"))
-    .values(failures=bindparam("count"), first_failed_at=bindparam("since"), last_failed_at=_at)
+    # No caller is told that an attempt was counted, so the commit need not wait for the disk.
+    .returning(*login_failures.c, ASYNC_COMMIT.label("async_commit"))
 )
 
-
-def _given(number: str) -> Any:
-    """What is given for each of several subjects: a number and an instant."""
-    kinds = {"subject": login_failures.c.subject.type, number: _number, "since": _instant}
-    given = [SUBJECTS, *(bindparam(name, type_=ARRAY(kind)) for name, kind in kinds.items() if name != "subject")]
-    return func.unnest(*given).table_valued(*(column(name, kind) for name, kind in kinds.items())).render_derived()
-
-
-_counted_anew = postgresql.insert(login_failures).from_select
-_COUNT = Compiled(_counting(_counted_anew(_COLUMNS, select(func.unnest(SUBJECTS), _one, _at, _at)), _but_of_the_name))
-_counts = _given("counts")
-_SET = Compiled(
-    update(login_failures)
-    .where(login_failures.c.subject == _counts.c.subject)
-    .values(failures=_counts.c.counts, first_failed_at=_counts.c.since, last_failed_at=_at)
-)
-
-# At once: where the name has not failed before, and no address is at its limit or in a window that is over.
-_owner = _versioned.cte("owner")
-_of_strangers, _of_owner = (bindparam(name, type_=LargeBinary()) for name in ("of_strangers", "of_owner"))
-_name = case((exists(select(_one).select_from(_owner).where(_owner.c.is_familiar)), _of_owner), else_=_of_strangers)
-_quotas = _given("most")
-_rooms = union_all(select(*_quotas.c), select(_name, _one, _at)).cte("rooms")
-_before = (
-    select(login_failures, _rooms.c.most, _rooms.c.since)
-    .join_from(_rooms, login_failures, login_failures.c.subject == _rooms.c.subject)
-    .cte("before")
-)
-_is_in_the_way = or_(_before.c.failures >= _before.c.most, _before.c.first_failed_at <= _before.c.since)
-_at_once = _counting(
-    _counted_anew(
-        _COLUMNS,
-        select(_rooms.c.subject, _one, _at, _at)
-        .where(~exists(select(_one).select_from(_before).where(_is_in_the_way)))
-        .order_by(_rooms.c.subject),
-    ),
-    lambda now: now,
-).cte("at_once")
-_failures = union_all(
-    select(*_at_once.c, true().label("is_counted")),
-    select(*(_before.c[name] for name in _COLUMNS), false()).where(~exists(select(_one).select_from(_at_once))),
-).subquery()
-_COUNT_AT_ONCE = Compiled(
-    select(*_failures.c, *_owner.c, ASYNC_COMMIT.label("without_waiting")).select_from(
-        _failures.outerjoin(_owner, true())
+_READ_ON_SQLITE = Compiled(select(login_failures).where(login_failures.c.subject == bindparam("key")))
+_insert: Any = sqlite.insert(login_failures)
+_STORE_ON_SQLITE = Compiled(
+    _insert.on_conflict_do_update(
+        index_elements=["subject"], set_={name: _insert.excluded[name] for name in FailureCount._fields}
     )
 )
 
 
 async def match_user(db: Database, username_key: str, network: bytes) -> MatchedUser | None:
-    """Who has that name, None where nobody has, and whether they have signed in from that network."""
+    """Return the user of that name, and whether they have signed in from that network; None if the name is unknown."""
     async with db.read() as conn:
-        values = {"key": username_key, "from_network": network}
-        return _owner_in(await _OWNER[conn.dialect.name].one_or_none(conn, values))
-
-
-def _owner_in(row: Any) -> MatchedUser | None:
-    return (
-        None if row is None or row.id is None else MatchedUser(cast(UserRow, row), bool(row.is_familiar), row.version)
-    )
+        return _matched(await _MATCH.one_or_none(conn, {"username_key": username_key, "from_network": network}))
 
 
 async def record_attempt(
-    db: Database,
-    username_key: str,
-    network: bytes,
-    keys: ThrottleKeys,
-    rules: Sequence[RateLimitRule],
-    now: datetime,
-    decide: Decide,
-) -> tuple[MatchedUser | None, Counts]:
-    """Count one failure more under the name and under the subject of each quota, if `judge` lets it be.
+    db: Database, username_key: str, network: bytes, keys: ThrottleKeys, now: datetime, decide: Decide
+) -> tuple[MatchedUser | None, Counts | timedelta]:
+    """Count an attempt under the keys of its name and address, unless `decide` refuses it.
 
-    It is told the subject of the name and what was counted before, and says what is to be stored: how many failures
-    since when, the last of them now. It raises where there is no room, which is raised again, and nothing is counted;
-    only where several came at once, and the database goes away before one that was too much is taken back, it may be.
+    Returns the user, and the counts with this attempt or how long to wait. Many attempts at once never get more than
+    `decide` allows one after the other. An attempt that was refused for those beside it is counted until its refund:
+    for good if the database fails in between.
     """
+    values = {"username_key": username_key, "from_network": network}
     if db.writer is not None:
-        found = await match_user(db, username_key, network)
-        name = keys.for_user(found)
-        # In one order always, or two guesses could wait for each other for ever.
-        subjects = sorted([*(quota[0] for quota in rules), name])
-        return found, await db.write(partial(_count_on_sqlite, subjects, name, now, decide))
-    addresses, most, windows = zip(*rules, strict=True)
+        return await db.write(partial(_record_on_sqlite, values, keys, decide))
+    async with db.read() as conn:
+        rows = await _READ.all(conn, values | {"key": [keys.unfamiliar, keys.familiar, *keys.addresses]})
+    matched = _matched(rows[0])
+    name_key = keys.name_key(matched)
+    before = {row.key: _count(row) for row in rows if row.failures is not None}
+    counts = decide(name_key, before)
+    if isinstance(counts, timedelta):
+        return matched, counts
+    stored = await _store(db, before, counts, now)
+    if stored == counts:
+        return matched, counts
+    # Other attempts were counted between the read and the write: decide by what they left.
+    changed = {key: count for key, count in stored.items() if count != counts[key]}
+    before |= {key: count._replace(failures=count.failures - 1) for key, count in changed.items()}
+    counts = decide(name_key, before)
+    if isinstance(counts, timedelta):
+        async with db.autocommit(may_block=True) as conn:
+            await refund(conn, [*stored])
+    return matched, counts
+
+
+async def _store(db: Database, before: Counts, counts: Counts, now: datetime) -> dict[bytes, FailureCount]:
+    """PostgreSQL: store what was decided by the counts `before`, or one failure more where they have changed."""
+    failures, first_failed_at, _ = zip(*counts.values(), strict=True)
+    read = [before.get(key) for key in counts]
     values = {
-        "key": username_key,
-        "from_network": network,
-        "of_strangers": keys.unfamiliar,
-        "of_owner": keys.familiar,
-        "subjects": addresses,
-        "most": most,
-        "since": [now - window for window in windows],
+        "key": [*counts],
+        "failures": failures,
+        "first_failed_at": first_failed_at,
+        "read_failures": [count and count.failures for count in read],
+        "read_first_failed_at": [count and count.first_failed_at for count in read],
         "at": now,
     }
     async with db.autocommit(may_block=True) as conn:
-        rows = await _COUNT_AT_ONCE.all(conn, values)
-    found = _owner_in(rows[0])
-    name, is_counted = keys.for_user(found), rows[0].is_counted
-    subjects = sorted([*addresses, name])
-    try:
-        counts = decide(name, {row.subject: row for row in rows})
-    except Exception:
-        if is_counted:  # at once with others, and there was no room for all of them
-            async with db.autocommit(may_block=True) as conn:
-                await refund(conn, subjects)
-        raise
-    if not is_counted:
-        async with db.transaction() as conn:
-            counts = await _count_on_postgresql(conn, subjects, name, now, decide)
-    return found, counts
+        return {row.subject: _count(row) for row in await _STORE.all(conn, values)}
 
 
-def _count_on_sqlite(
-    subjects: Sequence[bytes], name: bytes, now: datetime, judge: Decide, connection: sqlite3.Connection
-) -> Counts:
-    each = [{"of": subject, "name": name, "at": now} for subject in subjects]
-    before = [_COUNT_ON_SQLITE.on_sqlite.one(connection, values) for values in each]
-    counts = judge(name, {row.subject: row for row in before})
-    for of, (count, since) in _others(before, counts, now).items():
-        _SET_ON_SQLITE.on_sqlite.one_or_none(connection, {"of": of, "count": count, "since": since, "at": now})
-    return counts
+def _record_on_sqlite(
+    values: dict[str, Any], keys: ThrottleKeys, decide: Decide, connection: sqlite3.Connection
+) -> tuple[MatchedUser | None, Counts | timedelta]:
+    """SQLite: the same in one transaction, beside which no other one writes."""
+    matched = _matched(_MATCH.on_sqlite.one_or_none(connection, values))
+    name_key = keys.name_key(matched)
+    rows = [_READ_ON_SQLITE.on_sqlite.one_or_none(connection, {"key": key}) for key in (name_key, *keys.addresses)]
+    counts = decide(name_key, {row.subject: _count(row) for row in rows if row is not None})
+    if not isinstance(counts, timedelta):
+        for key, count in counts.items():
+            _STORE_ON_SQLITE.on_sqlite.all(connection, {"subject": key, **count._asdict()})
+    return matched, counts
 
 
-async def _count_on_postgresql(
-    conn: Connection, subjects: Sequence[bytes], name: bytes, now: datetime, judge: Decide
-) -> Counts:
-    before = await _COUNT.all(conn, {"subjects": subjects, "name": name, "at": now})
-    counts = judge(name, {row.subject: row for row in before})
-    if others := _others(before, counts, now):
-        failures, since = zip(*others.values(), strict=True)
-        await _SET.all(conn, {"subjects": list(others), "counts": failures, "since": since, "at": now})
-    return counts
+def _matched(row: Any) -> MatchedUser | None:
+    return None if row is None or row.id is None else MatchedUser(cast(UserRow, row), bool(row.is_familiar))
 
 
-def _others(before: Sequence[LoginFailuresRow], counts: Counts, now: datetime) -> Counts:
-    """Where a window is over, or the name has failed before, what was counted is not all of it."""
-    stored = {row.subject: (row.failures + 1, row.first_failed_at, row.last_failed_at) for row in before}
-    return {subject: count for subject, count in counts.items() if stored[subject] != (*count, now)}
+def _count(row: Any) -> FailureCount:
+    return FailureCount(row.failures, row.first_failed_at, row.last_failed_at)

@@ -1,7 +1,7 @@
-"""What a sign-in writes once its password was right: the family, and whatever tells of it.
+"""What a successful sign-in writes: session, lineage, event, network, and the refund of its login attempt.
 
-At once where all is as usual: one statement on PostgreSQL, where each way to the database and back costs more than what
-is done there, and one piece of work for the writer's thread on SQLite. In a transaction where more is to be done.
+PostgreSQL: one statement, under the lock of the user's row. SQLite: one function in the writer's thread; a transaction
+if a session must be revoked or an owner notified as well.
 """
 
 import sqlite3
@@ -12,61 +12,48 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Text,
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    insert,
-    literal_column,
-    null,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Boolean, bindparam, case, exists, false, func, literal_column, null, select, true
+from sqlalchemy.dialects import postgresql, sqlite
 
 from db.engine.compiled import Compiled
 from db.engine.database import Connection, Database
-from db.hot_path.login_attempts import MatchedUser
 from db.tables import familiar_networks, families, login_failures, refresh_tokens, security_events
 from db.tables.families import FamilyRow
-from db.tables.users import BY_ID, ROW_VERSION, users
+from db.tables.users import BY_ID, UserRow
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptKeys:
-    """What the guess was counted under, which is over now, and the network that it came from."""
+    """The keys that the login attempt was counted under, and the network that it came from."""
 
-    name: bytes
-    addresses: Sequence[bytes]
-    network: bytes
-    # Whether the network is new where the user is not known to have signed in from anywhere.
-    new_if_none_is_known: bool
-    # How much later it has to be seen again to be worth a note.
-    precision: timedelta
+    # Its failures are forgotten. None: nothing was counted.
+    name: bytes | None = None
+    # Their failures are one less each.
+    addresses: Sequence[bytes] = ()
+    # None: not remembered.
+    network: bytes | None = None
+    # Whether the network is new where no network of the user is known.
+    new_if_none_is_known: bool = False
+    # A network that was seen no longer ago is not written again.
+    precision: timedelta = timedelta(0)
 
-    def network_upsert(self, user_id: UUID, now: datetime) -> dict[str, Any]:
-        """What the statement that remembers the network needs by name."""
+    def network_values(self, user_id: UUID, now: datetime) -> dict[str, Any]:
+        """Return the values of the statement that remembers the network."""
         return familiar_networks.upsert_values(user_id, self.network, now, precision=self.precision)
 
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """What is to be written: rows, and what they depend on.
+    """The rows to write, and what they depend on.
 
-    `counted` is None where nothing is counted. `event` tells of the family, with the same origin and instant, and gets
-    its detail where the network is new to the user. `slots` is how many lineage rows a family keeps (0: none),
-    `keep` how many live families the user may have besides this one.
+    `event` gets the detail `detail_if_new` if the network is new to the user. `slots` is how many lineage rows a
+    session keeps (0: none), `keep` how many live sessions the user may have beside this one.
     """
 
     family: dict[str, Any]
     event: dict[str, Any]
     detail_if_new: str
-    counted: AttemptKeys | None
+    attempt: AttemptKeys
     slots: int
     keep: int
     now: datetime
@@ -74,7 +61,7 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
-    """The new family, the live families that are now too many, and whether its network is new to the user."""
+    """The new session, the live sessions beyond the limit, and whether the network is new to the user."""
 
     family: FamilyRow
     over_limit: Sequence[UUID]
@@ -85,50 +72,40 @@ _networks, _events = familiar_networks.familiar_networks, security_events.securi
 _families, _tokens = families.families, refresh_tokens.refresh_tokens
 
 
-def _given(name: str, column: Any) -> Any:
+def _param(name: str, column: Any) -> Any:
     return bindparam(name, type_=column.type)
 
 
 _one: Any = literal_column("1")
-_now = _given("now", _families.c.created_at)
-_of_user = _networks.c.user_id == bindparam("of_user")
-_is_known = exists(_one).where(_of_user, _networks.c.network == bindparam("from_network"))
-# Everything in the statement sees the tables as they were before it.
-_looked = select(
-    case((exists(_one).where(_of_user), ~_is_known), else_=bindparam("new_if_none_is_known", type_=Boolean())).label(
-        "from_new_network"
-    )
-).cte("looked")
-_is_held = bindparam("is_held", type_=Boolean())
-_has_room = families.LIVE.scalar_subquery() <= bindparam("keep", type_=BigInteger())
-# Who does not hold the user's row finds it as it was seen, or waits for who does, and then finds it changed: by each
-# sign-in, or of many at once none would count the sessions of the others.
-_is_as_seen = and_(bindparam("of_version", type_=Text()) == ROW_VERSION, _is_known, _has_room)
-_user = (
-    update(users)
-    .where(users.c.id == bindparam("of_user"), or_(_is_held, _is_as_seen))
-    .values(is_active=users.c.is_active)
-    .returning(users.c.id)
-    .cte("signing_in")
-)
-_new_family: dict[str, Any] = {
-    "user_id": _user.c.id,
-    "id": _given("family_id", _families.c.id),
-    "generation": _one,
+_user_id, _network = _param("of_user", _families.c.user_id), _param("from_network", _networks.c.network)
+_of_user = _networks.c.user_id == _user_id
+# Every part of the statement sees the tables as they were before it.
+_network_check = select(
+    case(
+        (_network.is_(None), false()),
+        (exists(_one).where(_of_user), ~exists(_one).where(_of_user, _networks.c.network == _network)),
+        else_=bindparam("new_if_none_is_known", type_=Boolean()),
+    ).label("from_new_network")
+).cte("network_check")
+_new_family = {
+    "user_id": _user_id,
+    "id": _param("family_id", _families.c.id),
     "rate_limit_tat": literal_column("0"),
-    "created_at": _now,
-    "last_used_at": _now,
 } | {
-    name: _given(name, _families.c[name])
-    for name in ("token_digest", "device_name", "user_agent", "ip", "expires_at", "absolute_expires_at")
+    name: _param(name, _families.c[name])
+    for name in (
+        *("token_digest", "generation", "device_name", "user_agent", "ip"),
+        *("created_at", "last_used_at", "expires_at", "absolute_expires_at"),
+    )
 }
+# A conflict: an earlier attempt at this sign-in was committed, although its answer was lost.
 _family = (
-    insert(_families).from_select([*_new_family], select(*_new_family.values())).returning(*_families.c).cte("family")
+    postgresql.insert(_families).values(_new_family).on_conflict_do_nothing().returning(*_families.c).cte("family")
 )
 _first_token = {
     "user_id": _family.c.user_id,
     "family_id": _family.c.id,
-    "slot": _given("slot", _tokens.c.slot),
+    "slot": _param("slot", _tokens.c.slot),
     "generation": _family.c.generation,
     "issued_at": _family.c.last_used_at,
     "expires_at": _family.c.expires_at,
@@ -137,113 +114,115 @@ _first_token = {
 }
 _event = {
     "user_id": _family.c.user_id,
-    "id": _given("event_id", _events.c.id),
+    "id": _param("event_id", _events.c.id),
     "family_id": _family.c.id,
-    "kind": _given("kind", _events.c.kind),
+    "kind": _param("kind", _events.c.kind),
     "occurred_at": _family.c.created_at,
     "ip": _family.c.ip,
     "user_agent": _family.c.user_agent,
-    "detail": case((_looked.c.from_new_network, _given("detail_if_new", _events.c.detail)), else_=null()),
+    "detail": case((_network_check.c.from_new_network, _param("detail_if_new", _events.c.detail)), else_=null()),
 }
-_is_opened = exists(select(_one).select_from(_family))
-_OPEN = Compiled(
+_is_inserted = exists(select(_one).select_from(_family))
+_INSERT = Compiled(
     select(
         *_family.c,
-        _looked.c.from_new_network,
-        case((_is_held, func.array(families.OVER_LIMIT.scalar_subquery()))).label("surplus"),
+        _network_check.c.from_new_network,
+        func.array(families.OVER_LIMIT.scalar_subquery()).label("over_limit"),
     )
-    .select_from(_family.join(_looked, literal_column("true")))
+    .select_from(_family.join(_network_check, true()))
     .add_cte(
-        insert(_tokens)
+        _tokens.insert()
         .from_select([*_first_token], select(*_first_token.values()).where(_first_token["slot"].is_not(None)))
         .returning(_one)
         .cte("first_token"),
-        insert(_events)
-        .from_select([*_event], select(*_event.values()).join_from(_family, _looked, literal_column("true")))
+        _events.insert()
+        .from_select([*_event], select(*_event.values()).join_from(_family, _network_check, true()))
         .returning(_one)
         .cte("event"),
-        familiar_networks.upsert_statement("postgresql", _is_opened).returning(_one).cte("seen"),
-        *login_failures.refund_statement(_is_opened),
+        familiar_networks.upsert_statement("postgresql", _is_inserted, _network.is_not(None))
+        .returning(_one)
+        .cte("network"),
+        *login_failures.refund_statement(_is_inserted),
     )
 )
+_INSERT_ON_SQLITE = Compiled(sqlite.insert(_families).on_conflict_do_nothing().returning(*_families.c), FamilyRow)
 
 
-async def insert_if_unchanged(db: Database, sign_in: NewSession, seen: MatchedUser) -> FamilyRow | None:
-    """Write it if the user is as they were seen, the network is known, and no session is one too many.
-
-    Returns None where one of that is not so, or nothing is counted, and then nothing was written.
-    """
-    if (counted := sign_in.counted) is None:
-        return None
-    if db.writer is not None:
-        return await db.write(partial(_at_once_on_sqlite, sign_in, counted, seen))
-    async with db.autocommit(may_block=True) as conn:
-        values = _values(sign_in, counted) | {"is_held": False, "of_version": seen.version}
-        return cast(FamilyRow | None, await _OPEN.one_or_none(conn, values))
+async def insert_in_writer(db: Database, new: NewSession, verified: UserRow) -> FamilyRow | None:
+    """SQLite: write a sign-in that needs nothing else, if the user is still as verified. None: nothing was written."""
+    return None if db.writer is None else await db.write(partial(_insert_on_sqlite, new, verified))
 
 
-async def insert_locked(conn: Connection, sign_in: NewSession) -> SessionCreated:
-    """Write it, in the transaction of a caller who holds the user's row, and say what else is to be done."""
-    if conn.dialect.name == "postgresql" and sign_in.counted is not None:
-        values = _values(sign_in, sign_in.counted) | {"is_held": True, "of_version": None}
-        opened = await _OPEN.one(conn, values)
-        return SessionCreated(cast(FamilyRow, opened), opened.surplus, opened.from_new_network)
-    user_id, is_new = sign_in.family["user_id"], False
-    surplus = await families.over_limit(conn, user_id, keep=sign_in.keep, now=sign_in.now)
-    if sign_in.counted is not None:
-        known = await familiar_networks.list_for_user(conn, user_id)
-        is_new = sign_in.counted.network not in known if known else sign_in.counted.new_if_none_is_known
-    stored = await families.insert_family(conn, sign_in.family)
-    for statement, values in _side_effects(sign_in, stored, is_new, conn.dialect.name):
-        await statement.all(conn, values)
-    return SessionCreated(stored, surplus, is_new)
+async def insert_locked(conn: Connection, new: NewSession) -> SessionCreated:
+    """Write a sign-in, in a transaction that holds the user's row. The caller revokes what is over the limit."""
+    if conn.dialect.name == "postgresql":
+        row = await _INSERT.one_or_none(conn, _values(new))
+        created = row and SessionCreated(cast(FamilyRow, row), row.over_limit, row.from_new_network)
+    else:
+        created = await _insert_locked_on_sqlite(conn, new)
+    if created is not None:
+        return created
+    stored = await families.get(conn, new.family["user_id"], new.family["id"])
+    return SessionCreated(cast(FamilyRow, stored), (), from_new_network=False)
 
 
-def _values(sign_in: NewSession, counted: AttemptKeys) -> dict[str, Any]:
-    family, event = sign_in.family, sign_in.event
+def _values(new: NewSession) -> dict[str, Any]:
+    """PostgreSQL: the values of the statement."""
     return {
-        **family,
-        **counted.network_upsert(family["user_id"], sign_in.now),
-        **login_failures.refund_values(counted.addresses, counted.name),
-        "family_id": family["id"],
-        "event_id": event["id"],
-        "kind": event["kind"],
-        "new_if_none_is_known": counted.new_if_none_is_known,
-        "detail_if_new": sign_in.detail_if_new,
-        "slot": family["generation"] % sign_in.slots if sign_in.slots else None,
-        "keep": sign_in.keep,
-        "now": sign_in.now,
+        **new.family,
+        **new.attempt.network_values(new.family["user_id"], new.now),
+        **login_failures.refund_values(new.attempt.addresses, new.attempt.name),
+        "family_id": new.family["id"],
+        "event_id": new.event["id"],
+        "kind": new.event["kind"],
+        "new_if_none_is_known": new.attempt.new_if_none_is_known,
+        "detail_if_new": new.detail_if_new,
+        "slot": new.family["generation"] % new.slots if new.slots else None,
+        "keep": new.keep,
+        "now": new.now,
     }
 
 
-def _at_once_on_sqlite(
-    sign_in: NewSession, counted: AttemptKeys, seen: MatchedUser, connection: sqlite3.Connection
-) -> FamilyRow | None:
-    of_user = {"of_user": sign_in.family["user_id"]}
-    user = BY_ID.on_sqlite.one_or_none(connection, {"user_id": seen.user.id})
-    if user is None or (user.is_active, user.hashed_password) != (seen.user.is_active, seen.user.hashed_password):
+def _insert_on_sqlite(new: NewSession, verified: UserRow, connection: sqlite3.Connection) -> FamilyRow | None:
+    of_user = {"of_user": verified.id}
+    user = BY_ID.on_sqlite.one_or_none(connection, {"user_id": verified.id})
+    if user is None or (user.is_active, user.hashed_password) != (True, verified.hashed_password):
         return None
-    if counted.network not in {row.network for row in familiar_networks.OF_USER.on_sqlite.all(connection, of_user)}:
+    if new.attempt.network is not None:
+        known = familiar_networks.OF_USER.on_sqlite.all(connection, of_user)
+        if new.attempt.network not in {row.network for row in known}:
+            return None
+    if families.COUNT_LIVE.on_sqlite.one(connection, of_user | {"now": new.now}).live > new.keep:
         return None
-    if families.COUNT_LIVE.on_sqlite.one(connection, of_user | {"now": sign_in.now}).live > sign_in.keep:
+    stored = _INSERT_ON_SQLITE.on_sqlite.one_or_none(connection, families.DEFAULTS | new.family)
+    if stored is None:
         return None
-    stored = families.INSERT.on_sqlite.one(connection, families.DEFAULTS | sign_in.family)
-    for statement, values in _side_effects(sign_in, stored, is_new=False, database="sqlite"):
+    for statement, values in _side_effects(new, stored, is_new=False):
         statement.on_sqlite.all(connection, values)
     return stored
 
 
-def _side_effects(
-    sign_in: NewSession, stored: FamilyRow, is_new: bool, database: str
-) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
-    """One after the other what is one statement on PostgreSQL."""
-    if sign_in.slots:
-        row = refresh_tokens.row_values(stored, user_agent=stored.user_agent, slots=sign_in.slots)
+async def _insert_locked_on_sqlite(conn: Connection, new: NewSession) -> SessionCreated | None:
+    user_id, is_new = new.family["user_id"], False
+    over_limit = await families.over_limit(conn, user_id, keep=new.keep, now=new.now)
+    if new.attempt.network is not None:
+        known = await familiar_networks.list_for_user(conn, user_id)
+        is_new = new.attempt.network not in known if known else new.attempt.new_if_none_is_known
+    stored = await _INSERT_ON_SQLITE.one_or_none(conn, families.DEFAULTS | new.family)
+    if stored is None:
+        return None
+    for statement, values in _side_effects(new, stored, is_new):
+        await statement.all(conn, values)
+    return SessionCreated(stored, over_limit, is_new)
+
+
+def _side_effects(new: NewSession, stored: FamilyRow, is_new: bool) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
+    """SQLite: the statements after the session's own row, which are one with it on PostgreSQL."""
+    if new.slots:
+        row = refresh_tokens.row_values(stored, user_agent=stored.user_agent, slots=new.slots)
         yield refresh_tokens.RECORD, row
-    if (counted := sign_in.counted) is not None:
-        yield familiar_networks.UPSERT[database], counted.network_upsert(stored.user_id, sign_in.now)
-        yield from login_failures.refund_on_sqlite(counted.addresses, counted.name)
-    yield (
-        security_events.ADD,
-        security_events.DEFAULTS | sign_in.event | {"detail": sign_in.detail_if_new if is_new else None},
-    )
+    if new.attempt.network is not None:
+        yield familiar_networks.UPSERT["sqlite"], new.attempt.network_values(stored.user_id, new.now)
+    yield from login_failures.refund_on_sqlite(new.attempt.addresses, new.attempt.name)
+    event = security_events.DEFAULTS | new.event | {"detail": new.detail_if_new if is_new else None}
+    yield security_events.ADD, event

@@ -1,4 +1,7 @@
-"""`familiar_networks`: where a user has signed in from, so that a stranger's failures do not keep the owner out."""
+"""`familiar_networks`: the networks that a user has signed in from.
+
+Failures from other networks are counted apart, so an attacker elsewhere cannot lock the user out.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +27,7 @@ class FamiliarNetwork(SQLModel, table=True):
     )
 
     user_id: UUID = Field(primary_key=True)
-    # The SHA-256 of it: enough to know it again.
+    # Its SHA-256: enough to recognise it.
     network: bytes = Field(primary_key=True)
     last_seen_at: datetime
 
@@ -33,12 +36,11 @@ familiar_networks = table_of(FamiliarNetwork)
 
 
 def upsert_statement(database: str, *conditions: Any) -> Any:
-    """The statement that remembers where a user has signed in from, if all the conditions are true."""
+    """Return the statement that remembers a network of a user, if all the conditions are true."""
     dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
     insert = dialects[database].insert(familiar_networks)
     row = [bindparam(name, type_=familiar_networks.c[column].type) for name, column in _ROW.items()]
-    anew = insert.from_select([*_ROW.values()], select(*row).where(true(), *conditions))
-    return anew.on_conflict_do_update(
+    return insert.from_select([*_ROW.values()], select(*row).where(true(), *conditions)).on_conflict_do_update(
         index_elements=["user_id", "network"],
         set_={"last_seen_at": insert.excluded.last_seen_at},
         where=familiar_networks.c.last_seen_at <= bindparam("if_before", type_=familiar_networks.c.last_seen_at.type),
@@ -57,18 +59,18 @@ _PRUNE = Compiled(delete_some(familiar_networks, familiar_networks.c.last_seen_a
 OF_USER = Compiled(select(familiar_networks.c.network).where(familiar_networks.c.user_id == bindparam("of_user")))
 
 
-def upsert_values(user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> dict[str, Any]:
-    """What `seen` needs by name. Where it was seen no longer ago than `precision`, nothing is written."""
+def upsert_values(user_id: UUID, network: bytes | None, now: datetime, *, precision: timedelta) -> dict[str, Any]:
+    """Return the values of `upsert_statement`. A network seen within `precision` before `now` is not written again."""
     return {"of_user": user_id, "from_network": network, "at": now, "if_before": now - precision}
 
 
 async def remember(conn: Connection, user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> None:
-    """The user has signed in from there."""
+    """Record that the user has signed in from this network."""
     await UPSERT[conn.dialect.name].all(conn, upsert_values(user_id, network, now, precision=precision))
 
 
 async def list_for_user(conn: Connection, user_id: UUID) -> set[bytes]:
-    """Every network that the user has signed in from."""
+    """Return every network that the user has signed in from."""
     return {row.network for row in await OF_USER.all(conn, {"of_user": user_id})}
 
 
@@ -78,10 +80,10 @@ async def delete_for_user(conn: Connection, user_id: UUID) -> None:
 
 
 async def list_for_username(conn: Connection, username_key: str) -> list[bytes]:
-    """Every network that the user of that name has signed in from."""
+    """Return every network that the user of that name has signed in from."""
     return [row.network for row in await _OF_NAME.all(conn, {"key": username_key})]
 
 
 async def prune(conn: Connection, *, seen_before: datetime, limit: int) -> int:
-    """Forget up to `limit` networks that nobody has signed in from since that instant; returns how many."""
+    """Delete up to `limit` networks without a sign-in since that instant. Return how many."""
     return await _PRUNE.execute(conn, {"seen_before": seen_before, "limit": limit})

@@ -23,7 +23,6 @@ from sqlalchemy import (
     case,
     column,
     func,
-    insert,
     or_,
     select,
     tuple_,
@@ -145,7 +144,6 @@ _OF_USER = families.c.user_id == bindparam("of_user")
 _BY_KEY = and_(_OF_USER, families.c.id == bindparam("of_family"))
 _KEY = (families.c.user_id, families.c.id)
 
-INSERT = Compiled(insert(families).returning(*families.c), FamilyRow)
 _BY_ID = Compiled(select(families).where(_BY_KEY), FamilyRow)
 _BY_IDS = Compiled(select(families).where(_OF_USER, in_list(families.c.id, "ids")), FamilyRow)
 # FOR NO KEY UPDATE, as a rotation takes. SQLite's write transactions exclude each other anyway.
@@ -171,11 +169,6 @@ OVER_LIMIT = (
     .offset(bindparam("keep", type_=BigInteger()))
 )
 _OVER_LIMIT = Compiled(OVER_LIMIT)
-
-
-async def insert_family(conn: Connection, family: dict[str, Any]) -> FamilyRow:
-    """Store a new family, and return it as stored."""
-    return await INSERT.one(conn, DEFAULTS | family)
 
 
 async def get(conn: Connection, user_id: UUID, family_id: UUID) -> FamilyRow | None:

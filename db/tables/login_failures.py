@@ -1,7 +1,7 @@
-"""`login_failures`: how often somebody failed to sign in, under names that exist and names that do not.
+"""`login_failures`: how many sign-ins failed, by name and by address, for names that exist and names that do not.
 
-A row for each thing that failures are counted under (a name, an address), as a SHA-256: people type their passwords
-into the wrong field, and what was typed there is nobody's to keep.
+The key of a row (`subject`) is the SHA-256 of what is counted: users type passwords into the field for the name, and
+those must not be stored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,75 +40,76 @@ class LoginFailuresRow(NamedTuple):
 
 login_failures = table_of(LoginFailures)
 
-_SUBJECT = login_failures.c.subject.type
-SUBJECTS = bindparam("subjects", type_=ARRAY(_SUBJECT))
-_BY_KEY = login_failures.c.subject == bindparam("of")
-_ONE_LESS = Compiled(
-    update(login_failures).where(_BY_KEY, login_failures.c.failures > 0).values(failures=login_failures.c.failures - 1)
+KEYS = bindparam("subjects", type_=ARRAY(login_failures.c.subject.type))
+_IS_KEY = login_failures.c.subject == bindparam("key")
+_DECREMENT = Compiled(
+    update(login_failures).where(_IS_KEY, login_failures.c.failures > 0).values(failures=login_failures.c.failures - 1)
 )
-_FORGET_IF_NONE = Compiled(delete(login_failures).where(_BY_KEY, login_failures.c.failures <= 0))
-_FORGET = Compiled(delete(login_failures).where(_BY_KEY))
-_GET = Compiled(select(login_failures).where(_BY_KEY), LoginFailuresRow)
+_DELETE_IF_ZERO = Compiled(delete(login_failures).where(_IS_KEY, login_failures.c.failures <= 0))
+_DELETE = Compiled(delete(login_failures).where(_IS_KEY))
+_GET = Compiled(select(login_failures).where(_IS_KEY), LoginFailuresRow)
 _PRUNE = Compiled(delete_some(login_failures, login_failures.c.last_failed_at < bindparam("failed_before")))
 _one: Any = literal_column("1")
 
 
 def refund_statement(*conditions: Any) -> tuple[Any, Any]:
-    """PostgreSQL: what rides along in a statement that takes a guess back, if all the conditions are true."""
-    held = (
+    """Return the two CTEs of a PostgreSQL statement that refund an attempt, if all the conditions are true.
+
+    Rows are locked in the order of their keys, or two statements could deadlock.
+    """
+    locked = (
         select(login_failures.c.subject, login_failures.c.failures)
-        .where(login_failures.c.subject == any_(SUBJECTS), *conditions)
+        .where(login_failures.c.subject == any_(KEYS), *conditions)
         .order_by(login_failures.c.subject)
         .with_for_update(of=login_failures)
-        .cte("held")
+        .cte("locked")
     )
-    left = case((held.c.subject == bindparam("forgotten", type_=_SUBJECT), 0), else_=held.c.failures - 1)
-    is_held = login_failures.c.subject == held.c.subject
+    is_deleted = locked.c.subject == bindparam("deleted", type_=login_failures.c.subject.type)
+    left = case((is_deleted, 0), else_=locked.c.failures - 1)
+    is_locked = login_failures.c.subject == locked.c.subject
     return (
-        delete(login_failures).where(is_held, left <= 0).returning(_one).cte("ended"),
-        update(login_failures).where(is_held, left > 0).values(failures=left).returning(_one).cte("less"),
+        delete(login_failures).where(is_locked, left <= 0).returning(_one).cte("deleted"),
+        update(login_failures).where(is_locked, left > 0).values(failures=left).returning(_one).cte("refunded"),
     )
 
 
 _REFUND = Compiled(select(_one.label("one")).add_cte(*refund_statement()))
 
 
-async def refund(conn: Connection, subjects: Sequence[bytes], *, deleted: bytes | None = None) -> None:
-    """One failure less under each of them: it was none. And no failures any more under the one that is forgotten."""
+async def refund(conn: Connection, keys: Sequence[bytes], *, deleted: bytes | None = None) -> None:
+    """Count one failure less under each key, and none any more under the key `deleted`."""
     if conn.dialect.name == "postgresql":
-        await _REFUND.all(conn, refund_values(subjects, deleted))
+        await _REFUND.all(conn, refund_values(keys, deleted))
     else:
-        for statement, values in refund_on_sqlite(subjects, deleted):
+        for statement, values in refund_on_sqlite(keys, deleted):
             await statement.all(conn, values)
 
 
-def refund_values(subjects: Sequence[bytes], forgotten: bytes | None) -> dict[str, Any]:
-    """What `taken_back` needs by name."""
-    return {"subjects": [*subjects, forgotten] if forgotten else subjects, "forgotten": forgotten}
+def refund_values(keys: Sequence[bytes], deleted: bytes | None) -> dict[str, Any]:
+    """Return the values that `refund_statement` needs."""
+    return {"subjects": [*keys, deleted] if deleted else keys, "deleted": deleted}
 
 
-def refund_on_sqlite(
-    subjects: Sequence[bytes], forgotten: bytes | None
-) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
-    """SQLite: the statements that take a guess back, with their values."""
-    for subject in subjects:
-        yield _ONE_LESS, {"of": subject}
-        yield _FORGET_IF_NONE, {"of": subject}
-    if forgotten is not None:
-        yield _FORGET, {"of": forgotten}
+def refund_on_sqlite(keys: Sequence[bytes], deleted: bytes | None) -> Iterator[tuple[Compiled[Any], dict[str, Any]]]:
+    """Yield the statements that refund an attempt on SQLite, with their values."""
+    for key in keys:
+        yield _DECREMENT, {"key": key}
+        yield _DELETE_IF_ZERO, {"key": key}
+    if deleted is not None:
+        yield _DELETE, {"key": deleted}
 
 
-async def delete_keys(conn: Connection, subjects: Sequence[bytes]) -> None:
-    """No failures any more under any of them."""
-    for subject in sorted(subjects):
-        await _FORGET.all(conn, {"of": subject})
+async def delete_keys(conn: Connection, keys: Sequence[bytes]) -> None:
+    """Forget every failure under these keys. Rows are locked in the order of their keys."""
+    for key in sorted(keys):
+        await _DELETE.all(conn, {"key": key})
 
 
-async def get(conn: Connection, subject: bytes) -> LoginFailuresRow | None:
-    """How often, from when to when; None if nobody failed since the last success."""
-    return await _GET.one_or_none(conn, {"of": subject})
+async def get(conn: Connection, key: bytes) -> LoginFailuresRow | None:
+    """Return the failures under a key since the last success; None if there are none."""
+    return await _GET.one_or_none(conn, {"key": key})
 
 
 async def prune(conn: Connection, *, failed_before: datetime, limit: int) -> int:
-    """Delete up to `limit` rows whose last failure is older than that instant; returns how many."""
+    """Delete up to `limit` rows whose last failure is older than that instant. Return how many."""
     return await _PRUNE.execute(conn, {"failed_before": failed_before, "limit": limit})

@@ -6,8 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Text, bindparam, delete, insert, literal_column, select, update
-from sqlalchemy import cast as cast_to
+from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from db.engine.compiled import Compiled
@@ -44,10 +43,6 @@ class UserRow(NamedTuple):
 
 
 users = table_of(User)
-
-# PostgreSQL: another value after each change of the row. A transaction that adds a session, or changes the password or
-# whether the user may sign in, rewrites the row, so a transaction that read it before can tell without a lock.
-ROW_VERSION = cast_to(literal_column("users.xmin"), Text())
 
 _SELECT = select(users).where(users.c.id == bindparam("user_id"))
 BY_ID = Compiled(_SELECT, UserRow)

@@ -26,7 +26,7 @@ from graph.app import create_app
 from graph.cli import commands
 from tests.support.clocks import Ahead, FakeClock
 from tests.support.databases import connect
-from tests.support.doors import DOORS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, UNCOUNTED, Api, Door
+from tests.support.doors import DOORS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, Api, Door
 from tests.support.servers import SECRET, environment
 from tests.support.sql import looking_at
 from tests.support.statements import statements
@@ -103,7 +103,7 @@ async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_
 async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services, alice: User, clock: FakeClock) -> None:
     """SQLite compares timestamps as text. If a fraction of 0 were left out, they would sort wrongly."""
     for start in (clock.now(), clock.now() + MICROSECOND, clock.now() - MICROSECOND):
-        signed_in = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), start)
+        signed_in = await services.sign_in.open_session(alice, None, Origin(), start)
         assert isinstance(signed_in, SignedIn)
         end = start + services.settings.session_ttl
         token = signed_in.tokens.refresh_token

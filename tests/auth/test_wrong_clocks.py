@@ -34,7 +34,6 @@ from tests.support.doors import (
     REVOKED,
     ROTATED,
     UNAVAILABLE,
-    UNCOUNTED,
     Api,
     Door,
     Pair,
@@ -380,7 +379,7 @@ async def test_rot_20_a_machine_that_is_behind_shortens_no_session_that_it_rotat
     services: Services, alice: User, clock: FakeClock, behind: timedelta, at_once: int
 ) -> None:
     """Alone and in batches, once and repeated."""
-    opened = [await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(at_once)]
+    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(at_once)]
     tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
     clock.advance(HOUR)
     for now in (clock.now(), clock.now() - behind, clock.now() - behind + MINUTE, clock.now() + HOUR):
@@ -489,7 +488,7 @@ async def _open_session(database_url: str, now: datetime) -> None:
     await services.keys.reload()
     user = await services.accounts.find_by_username("alice")
     assert user is not None
-    await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), now)
+    await services.sign_in.open_session(user, None, Origin(), now)
     await services.stop()
 
 

@@ -11,7 +11,6 @@ from auth.outcomes import Origin, Rotated, SignedIn
 from auth.services import Services
 from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNCOUNTED
 
 FAMILIES, ROUNDS = 12, 25
 # From before a connection is had to after the answer.
@@ -23,9 +22,7 @@ async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_a
     services: Services, alice: User, clock: FakeClock
 ) -> None:
     dice = random.Random(1)
-    opened = [
-        await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(FAMILIES)
-    ]
+    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(FAMILIES)]
     tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
     ids = [signed_in.family.id for signed_in in opened if isinstance(signed_in, SignedIn)]
     cancelled = 0

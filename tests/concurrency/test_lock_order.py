@@ -32,7 +32,7 @@ from db.tables.base import NotificationChannel, NotificationKind, RevocationReas
 from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNCOUNTED, Pair
+from tests.support.doors import Pair
 from tests.support.receivers import WEBHOOK_SECRET
 from tests.support.servers import SECRET, Backstage
 from tests.support.sql import looking_at
@@ -42,6 +42,8 @@ JITTER = 0.03  # seconds
 # Each user has so many, the limit of sessions too: each sign-in ends another session.
 SESSIONS = 6
 ORIGIN = Origin("198.51.100.7", "a browser")
+# In the place of one that the throttle refuses.
+UNCOUNTED = LoginAttempt(name=bytes(32), addresses=(), attempt_number=0)
 FAR_AHEAD = timedelta(days=3650)
 
 
@@ -73,13 +75,13 @@ async def admitted(services: Services, target: Target) -> LoginAttempt:
 async def sign_in(services: Services, target: Target) -> object:
     """From where the password was found right."""
     guess = await admitted(services, target)
-    return await services.sign_in._open(target.user, guess, None, None, ORIGIN, now())
+    return await services.sign_in.open_session(target.user, None, ORIGIN, now(), attempt=guess)
 
 
 async def fail_to_sign_in(services: Services, target: Target) -> None:
     """From where the password was found wrong."""
     guess = await admitted(services, target)
-    await services.sign_in._fail(target.user.username, guess, ORIGIN, now())
+    await services.sign_in.record_failure(target.user.username, guess, ORIGIN, now())
 
 
 async def refresh(services: Services, target: Target) -> object:
@@ -379,6 +381,6 @@ async def test_pruning_and_retrying_notices_wait_for_no_row_and_come_back_for_it
 
 async def opened(services: Services, user: User) -> UUID:
     """The id of a new session."""
-    signed_in = await services.sign_in._open(user, UNCOUNTED, None, None, ORIGIN, now())
+    signed_in = await services.sign_in.open_session(user, None, ORIGIN, now())
     assert signed_in is not None
     return signed_in.family.id

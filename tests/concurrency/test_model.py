@@ -71,7 +71,6 @@ from tests.support.doors import (
     ROTATED,
     THROTTLED,
     UNAVAILABLE,
-    UNCOUNTED,
 )
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
@@ -274,7 +273,7 @@ class Machine(RuleBasedStateMachine):
         user = self.run(self.services.accounts.get(self.users[name].id))
         assert user is not None
         # A sign-in from where the password has been verified.
-        signed_in = self.run(self.services.sign_in._open(user, UNCOUNTED, None, None, Origin(), self.now))
+        signed_in = self.run(self.services.sign_in.open_session(user, None, Origin(), self.now))
         assert isinstance(signed_in, SignedIn) == self.active[name]
         if signed_in is not None:
             first = Token(signed_in.tokens.refresh_token, 1, self.now)

@@ -11,8 +11,7 @@ from uuid import UUID
 import pytest
 
 from auth.clock import SystemClock
-from auth.credentials.addresses import network_of
-from auth.credentials.login_throttle import LoginAttempt, _digest
+from auth.credentials.login_throttle import LoginAttempt, _network_key
 from auth.credentials.password_hashing import hash_password
 from auth.outcomes import Origin
 from db.tables import familiar_networks, families
@@ -207,7 +206,7 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
 ) -> None:
     """An attacker who knew the old password: from one network that is familiar already, and from another one."""
     # The owner's requests have no address.
-    network_of_owner = {_digest("network", network_of(None))} if by_owner else set()
+    network_of_owner = {_network_key(None)} if by_owner else set()
     async with backstage(fleet.database_url, password_hash) as elsewhere:
         throttle, sign_in = elsewhere.services.sign_in.throttle, elsewhere.services.sign_in
 
@@ -223,13 +222,13 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
 
             for origin in origins[:2]:
                 guess = await admitted(origin)
-                assert await sign_in._open(user, guess, None, None, origin, SystemClock().now())
+                assert await sign_in.open_session(user, None, origin, SystemClock().now(), attempt=guess)
             # From here on the old password was found right, and the new one is being stored.
             guesses = [await admitted(origin) for origin in origins]
             stored, *_ = await asyncio.gather(
                 late(scene.store_password(user, current if by_owner else None)),
                 *(
-                    late(sign_in._open(user, guess, None, None, origin, SystemClock().now()))
+                    late(sign_in.open_session(user, None, origin, SystemClock().now(), attempt=guess))
                     for guess, origin in zip(guesses, origins, strict=True)
                 ),
             )

@@ -23,7 +23,6 @@ from db.engine.database import url_of
 from db.migration import head, run_in_transaction, upgrade
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNCOUNTED
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET, UNKNOWN_PASSWORD_HASH
 
@@ -366,7 +365,7 @@ async def sign_in(settings: Settings, clock: FakeClock) -> str:
     services = Services.create(settings, SECRET.encode(), Entropy())
     await services.start(clock.now())
     user = await services.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
-    signed_in: SignedIn | None = await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now())
+    signed_in: SignedIn | None = await services.sign_in.open_session(user, None, Origin(), clock.now())
     await services.stop()
     assert signed_in is not None
     return signed_in.tokens.refresh_token

@@ -5,8 +5,6 @@ from typing import Any, Protocol
 
 from httpx2 import AsyncClient, Response
 
-from auth.credentials.login_throttle import LoginAttempt
-
 LOGIN = """
 mutation Login($input: LoginInput!) {
   login(input: $input) {
@@ -183,5 +181,3 @@ class RestDoor:
 
 DOORS: dict[str, type[GraphQLDoor] | type[RestDoor]] = {"graphql": GraphQLDoor, "rest": RestDoor}
 PASSWORD = "violet kettle orbits 42 lanterns"
-# The guess behind a sign-in whose password was never looked at.
-UNCOUNTED = LoginAttempt(name=bytes(32), addresses=(), network=bytes(32), attempt_number=0)

@@ -29,7 +29,7 @@ from db.engine.database import url_of
 from db.migration import upgrade
 from db.tables.users import UserRow as User
 from tests.support import databases
-from tests.support.doors import DOORS, UNCOUNTED, Door, Pair
+from tests.support.doors import DOORS, Door, Pair
 
 SECRET = "a7Jr0zVb4mQk9Xw2Lf8Tn6Yc1Gs5Hd3P"
 # A whole bcrypt hash of no known password, for users whose password no test uses.
@@ -225,9 +225,7 @@ class Backstage:
 
     async def sign_in(self, user: User) -> Pair | None:
         """What comes of a sign-in once the password was found right; None where it came to nothing."""
-        signed_in: SignedIn | None = await self.services.sign_in._open(
-            user, UNCOUNTED, None, None, Origin(), SystemClock().now()
-        )
+        signed_in: SignedIn | None = await self.services.sign_in.open_session(user, None, Origin(), SystemClock().now())
         if signed_in is None:
             return None
         return Pair(signed_in.tokens.access_token, signed_in.tokens.refresh_token, str(signed_in.family.id))

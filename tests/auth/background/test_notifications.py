@@ -16,7 +16,6 @@ from auth.background import notifications
 from auth.config.settings import Settings
 from auth.services import Services
 from db.drivers.errors import RolledBack
-from db.hot_path import session_inserts
 from db.tables import outbox as statements_of_outbox
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
@@ -163,18 +162,6 @@ async def test_log_06_if_all_networks_were_pruned_the_next_sign_in_notifies_the_
     assert receiver.kinds == ["session.created_from_new_device"]
 
 
-@pytest.fixture(params=["in one statement where possible", "always in a transaction"])
-def as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both paths of db/hot_path/session_inserts.py."""
-
-    async def never(*_: Any) -> None:
-        return None
-
-    if request.param != "in one statement where possible":
-        monkeypatch.setattr(session_inserts, "insert_if_unchanged", never)
-
-
-@pytest.mark.usefixtures("as_written")
 @pytest.mark.parametrize("signed_in_before", [True, False])
 async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified_as_new_once(
     api: Api, services: Services, clock: FakeClock, alice: User, signed_in_before: bool
@@ -194,7 +181,6 @@ async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified
     assert (await new_devices(services))[before:] == [ELSEWHERE, HOME]
 
 
-@pytest.mark.usefixtures("as_written")
 async def test_log_06_after_the_owner_changes_the_password_every_other_network_is_notified_as_new(
     api: Api, services: Services, clock: FakeClock, alice: User
 ) -> None:

@@ -242,7 +242,7 @@ async def test_a_guess_that_nobody_could_look_at_is_not_counted(
     await ask_while_away(login_attempts, "record_attempt", wrong)
     await ask_while_away(users, "lock", right)  # no network is familiar yet
     assert (await stranger.api.post(LOGIN, right)).status_code == 200
-    await ask_while_away(session_inserts, "insert_if_unchanged", right)
+    await ask_while_away(session_inserts, "insert_in_writer", right)
     with ExitStack() as places:
         for _ in range(5 * services.hasher.threads):
             places.enter_context(services.hasher.slot())

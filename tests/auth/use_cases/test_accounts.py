@@ -10,7 +10,7 @@ import pytest
 from httpx2 import AsyncClient
 from passlib.hash import argon2, bcrypt
 
-from auth.credentials.login_throttle import _name
+from auth.credentials.login_throttle import _name_key
 from auth.credentials.password_hashing import verify_password
 from auth.outcomes import Origin, PasswordSet, WeakPassword
 from auth.services import Services
@@ -64,7 +64,7 @@ async def failures(services: Services, user: User) -> int:
     """Return the failures under the name, from the network that the test and the user share."""
     async with services.db.read() as conn:
         (network,) = await familiar_networks.list_for_username(conn, user.username)
-        row = await login_failures.get(conn, _name(user.username, network))
+        row = await login_failures.get(conn, _name_key(user.username, network))
     return row.failures if row else 0
 
 

@@ -172,6 +172,8 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     """Run `kindred session revoke ...` on a database with two sessions of Alice's and one of Bob's, an hour old."""
     monkeypatch.chdir(tmp_path)
 
+    insert_family = Compiled(insert(families))
+
     async def fill() -> None:
         services = Services.create(Settings(database_url=database_url, secret=SECRET), SECRET.encode(), Entropy())
         now = SystemClock().now() - timedelta(hours=1)
@@ -189,7 +191,7 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
                 await users.insert_user(conn, user)
                 await usernames.claim(conn, name, user.id)
                 for _ in range(number):
-                    await family_table.insert_family(conn, family(user, now))
+                    await insert_family.execute(conn, family_table.DEFAULTS | family(user, now))
         await services.stop()
 
     asyncio.run(fill())

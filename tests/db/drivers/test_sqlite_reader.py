@@ -18,7 +18,6 @@ from db.engine.database import SQLiteDatabase
 from db.tables import families, users
 from db.tables.users import UserRow as User
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNCOUNTED
 
 READS = 30
 
@@ -32,7 +31,7 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture
 async def session(services: Services, alice: User, clock: FakeClock) -> SignedIn:
     """A session of alice's."""
-    opened = await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now())
+    opened = await services.sign_in.open_session(alice, None, Origin(), clock.now())
     assert isinstance(opened, SignedIn)
     return opened
 

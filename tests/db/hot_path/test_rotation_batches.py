@@ -23,7 +23,6 @@ from db.tables.base import RevocationReason
 from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNCOUNTED
 from tests.support.sql import looking_at
 from tests.support.statements import statements
 
@@ -34,9 +33,7 @@ SESSIONS = 30
 @pytest.fixture
 async def sessions(services: Services, alice: User, clock: FakeClock) -> list[SignedIn]:
     """Sessions of alice's, one of which has been refreshed, so that every connection there is to be is there."""
-    opened = [
-        await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(SESSIONS + 1)
-    ]
+    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(SESSIONS + 1)]
     made = [one for one in opened if isinstance(one, SignedIn)]
     last = made.pop()
     assert isinstance(await services.rotation.refresh(last.tokens.refresh_token, KEY, Origin(), clock.now()), Rotated)
@@ -226,7 +223,7 @@ async def test_a_batch_has_an_end(
 ) -> None:
     monkeypatch.setattr("db.hot_path.rotation_batches.MAX_BATCH", 4)
     clock.advance(timedelta(seconds=1))
-    opened = [await services.sign_in._open(alice, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(19)]
+    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(19)]
     tokens = [one.tokens.refresh_token for one in opened if isinstance(one, SignedIn)]
     await refreshed(services, clock, tokens[:1])
     with transactions(services) as sent:

@@ -1,4 +1,4 @@
-"""What a sign-in writes: at once where all is as usual, in a transaction where it is not, and once whatever breaks."""
+"""What login attempts and sign-ins write: one session although connections break, and no attempt beyond the limits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ import pytest
 from passlib.hash import argon2
 from sqlalchemy import delete, insert, select, text
 
-from auth.credentials.login_throttle import LoginAttempt, _name
+from auth.credentials.login_throttle import LoginAttempt, _name_key
 from auth.outcomes import Origin, SignedIn, TooManyAttempts
 from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
@@ -57,64 +57,63 @@ async def guess(services: Services, clock: FakeClock) -> LoginAttempt:
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each sign-in was written at once, of those for which that was tried."""
-    tried, usual = [], session_inserts.insert_if_unchanged
+def in_writer(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each sign-in was written in the writer's thread. On PostgreSQL there is none."""
+    results, insert_in_writer = [], session_inserts.insert_in_writer
 
     async def watched(*arguments: Any) -> Any:
-        stored = await usual(*arguments)
-        tried.append(stored is not None)
+        stored = await insert_in_writer(*arguments)
+        results.append(stored is not None)
         return stored
 
-    monkeypatch.setattr(session_inserts, "insert_if_unchanged", watched)
-    return tried
+    monkeypatch.setattr(session_inserts, "insert_in_writer", watched)
+    return results
 
 
-async def test_a_sign_in_from_a_familiar_network_is_written_at_once_and_the_same_as_in_a_transaction(
-    services: Services, alice: User, clock: FakeClock, at_once: list[bool], monkeypatch: pytest.MonkeyPatch
+async def test_the_writer_on_sqlite_and_a_transaction_write_the_same(
+    services: Services, alice: User, clock: FakeClock, in_writer: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sign_in(services, clock)
-    assert at_once == []  # nothing is familiar yet
+    assert in_writer == [False]  # no network is familiar yet
 
     async def written(device_name: str) -> dict[str, list[dict[str, Any]]]:
-        """What one sign-in adds to each table, but what is drawn by lot."""
+        """Return what one sign-in adds to each table, without random values."""
         before = {table.name: await rows(services, table) for table in metadata.sorted_tables}
         await sign_in(services, clock, device_name)
         added = {
             table.name: [row._asdict() for row in await rows(services, table) if row not in before[table.name]]
             for table in metadata.sorted_tables
         }
-        drawn = {"id", "family_id", "token_digest", "device_name"}
+        random_columns = {"id", "family_id", "token_digest", "device_name"}
         return {
-            name: [{column: value for column, value in row.items() if column not in drawn} for row in found]
-            for name, found in added.items()
+            name: [{column: value for column, value in row.items() if column not in random_columns} for row in new]
+            for name, new in added.items()
         }
 
     usual = await written("one")
-    assert at_once == [True]
+    assert in_writer[1:] == [services.db.writer is not None]
 
     async def never(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr(session_inserts, "insert_if_unchanged", never)
+    monkeypatch.setattr(session_inserts, "insert_in_writer", never)
     assert await written("another") == usual
-    assert {name for name, found in usual.items() if found} == {"token_families", "refresh_tokens", "security_events"}
+    assert {name for name, new in usual.items() if new} == {"token_families", "refresh_tokens", "security_events"}
     assert {row.device_name for row in await rows(services, families)} == {None, "one", "another"}
     assert await rows(services, login_failures) == []
 
 
-async def test_a_network_is_noted_again_when_it_was_seen_long_ago_and_not_at_each_sign_in(
-    services: Services, alice: User, clock: FakeClock, at_once: list[bool]
+async def test_a_familiar_network_is_written_again_only_long_after_it_was_seen(
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
     seen = []
-    for passing in (timedelta(0), timedelta(hours=1), timedelta(days=2)):
-        clock.advance(passing)
+    for delay in (timedelta(0), timedelta(hours=1), timedelta(days=2)):
+        clock.advance(delay)
         await sign_in(services, clock)
         (network,) = await rows(services, familiar_networks)
         seen.append(network.last_seen_at)
     assert seen[0] == seen[1]
     assert seen[2] == clock.now()
-    assert at_once == [True, True]
 
 
 async def disabled(services: Services, user: User, clock: FakeClock) -> None:
@@ -130,96 +129,85 @@ async def deleted(services: Services, user: User, _clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("changed", [disabled, given_a_new_password, deleted])
-async def test_cred_11_nobody_is_let_in_who_changed_while_the_password_was_looked_at(
-    services: Services,
-    alice: User,
-    clock: FakeClock,
-    at_once: list[bool],
-    changed: Callable[[Services, User, FakeClock], Awaitable[None]],
+async def test_cred_11_a_user_who_changed_while_the_password_was_checked_is_not_signed_in(
+    services: Services, alice: User, clock: FakeClock, changed: Callable[[Services, User, FakeClock], Awaitable[None]]
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
     await changed(services, alice, clock)
-    assert await services.sign_in._open(alice, admitted, None, None, ORIGIN, clock.now()) is None
-    assert at_once == [False]
+    assert await services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=admitted) is None
+    assert await services.sign_in.open_session(alice, None, ORIGIN, clock.now()) is None
     assert len([family for family in await rows(services, families) if family.revoked_at is None]) == 0
 
 
 @at_most_three
-async def test_sess_08_a_sign_in_beyond_the_limit_is_not_written_at_once_but_ends_another_session(
-    services: Services, alice: User, clock: FakeClock, at_once: list[bool]
+async def test_sess_08_a_sign_in_beyond_the_limit_revokes_another_session(
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
     opened = []
     for _ in range(4):
         clock.advance(timedelta(seconds=1))
         opened.append((await sign_in(services, clock)).family.id)
-    assert at_once == [True, True, False]
     live = {family.id for family in await rows(services, families) if family.revoked_at is None}
     assert live == set(opened[1:])
 
 
-async def test_a_network_that_was_forgotten_meanwhile_is_new_again(
-    services: Services, alice: User, clock: FakeClock, at_once: list[bool]
+async def test_a_network_that_was_forgotten_during_the_hashing_is_stored_again(
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
     async with looking_at(services.db) as conn:
         await conn.execute(delete(familiar_networks))
-    assert await services.sign_in._open(alice, admitted, None, None, ORIGIN, clock.now())
-    assert at_once == [False]
+    assert await services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=admitted)
     assert len(await rows(services, familiar_networks)) == 1
 
 
 @at_most_three
 async def test_sess_08_many_sign_ins_at_once_count_each_other(
-    services: Services, alice: User, clock: FakeClock, at_once: list[bool]
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
-    """Each has seen the user as they were before all the others, so at most one of them can be written at once."""
     await sign_in(services, clock)
     for _ in range(5):
         clock.advance(timedelta(seconds=1))
         admitted = [await guess(services, clock) for _ in range(5)]
-        del at_once[:]
         opened = await asyncio.gather(
-            *(services.sign_in._open(alice, one, None, None, ORIGIN, clock.now()) for one in admitted)
+            *(services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=one) for one in admitted)
         )
         assert all(opened)
-        assert at_once.count(True) <= (1 if services.db.writer is None else 3)  # SQLite counts again
         assert len([family for family in await rows(services, families) if family.revoked_at is None]) == 3
         assert await rows(services, login_failures) == []
 
 
 @on_postgresql
-async def test_a_sign_in_at_once_waits_for_whoever_holds_the_user_and_then_finds_them_changed(
-    services: Services, alice: User, clock: FakeClock, at_once: list[bool]
+async def test_a_sign_in_waits_for_a_transaction_that_holds_the_user(
+    services: Services, alice: User, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
-    async with looking_at(services.db) as conn:
-        # As a sign-in in a transaction does it.
-        await conn.execute(text("UPDATE users SET is_active = is_active WHERE id = :id"), {"id": alice.id})
-        opening = asyncio.create_task(services.sign_in._open(alice, admitted, None, None, ORIGIN, clock.now()))
+    async with services.db.transaction() as conn:
+        await users.lock(conn, alice.id)
+        opening = asyncio.create_task(services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=admitted))
         await asyncio.sleep(0.2)
         assert not opening.done()
     assert await opening
-    assert at_once == [False]
 
 
 @through_a_proxy
-@pytest.mark.parametrize("kind", ["at once", "in a transaction", "with a newer hash"])
-@pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-async def test_a_sign_in_whose_connection_breaks_opens_one_session_and_tells_of_one(
-    services: Services, proxy: Proxy, alice: User, clock: FakeClock, kind: str, committed: bool
+@pytest.mark.parametrize("kind", ["at its statement", "at the commit", "with a newer hash"])
+@pytest.mark.parametrize("arrived", [True, False], ids=["after it arrived", "before"])
+async def test_a_sign_in_whose_connection_breaks_opens_one_session_and_records_one(
+    services: Services, proxy: Proxy, alice: User, clock: FakeClock, kind: str, arrived: bool
 ) -> None:
-    for _ in range(0 if kind == "in a transaction" else 3):
+    for _ in range(3):
         await sign_in(services, clock)
     if kind == "with a newer hash":
         weak = argon2.using(memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)  # type: ignore[no-untyped-call]
         async with services.db.transaction() as conn:
             await users.set_password(conn, alice.id, weak, changed_at=None)
     before = len(await rows(services, families))
-    cut = proxy.cut_after if committed else proxy.cut_before
-    cut(DEVICE.encode() if kind == "at once" else b"COMMIT;")
+    cut = proxy.cut_after if arrived else proxy.cut_before
+    cut(DEVICE.encode() if kind == "at its statement" else b"COMMIT;")
     signed_in = await sign_in(services, clock, DEVICE)
     assert proxy.cuts > 0
     (opened,) = [family for family in await rows(services, families) if family.device_name == DEVICE]
@@ -227,24 +215,22 @@ async def test_a_sign_in_whose_connection_breaks_opens_one_session_and_tells_of_
     kinds = [event.kind for event in await rows(services, security_events)]
     assert kinds == ["LOGIN_SUCCEEDED"] * (before + 1)
     assert await rows(services, login_failures) == []
-    # And what was handed out is good.
     assert await services.sessions.authenticate(signed_in.tokens.access_token, clock.now())
 
 
 @through_a_proxy
-async def test_a_guess_whose_connection_breaks_while_it_is_counted_is_counted_at_least_once(
+async def test_an_attempt_whose_connection_breaks_while_it_is_counted_is_counted_at_least_once(
     services: Services, proxy: Proxy, alice: User, clock: FakeClock
 ) -> None:
     for committed in (True, False):
-        (proxy.cut_after if committed else proxy.cut_before)(b"alice")
+        (proxy.cut_after if committed else proxy.cut_before)(b"synchronous_commit")
         assert (await guess(services, clock)).attempt_number == (2 if committed else 3)
     assert proxy.cuts > 0
 
 
-async def test_cred_07_of_guesses_at_once_no_more_are_made_than_there_is_room_for(
+async def test_cred_07_of_attempts_at_once_no_more_are_allowed_than_one_after_the_other(
     services: Services, alice: User, clock: FakeClock
 ) -> None:
-    """Nobody has failed before, so each of them could be counted at once."""
     throttle = services.sign_in.throttle
     admitted = await asyncio.gather(*(throttle.register_attempt("alice", ADDRESS, clock.now()) for _ in range(40)))
     made = [one for one in admitted if isinstance(one, LoginAttempt)]
@@ -252,21 +238,53 @@ async def test_cred_07_of_guesses_at_once_no_more_are_made_than_there_is_room_fo
     assert [row.failures for row in await rows(services, login_failures)] == [5, 5, 5]
 
 
+async def test_cred_07_after_a_delay_one_of_many_attempts_at_once_is_allowed(
+    services: Services, alice: User, clock: FakeClock
+) -> None:
+    throttle = services.sign_in.throttle
+    for _ in range(5):
+        await guess(services, clock)
+    for failures, delay in ((6, 1), (7, 2), (8, 4)):
+        clock.advance(timedelta(seconds=delay))
+        attempts = await asyncio.gather(
+            *(throttle.register_attempt("alice", f"192.0.2.{number}", clock.now()) for number in range(20))
+        )
+        assert [attempt.attempt_number for attempt in attempts if isinstance(attempt, LoginAttempt)] == [failures]
+        name = [row for row in await rows(services, login_failures) if row.subject == _name_key("alice", None)]
+        assert [row.failures for row in name] == [failures]
+
+
+async def test_cred_07_attempts_at_once_after_a_window_begin_one_new_window(
+    services: Services, clock: FakeClock
+) -> None:
+    throttle = services.sign_in.throttle
+    for number in range(28):
+        await throttle.register_attempt(f"user-{number}", ADDRESS, clock.now())
+    clock.advance(timedelta(minutes=5))
+    attempts = await asyncio.gather(
+        *(throttle.register_attempt(f"other-{number}", ADDRESS, clock.now()) for number in range(60))
+    )
+    assert len([attempt for attempt in attempts if isinstance(attempt, LoginAttempt)]) == 30
+    addresses = [row for row in await rows(services, login_failures) if row.failures > 1]
+    assert sorted(row.failures for row in addresses) == [30, 58]
+    assert {row.first_failed_at for row in addresses if row.failures == 30} == {clock.now()}
+
+
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 24}], ids=[""])
-async def test_cred_07_guesses_that_all_saw_room_take_back_what_was_too_much(
+async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_the_limit(
     services: Services, alice: User, clock: FakeClock
 ) -> None:
     throttle = services.sign_in.throttle
     held = insert(login_failures).values(
-        subject=_name("alice"), failures=1, first_failed_at=clock.now(), last_failed_at=clock.now()
+        subject=_name_key("alice", None), failures=1, first_failed_at=clock.now(), last_failed_at=clock.now()
     )
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     with suppress(RolledBack):
         async with looking_at(services.db) as conn:
-            await conn.execute(held)  # which nobody else sees, and everybody has to wait for
+            await conn.execute(held)  # invisible to the others, who all have to wait for it
             guesses = [
                 asyncio.ensure_future(throttle.register_attempt("alice", ADDRESS, clock.now())) for _ in range(10)
             ]
@@ -282,15 +300,15 @@ async def test_cred_07_guesses_that_all_saw_room_take_back_what_was_too_much(
 
 
 @on_postgresql
-async def test_wrong_guesses_at_a_user_who_is_held_keep_nobody_else_waiting(
+async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
     services: Services, alice: User, bob: User, clock: FakeClock
 ) -> None:
-    """What they write refers to the user, and waits; refreshes and reads have connections of their own."""
+    """Their events refer to the user, and wait; refreshes and reads have connections of their own."""
     opened = await services.sign_in.login("bob", PASSWORD, None, ORIGIN, clock.now())
     assert isinstance(opened, SignedIn)
     async with services.db.transaction() as conn:
         await users.lock_for_deletion(conn, alice.id)
-        record, origin = services.sign_in._fail, Origin(ADDRESS)
+        record, origin = services.sign_in.record_failure, Origin(ADDRESS)
         admitted = [await guess(services, clock) for _ in range(4)] * 2
         wrong = [asyncio.create_task(record("alice", one, origin, clock.now())) for one in admitted]
         await asyncio.sleep(0.2)
@@ -301,13 +319,13 @@ async def test_wrong_guesses_at_a_user_who_is_held_keep_nobody_else_waiting(
 
 
 @on_postgresql
-async def test_a_wrong_guess_at_a_user_who_is_deleted_meanwhile_is_a_guess_at_nobody(
+async def test_a_failed_attempt_at_a_user_who_is_being_deleted_leaves_no_event(
     services: Services, alice: User, clock: FakeClock
 ) -> None:
     admitted = await guess(services, clock)
     async with services.db.transaction() as conn:
         await users.lock_for_deletion(conn, alice.id)
-        failing = asyncio.create_task(services.sign_in._fail("alice", admitted, ORIGIN, clock.now()))
+        failing = asyncio.create_task(services.sign_in.record_failure("alice", admitted, ORIGIN, clock.now()))
         await asyncio.sleep(0.2)
         await users.delete_user(conn, alice.id)
         await Compiled(delete(usernames)).execute(conn, {})
@@ -316,7 +334,7 @@ async def test_a_wrong_guess_at_a_user_who_is_deleted_meanwhile_is_a_guess_at_no
 
 
 @on_postgresql
-async def test_a_password_that_is_changed_while_its_user_is_deleted_waits_and_finds_nobody(
+async def test_a_password_change_waits_for_the_deletion_of_its_user_and_is_refused(
     services: Services, alice: User, clock: FakeClock
 ) -> None:
     admitted = await guess(services, clock)
@@ -339,7 +357,7 @@ async def test_a_password_that_is_changed_while_its_user_is_deleted_waits_and_fi
 
 
 @on_postgresql
-async def test_a_guess_that_is_refused_writes_nothing_at_all(services: Services, alice: User, clock: FakeClock) -> None:
+async def test_a_refused_attempt_leaves_no_dead_row(services: Services, alice: User, clock: FakeClock) -> None:
     for _ in range(5):
         await guess(services, clock)
 

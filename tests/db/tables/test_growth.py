@@ -25,7 +25,6 @@ from db.tables.users import UserRow as User
 from tests.bench.seeding import seed
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNCOUNTED
 from tests.support.servers import SECRET, UNKNOWN_PASSWORD_HASH
 from tests.support.sql import looking_at
 
@@ -74,7 +73,7 @@ async def somebody(service: Services, clock: FakeClock) -> User:
 
 async def sign_in(service: Services, user: User, clock: FakeClock) -> SignedIn:
     """A sign-in from where the password has been verified."""
-    signed_in = await service.sign_in._open(user, UNCOUNTED, None, "a device", ORIGIN, clock.now())
+    signed_in = await service.sign_in.open_session(user, "a device", ORIGIN, clock.now())
     assert signed_in is not None
     return signed_in
 

@@ -24,7 +24,7 @@ from db.tables.families import FamilyRow as TokenFamily
 from db.tables.users import UserRow as User
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, UNCOUNTED, Api, Door
+from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door
 from tests.support.proxy import Proxy
 from tests.support.sql import looking_at
 
@@ -97,7 +97,7 @@ async def family_of(services: Services, user: User) -> TokenFamily:
 
 async def sessions(services: Services, user: User, clock: FakeClock, count: int) -> list[str]:
     """Create sessions of a user without hashing a password for each. Return their refresh tokens."""
-    opened = [await services.sign_in._open(user, UNCOUNTED, None, None, Origin(), clock.now()) for _ in range(count)]
+    opened = [await services.sign_in.open_session(user, None, Origin(), clock.now()) for _ in range(count)]
     return [signed_in.tokens.refresh_token for signed_in in opened if signed_in is not None]
 
 
