@@ -1,18 +1,13 @@
 """The connection that statements run on: one interface, which each database implements."""
 
 from abc import ABC, abstractmethod
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
-if TYPE_CHECKING:
-    from db.drivers.postgresql_statements import PostgreSQLStatement
-    from db.drivers.sqlite_statements import SQLiteStatement
-
-Row = TypeVar("Row")
-Row_co = TypeVar("Row_co", covariant=True)
-Values = dict[str, Any]
+from db.drivers.postgresql_statements import PostgreSQLStatement
+from db.drivers.rows import Row, Row_co, Values
+from db.drivers.sqlite_statements import SQLiteStatement
 
 
 class Dialect(StrEnum):
@@ -26,15 +21,10 @@ class Statement(Protocol[Row_co]):
     """A statement in the form that each database takes, and the type of its rows."""
 
     @property
-    def on_postgresql(self) -> "PostgreSQLStatement[Row_co]": ...
+    def on_postgresql(self) -> PostgreSQLStatement[Row_co]: ...
 
     @property
-    def on_sqlite(self) -> "SQLiteStatement[Row_co]": ...
-
-
-def row_type(statement: Any) -> Any:
-    """A tuple with the names of the columns that the statement returns."""
-    return namedtuple("Row", [column.name for column in getattr(statement, "exported_columns", ())])
+    def on_sqlite(self) -> SQLiteStatement[Row_co]: ...
 
 
 class Connection(ABC):

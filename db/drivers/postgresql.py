@@ -8,8 +8,9 @@ from typing import Any, NoReturn, TypeVar
 
 import asyncpg
 
-from db.drivers.connection import Connection, Dialect, Row, Statement, Values
+from db.drivers.connection import Connection, Dialect, Statement
 from db.drivers.errors import raise_translated
+from db.drivers.rows import Row, Values
 
 T = TypeVar("T")
 

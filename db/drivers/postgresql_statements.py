@@ -5,7 +5,7 @@ from typing import Any, Generic
 
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-from db.drivers.connection import Row_co, row_type
+from db.drivers.rows import Row_co, row_type
 
 _DIALECT: Any = dialect()  # type: ignore[no-untyped-call]
 

@@ -14,8 +14,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from db.drivers.connection import Connection, Dialect, Row, Statement, Values
+from db.drivers.connection import Connection, Dialect, Statement
 from db.drivers.errors import raise_translated
+from db.drivers.rows import Row, Values
 
 MAX_BATCH = 64
 

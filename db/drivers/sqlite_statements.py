@@ -15,7 +15,7 @@ from sqlalchemy import Uuid
 from sqlalchemy.dialects.sqlite.pysqlite import dialect
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from db.drivers.connection import Row_co, Values, row_type
+from db.drivers.rows import Row_co, Values, row_type
 
 Convert = Callable[[Any], Any]
 

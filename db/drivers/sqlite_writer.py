@@ -13,8 +13,9 @@ from threading import Event
 from types import TracebackType
 from typing import Any, TypeVar
 
-from db.drivers.connection import Connection, Dialect, Row, Statement, Values
+from db.drivers.connection import Connection, Dialect, Statement
 from db.drivers.errors import is_busy, raise_translated
+from db.drivers.rows import Row, Values
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
-from db.drivers.connection import Connection, Values
+from db.drivers.connection import Connection
 from db.drivers.postgresql_statements import PostgreSQLStatement
+from db.drivers.rows import Values
 from db.drivers.sqlite_statements import SQLiteStatement
 
 Row_co = TypeVar("Row_co", covariant=True)
