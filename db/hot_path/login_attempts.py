@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Integer, LargeBinary, and_, bindparam, column, func, literal_column, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
+from db.drivers.connection import Dialect
 from db.engine.compiled import Compiled
 from db.engine.database import Database
 from db.tables.base import ASYNC_COMMIT
@@ -157,7 +158,7 @@ async def record_attempt(
     for good if the database fails in between.
     """
     values = {"username_key": username_key, "from_network": network}
-    if db.writer is not None:
+    if db.dialect is Dialect.sqlite:
         return await db.write(partial(_record_on_sqlite, values, keys, decide))
     async with db.read() as conn:
         rows = await _READ.all(conn, values | {"key": [keys.unfamiliar, keys.familiar, *keys.addresses]})
@@ -211,7 +212,9 @@ def _record_on_sqlite(
 
 
 def _matched(row: Any) -> MatchedUser | None:
-    return None if row is None or row.id is None else MatchedUser(cast(UserRow, row), bool(row.is_familiar))
+    if row is None or row.id is None:
+        return None
+    return MatchedUser(UserRow(*(getattr(row, name) for name in UserRow._fields)), bool(row.is_familiar))
 
 
 def _count(row: Any) -> FailureCount:

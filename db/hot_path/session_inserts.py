@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, bindparam, case, exists, false, func, literal_column, null, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
+from db.drivers.connection import Dialect
 from db.engine.compiled import Compiled
 from db.engine.database import Connection, Database
 from db.tables import familiar_networks, families, login_failures, refresh_tokens, security_events
@@ -150,14 +151,16 @@ _INSERT_ON_SQLITE = Compiled(sqlite.insert(_families).on_conflict_do_nothing().r
 
 async def insert_in_writer(db: Database, new: NewSession, verified: UserRow) -> FamilyRow | None:
     """SQLite: write a sign-in that needs nothing else, if the user is still as verified. None: nothing was written."""
-    return None if db.writer is None else await db.write(partial(_insert_on_sqlite, new, verified))
+    return None if db.dialect is Dialect.postgresql else await db.write(partial(_insert_on_sqlite, new, verified))
 
 
 async def insert_locked(conn: Connection, new: NewSession) -> SessionCreated:
     """Write a sign-in, in a transaction that holds the user's row. The caller revokes what is over the limit."""
-    if conn.dialect.name == "postgresql":
+    if conn.dialect is Dialect.postgresql:
         row = await _INSERT.one_or_none(conn, _values(new))
-        created = row and SessionCreated(cast(FamilyRow, row), row.over_limit, row.from_new_network)
+        created = row and SessionCreated(
+            FamilyRow(*row[: len(FamilyRow._fields)]), row.over_limit, row.from_new_network
+        )
     else:
         created = await _insert_locked_on_sqlite(conn, new)
     if created is not None:
@@ -222,7 +225,7 @@ def _side_effects(new: NewSession, stored: FamilyRow, is_new: bool) -> Iterator[
         row = refresh_tokens.row_values(stored, user_agent=stored.user_agent, slots=new.slots)
         yield refresh_tokens.RECORD, row
     if new.attempt.network is not None:
-        yield familiar_networks.UPSERT["sqlite"], new.attempt.network_values(stored.user_id, new.now)
+        yield familiar_networks.UPSERT, new.attempt.network_values(stored.user_id, new.now)
     yield from login_failures.refund_on_sqlite(new.attempt.addresses, new.attempt.name)
     event = security_events.DEFAULTS | new.event | {"detail": new.detail_if_new if is_new else None}
     yield security_events.ADD, event

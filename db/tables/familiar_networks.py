@@ -48,7 +48,7 @@ def upsert_statement(database: str, *conditions: Any) -> Any:
 
 
 _ROW = {"of_user": "user_id", "from_network": "network", "at": "last_seen_at"}
-UPSERT = {database: Compiled(upsert_statement(database)) for database in ("sqlite", "postgresql")}
+UPSERT = Compiled(postgresql=upsert_statement("postgresql"), sqlite=upsert_statement("sqlite"))
 _OF_NAME = Compiled(
     select(familiar_networks.c.network)
     .join(usernames, usernames.c.user_id == familiar_networks.c.user_id)
@@ -66,7 +66,7 @@ def upsert_values(user_id: UUID, network: bytes | None, now: datetime, *, precis
 
 async def remember(conn: Connection, user_id: UUID, network: bytes, now: datetime, *, precision: timedelta) -> None:
     """Record that the user has signed in from this network."""
-    await UPSERT[conn.dialect.name].all(conn, upsert_values(user_id, network, now, precision=precision))
+    await UPSERT.execute(conn, upsert_values(user_id, network, now, precision=precision))
 
 
 async def list_for_user(conn: Connection, user_id: UUID) -> set[bytes]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ARRAY, CheckConstraint, any_, bindparam, case, delete, literal_column, select, update
 from sqlmodel import Field, SQLModel
 
+from db.drivers.connection import Dialect
 from db.engine.compiled import Compiled
 from db.engine.database import Connection
 from db.tables.base import delete_some, table_of
@@ -78,7 +79,7 @@ _REFUND = Compiled(select(_one.label("one")).add_cte(*refund_statement()))
 
 async def refund(conn: Connection, keys: Sequence[bytes], *, deleted: bytes | None = None) -> None:
     """Count one failure less under each key, and none any more under the key `deleted`."""
-    if conn.dialect.name == "postgresql":
+    if conn.dialect is Dialect.postgresql:
         await _REFUND.all(conn, refund_values(keys, deleted))
     else:
         for statement, values in refund_on_sqlite(keys, deleted):

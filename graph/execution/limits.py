@@ -66,7 +66,7 @@ class _Cost:
     schema_fields: int = 0
     # Repeated response keys further in.
     repetitions: int = 0
-    # The response keys of this place, and how many of its fields have a resolver of ours.
+    # The response keys of this place, and how many of its fields call a resolver.
     keys: Counter[str] = field(default_factory=Counter)
     resolvers: int = 0
 
