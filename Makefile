@@ -27,7 +27,7 @@ install: .venv/installed ## Make .venv, with the command .venv/bin/kindred
 test: .venv/installed-dev ## Run every test, on SQLite and PostgreSQL
 	@$(BIN)/pytest -n auto
 
-fuzz: .venv/installed-dev ## Try 10,000 inputs of each kind on both doors and on what reads tokens
+fuzz: .venv/installed-dev ## Try 10,000 inputs of each kind on both endpoints and on the token reader
 	@KINDRED_FUZZ_INPUTS=10000 $(BIN)/pytest -n auto tests/fuzz
 
 check: .venv/installed-dev $(NODE_MODULES) ## Check format, lint and types, and that the built files are current
@@ -36,7 +36,7 @@ check: .venv/installed-dev $(NODE_MODULES) ## Check format, lint and types, and 
 	@$(BIN)/mypy
 	@$(NPM) web run --silent check
 
-format: .venv/installed-dev ## Format the code, and mend what can be mended
+format: .venv/installed-dev ## Format the code, and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(NPM) web run --silent format
@@ -59,7 +59,7 @@ bench-login-flood: .venv/installed-dev ## Measure refreshes while a hundred wron
 web: $(NODE_MODULES) ## Build what runs in a browser into graph/static
 	@$(NPM) web run --silent build
 
-schema: .venv/installed ## Write schema.graphql anew
+schema: .venv/installed ## Write schema.graphql from the code
 	@$(BIN)/kindred schema > schema.graphql
 
 settings: .venv/installed ## Write docs/settings.md from the settings' descriptions
@@ -69,7 +69,7 @@ sbom: .venv-sbom/installed ## Write sbom.json, the software bill of materials (C
 	@.venv-sbom/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \
 		--output-reproducible --of JSON -o $(SBOM)
 
-lock: ## Lock the dependencies anew; needs uv
+lock: ## Lock the dependencies again; needs uv
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.txt
 	uv pip compile pyproject.toml --group build --group dev -c requirements.txt --universal --python-version 3.11 \

@@ -129,7 +129,7 @@ _STORE = Compiled(
             "last_failed_at": _at,
         },
     )
-    # No caller is told that an attempt was counted, so the commit need not wait for the disk.
+    # No answer depends on this commit, so it need not wait for the disk.
     .returning(*login_failures.c, ASYNC_COMMIT.label("async_commit"))
 )
 

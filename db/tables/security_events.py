@@ -41,7 +41,7 @@ class SecurityEvent(SQLModel, table=True):
     user_id: UUID = Field(primary_key=True)
     # UUID version 7: the primary key's order is the order in time.
     id: UUID = Field(primary_key=True)
-    # No foreign key: an event outlives the family that it tells of.
+    # No foreign key: an event outlives its family.
     family_id: UUID | None = None
     kind: str = Field(max_length=32)
     occurred_at: datetime

@@ -85,7 +85,7 @@ async def lock_several(conn: Connection, user_ids: Collection[UUID]) -> None:
 
 
 async def lock_for_deletion(conn: Connection, user_id: UUID) -> None:
-    """Lock the user against other writers, and against new rows of theirs, until the transaction ends.
+    """Lock the user against other writers, and against new rows that refer to them, until the transaction ends.
 
     The caller has locked the user by `lock`, and all of their families by `families.lock_all`.
     """

@@ -1,4 +1,4 @@
-"""The first tables"""
+"""The first tables."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "login_failures",
         sa.Column("subject", sa.LargeBinary(), nullable=False),
@@ -130,7 +129,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("refresh_tokens")
     op.drop_index("ix_token_families_revoked_at", "token_families")
     op.drop_index("ix_token_families_absolute_expires_at", "token_families")

@@ -1,4 +1,4 @@
-"""What the throttle counts"""
+"""Failed login attempts and familiar networks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     with op.batch_alter_table("login_failures") as table:
         table.drop_constraint(op.f("ck_login_failures_failures"), type_="check")
         table.create_check_constraint(op.f("ck_login_failures_failures"), "failures >= 0")
@@ -28,7 +27,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_index("ix_familiar_networks_last_seen_at", "familiar_networks")
     op.drop_table("familiar_networks")
     op.execute("DELETE FROM login_failures WHERE failures = 0")

@@ -1,4 +1,4 @@
-"""Who does what only one worker at a time shall do"""
+"""Leases: which worker does what only one may do at a time."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "leases",
         sa.Column("name", sa.String(32), nullable=False),
@@ -20,5 +19,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("leases")

@@ -1,4 +1,4 @@
-"""What owners are to be told"""
+"""The outbox: notifications that owners must get."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "outbox",
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -46,7 +45,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_index("ix_outbox_occurred_at", "outbox")
     op.drop_index("ix_outbox_next_attempt_at", "outbox")
     op.drop_table("outbox")

@@ -1,4 +1,4 @@
-"""How fast a family may rotate"""
+"""The rate limit of a session."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,10 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("token_families", sa.Column("busy_until", sa.BigInteger(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("token_families", "busy_until")

@@ -1,4 +1,4 @@
-"""Until when the work of a lease was done, by a clock that was believed"""
+"""When the work of a lease was last done."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,10 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("leases", sa.Column("last_run_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("leases", "last_run_at")

@@ -104,7 +104,7 @@ async function refreshSidePanels() {
   byId("activity").replaceChildren(eventList(overview.securityEvents, onSignedOut));
 }
 
-/** The user's name and the sign-out button. The header stays as it is until the name changes. */
+/** The user's name and the sign-out button. The header does not change until the name does. */
 function renderHeader(username?: string) {
   const header = byId("user");
   if (header.childElementCount && (!username || header.dataset.username === username)) return;

@@ -104,7 +104,7 @@ function endedRow(session: Session) {
   return h(
     "li",
     { class: replayed ? "danger" : "" },
-    icon(replayed ? "shield" : "door"),
+    icon(replayed ? "shield" : "exit"),
     h(
       "div",
       {},

@@ -55,7 +55,7 @@ export const EVENT_TEXTS: Record<string, { text: string; icon: Icon; tone: "good
   LOGIN_FAILED: { text: "Attempt to sign in with a wrong password", icon: "cross", tone: "danger" },
   LOGIN_THROTTLED: { text: "Too many wrong passwords, so further attempts had to wait", icon: "clock", tone: "danger" },
   REFRESH_TOKEN_REPLAYED: { text: "A token was used twice, so its session was ended", icon: "shield", tone: "danger" },
-  SESSION_REVOKED: { text: "A session was ended", icon: "door", tone: "neutral" },
+  SESSION_REVOKED: { text: "A session was ended", icon: "exit", tone: "neutral" },
   PASSWORD_CHANGED: { text: "The password was changed", icon: "key", tone: "neutral" },
   USER_DISABLED: { text: "The account was disabled", icon: "cross", tone: "danger" },
 };
