@@ -61,7 +61,7 @@ class Services:
         token_pairs = TokenPairFactory(issuer, entropy, settings.access_token_ttl)
         depth, max_sessions = settings.lineage_depth, settings.max_sessions_per_user
         rate_limit = REFRESH_RATE_LIMIT if settings.rate_limits else NO_RATE_LIMIT
-        batcher = RotationBatcher(db, slots=depth, pace=rate_limit, batching=settings.batch_rotations)
+        batcher = RotationBatcher(db, slots=depth, rate_limit=rate_limit, batching=settings.batch_rotations)
         idle_limit, absolute_limit = settings.refresh_token_ttl, settings.session_ttl
         pruning = Pruning(db, settings.session_retention, settings.event_retention)
         return cls(

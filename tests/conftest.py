@@ -1,4 +1,4 @@
-"""Fixtures: a database of each kind, a clock that tests own, the application over them, and its doors."""
+"""Fixtures: a database of each kind, a clock that tests own, the application over them, and its endpoints."""
 
 import asyncio
 import os
@@ -18,12 +18,12 @@ from auth.services import Services
 from db.engine import server_clock as database_clock
 from db.engine.database import Connection, url_of
 from db.migration import upgrade
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from tests.repository.checklist import IDS, argued, tested
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, PASSWORD, Api, Door
+from tests.support.endpoints import ENDPOINTS, PASSWORD, Api, RefreshEndpoint
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import SECRET
 
@@ -156,10 +156,10 @@ def api(http: AsyncClient) -> Api:
     return Api(http)
 
 
-@pytest.fixture(params=list(DOORS))
-def door(request: pytest.FixtureRequest, http: AsyncClient) -> Door:
-    """Either door to a refresh: a test that asks for it runs through both."""
-    return DOORS[request.param](http)
+@pytest.fixture(params=list(ENDPOINTS))
+def endpoint(request: pytest.FixtureRequest, http: AsyncClient) -> RefreshEndpoint:
+    """Either endpoint to a refresh: a test that asks for it runs through both."""
+    return ENDPOINTS[request.param](http)
 
 
 @pytest.fixture(scope="session")
@@ -172,7 +172,7 @@ def password_hash() -> str:
 def add_user(services: Services, clock: FakeClock, password_hash: str) -> Callable[[str], Any]:
     """Make a user whose password is `PASSWORD`."""
 
-    async def add(name: str) -> User:
+    async def add(name: str) -> UserRow:
         # Imported, because `accounts.add` would hash the same password again for each test.
         return await services.accounts.import_user(name, f"{name}@example.org", password_hash, clock.now())
 
@@ -180,16 +180,16 @@ def add_user(services: Services, clock: FakeClock, password_hash: str) -> Callab
 
 
 @pytest.fixture
-async def alice(add_user: Callable[[str], Any]) -> User:
+async def alice(add_user: Callable[[str], Any]) -> UserRow:
     """A user."""
-    user: User = await add_user("alice")
+    user: UserRow = await add_user("alice")
     return user
 
 
 @pytest.fixture
-async def bob(add_user: Callable[[str], Any]) -> User:
+async def bob(add_user: Callable[[str], Any]) -> UserRow:
     """Another user."""
-    user: User = await add_user("bob")
+    user: UserRow = await add_user("bob")
     return user
 
 

@@ -116,13 +116,13 @@ _ROTATE_WITH_LINEAGE = with_lineage_row(
 ROTATE_ALONE = Compiled(ROTATE, FamilyRow)
 
 
-async def rotate(conn: Connection, claim: RotationClaim, *, slots: int, pace: RateLimit) -> FamilyRow | None:
+async def rotate(conn: Connection, claim: RotationClaim, *, slots: int, rate_limit: RateLimit) -> FamilyRow | None:
     """Rotate the family if the claim is true, and write the successor's lineage row.
 
     `slots` is how many lineage rows a family keeps (0: none). Returns the new row of the family, or None if no row
     could be changed.
     """
-    values = claim.values(pace) | {"busy_for": pace.interval}
+    values = claim.values(rate_limit) | {"busy_for": rate_limit.interval}
     if slots and conn.dialect is Dialect.postgresql:
         values |= {"from_user_agent": claim.user_agent, "slots": slots}
         return await _ROTATE_WITH_LINEAGE.one_or_none(conn, values)

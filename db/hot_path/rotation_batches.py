@@ -74,10 +74,10 @@ class _PendingClaim:
 class RotationBatcher:
     """Sends claims to the database. `slots` is how many lineage rows a family keeps (0: none)."""
 
-    def __init__(self, db: Database, *, slots: int, pace: RateLimit, batching: bool) -> None:
+    def __init__(self, db: Database, *, slots: int, rate_limit: RateLimit, batching: bool) -> None:
         self._db = db
         self._slots = slots
-        self._pace = pace
+        self._rate_limit = rate_limit
         on_sqlite = db.dialect is Dialect.sqlite
         self._run_batch = self._on_sqlite if on_sqlite else self._on_postgresql
         # On PostgreSQL the statement for several writes lineage rows too.
@@ -91,7 +91,7 @@ class RotationBatcher:
         if self._batching_enabled and (family := await self._rotate_in_batch(claim)):
             return family
         async with self._db.autocommit() as conn:
-            return await rotate(conn, claim, slots=self._slots, pace=self._pace)
+            return await rotate(conn, claim, slots=self._slots, rate_limit=self._rate_limit)
 
     async def _rotate_in_batch(self, claim: RotationClaim) -> FamilyRow | None:
         pending = _PendingClaim(claim, asyncio.get_running_loop().create_future())
@@ -139,18 +139,20 @@ class RotationBatcher:
     async def _on_postgresql(self, claims: Sequence[RotationClaim]) -> RotatedFamilies:
         async with self._db.autocommit() as conn:
             if len(claims) == 1:
-                family = await rotate(conn, claims[0], slots=self._slots, pace=self._pace)
+                family = await rotate(conn, claims[0], slots=self._slots, rate_limit=self._rate_limit)
                 return {family.id: family} if family else {}
-            rows = [claim.values(self._pace) | {"from_user_agent": claim.user_agent} for claim in claims]
+            rows = [claim.values(self._rate_limit) | {"from_user_agent": claim.user_agent} for claim in claims]
             values = {name: [row[name] for row in rows] for name in _CLAIMED}
-            rotated = await _ROTATE_SEVERAL.all(conn, values | {"slots": self._slots, "busy_for": self._pace.interval})
+            rotated = await _ROTATE_SEVERAL.all(
+                conn, values | {"slots": self._slots, "busy_for": self._rate_limit.interval}
+            )
             return {family.id: family for family in rotated}
 
     async def _on_sqlite(self, claims: Sequence[RotationClaim]) -> RotatedFamilies:
         def work(connection: sqlite3.Connection) -> RotatedFamilies:
             rotated = {}
             for claim in claims:
-                values = claim.values(self._pace) | {"busy_for": self._pace.interval}
+                values = claim.values(self._rate_limit) | {"busy_for": self._rate_limit.interval}
                 if family := ROTATE_ALONE.on_sqlite.one_or_none(connection, values):
                     rotated[family.id] = family
                     if self._slots:

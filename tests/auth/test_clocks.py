@@ -21,12 +21,12 @@ from auth.outcomes import Origin, SignedIn
 from auth.services import Services
 from db import metadata
 from db.tables.families import families
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from graph.cli import commands
 from tests.support.clocks import Ahead, FakeClock
 from tests.support.databases import connect
-from tests.support.doors import DOORS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, Api, Door
+from tests.support.endpoints import ENDPOINTS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, Api, RefreshEndpoint
 from tests.support.servers import SECRET, environment
 from tests.support.sql import looking_at
 from tests.support.statements import statements
@@ -52,12 +52,12 @@ def node(database_url: str, clock: FakeClock, settings_for: Callable[..., Settin
 
 
 @pytest.mark.parametrize("ahead", [5, -5, 30, -30])
-@pytest.mark.parametrize("name", list(DOORS))
+@pytest.mark.parametrize("name", list(ENDPOINTS))
 async def test_tok_10_rot_20_two_nodes_whose_clocks_differ_a_little_agree(
-    api: Api, alice: User, clock: FakeClock, node: Node, ahead: int, name: str
+    api: Api, alice: UserRow, clock: FakeClock, node: Node, ahead: int, name: str
 ) -> None:
     async with node(ahead * SECOND) as other:
-        here, there = DOORS[name](api.http), DOORS[name](other.http)
+        here, there = ENDPOINTS[name](api.http), ENDPOINTS[name](other.http)
         pair = await api.login()
         first = pair
         for _ in range(4):
@@ -74,33 +74,35 @@ async def test_tok_10_rot_20_two_nodes_whose_clocks_differ_a_little_agree(
 
 @pytest.mark.parametrize("ahead", [31, 120, 3600])
 async def test_tok_10_an_access_token_from_too_far_ahead_is_refused_and_a_refresh_replaces_it(
-    api: Api, alice: User, door: Door, node: Node, ahead: int
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, node: Node, ahead: int
 ) -> None:
     async with node(ahead * SECOND) as other:
         pair = await other.login()
         assert not await api.is_live(pair.access)
-        refreshed = (await door.refresh(pair.refresh)).tokens
+        refreshed = (await endpoint.refresh(pair.refresh)).tokens
         assert await api.is_live(refreshed.access)
 
 
 @pytest.mark.parametrize("step", [120, 3600, -120, -3600])
 async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_replay(
-    api: Api, alice: User, door: Door, clock: FakeClock, step: int
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, clock: FakeClock, step: int
 ) -> None:
     first = await api.login()
-    pair = (await door.refresh(first.refresh)).tokens
+    pair = (await endpoint.refresh(first.refresh)).tokens
     clock.advance(step * SECOND)
     # After a step shorter than its lifetime, an access token is still accepted. Otherwise the client refreshes.
     assert await api.is_live(pair.access) == (step == 120)
-    pair = (await door.refresh(pair.refresh)).tokens
+    pair = (await endpoint.refresh(pair.refresh)).tokens
     assert await api.is_live(pair.access)
     clock.advance(-step * SECOND)
-    pair = (await door.refresh(pair.refresh)).tokens
+    pair = (await endpoint.refresh(pair.refresh)).tokens
     assert await api.is_live(pair.access)
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
-async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services, alice: User, clock: FakeClock) -> None:
+async def test_rot_20_the_limits_are_kept_to_the_microsecond(
+    services: Services, alice: UserRow, clock: FakeClock
+) -> None:
     """SQLite compares timestamps as text. If a fraction of 0 were left out, they would sort wrongly."""
     for start in (clock.now(), clock.now() + MICROSECOND, clock.now() - MICROSECOND):
         signed_in = await services.sign_in.open_session(alice, None, Origin(), start)
@@ -115,17 +117,17 @@ async def test_rot_20_the_limits_are_kept_to_the_microsecond(services: Services,
 
 
 async def test_rot_11_rot_20_a_session_that_expired_by_a_clock_that_was_ahead_is_not_replayed(
-    api: Api, alice: User, door: Door, clock: FakeClock
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     pair = await api.login()
     clock.advance(timedelta(days=31))
-    assert (await door.refresh(pair.refresh)).outcome == EXPIRED
+    assert (await endpoint.refresh(pair.refresh)).outcome == EXPIRED
     clock.advance(timedelta(days=-31))
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
 async def test_rot_20_the_database_s_clock_and_time_zone_do_not_affect_a_session(
-    api: Api, alice: User, door: Door, services: Services, clock: FakeClock, database_url: str
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, services: Services, clock: FakeClock, database_url: str
 ) -> None:
     """Signing in, refreshing, listing and revoking do not read that clock, and no column has it as a default.
 
@@ -141,7 +143,7 @@ async def test_rot_20_the_database_s_clock_and_time_zone_do_not_affect_a_session
         clock.advance(timedelta(days=-3650))
         with statements(services) as sent:
             pair = await api.login()
-            pair = (await door.refresh(pair.refresh)).tokens
+            pair = (await endpoint.refresh(pair.refresh)).tokens
             assert await api.is_live(pair.access)
             await api.data(SESSIONS, bearer=pair.access)
             await api.data(REVOKE, {"input": {"id": pair.session_id}}, bearer=pair.access)

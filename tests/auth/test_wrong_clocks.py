@@ -21,13 +21,13 @@ from auth.services import Services
 from db.tables import leases
 from db.tables.base import SigningAlgorithm
 from db.tables.families import families
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from graph.cli import commands
 from tests.auth.background.test_prune_schedule import count_sessions, ended_family, fill
 from tests.auth.background.test_pruning import every
 from tests.support.clocks import Ahead, FakeClock
-from tests.support.doors import (
+from tests.support.endpoints import (
     EXPIRED,
     PASSWORD,
     REPLAYED,
@@ -35,8 +35,8 @@ from tests.support.doors import (
     ROTATED,
     UNAVAILABLE,
     Api,
-    Door,
     Pair,
+    RefreshEndpoint,
 )
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
@@ -70,7 +70,7 @@ APART = pytest.mark.parametrize("ahead", [YEAR, -YEAR, 3 * MINUTE, -3 * MINUTE],
 
 @APART
 async def test_data_03_nothing_is_pruned_while_the_database_s_clock_differs(
-    services: Services, alice: User, clock: FakeClock, ahead: timedelta
+    services: Services, alice: UserRow, clock: FakeClock, ahead: timedelta
 ) -> None:
     await fill(services, alice, clock.now(), 3)
     clock.database_ahead = ahead
@@ -89,7 +89,7 @@ async def test_data_03_nothing_is_pruned_while_the_database_s_clock_differs(
 
 
 async def test_data_03_the_service_logs_that_the_clocks_differ_and_tries_again(
-    services: Services, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    services: Services, alice: UserRow, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     await fill(services, alice, clock.now(), 3)
     clock.database_ahead = -YEAR
@@ -112,7 +112,7 @@ async def test_data_03_the_service_logs_that_the_clocks_differ_and_tries_again(
 
 
 async def test_data_03_a_clock_that_jumps_a_year_together_with_the_database_s_deletes_nothing(
-    api: Api, services: Services, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As on one machine, where the service and the database share a clock."""
     live, ended = await api.login(), await api.login()
@@ -149,7 +149,7 @@ async def _refreshed(services: Services, token: str, clock: FakeClock) -> Any:
 async def test_data_03_after_a_restart_an_outage_of_a_week_is_plausible_and_a_longer_one_is_not(
     services: Services,
     started_later: Services,
-    alice: User,
+    alice: UserRow,
     clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
     gap: timedelta,
@@ -174,7 +174,7 @@ async def test_data_03_after_a_restart_an_outage_of_a_week_is_plausible_and_a_lo
 
 
 async def test_data_03_an_operator_confirms_the_clock_for_the_command_and_for_every_worker(
-    services: Services, started_later: Services, alice: User, clock: FakeClock
+    services: Services, started_later: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await services.prune_schedule.prune_if_due(clock)
     clock.step(60 * DAY)
@@ -193,7 +193,7 @@ async def test_data_03_an_operator_confirms_the_clock_for_the_command_and_for_ev
 
 
 async def test_data_03_a_clock_that_was_ahead_is_trusted_again_once_it_is_corrected(
-    services: Services, started_later: Services, alice: User, clock: FakeClock
+    services: Services, started_later: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """A database created while the clock was a year ahead must not trust that year for ever."""
     clock.step(YEAR)
@@ -210,7 +210,7 @@ async def test_data_03_a_clock_that_was_ahead_is_trusted_again_once_it_is_correc
 
 
 async def test_data_03_at_the_first_run_a_week_since_the_newest_event_is_plausible_and_more_is_not(
-    api: Api, services: Services, alice: User, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As after an upgrade from a release that did not store the time of its last run."""
     await api.try_login("alice", "not her password")
@@ -223,7 +223,7 @@ async def test_data_03_at_the_first_run_a_week_since_the_newest_event_is_plausib
 
 
 async def test_data_03_a_worker_a_year_behind_deletes_nothing_recent(
-    api: Api, services: Services, alice: User, clock: FakeClock
+    api: Api, services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await api.login()
     await services.prune_schedule.prune_if_due(clock)
@@ -263,7 +263,7 @@ async def _set_last_run(database_url: str, instant: datetime) -> None:
 
 @APART
 async def test_ops_04_sessions_are_not_revoked_by_age_while_the_database_s_clock_differs(
-    api: Api, services: Services, alice: User, clock: FakeClock, ahead: timedelta
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, ahead: timedelta
 ) -> None:
     pair = await api.login()
     clock.advance(MINUTE)
@@ -342,41 +342,41 @@ async def test_tok_12_the_first_key_of_a_machine_with_a_wrong_clock_signs_once_t
 
 @pytest.mark.parametrize("ahead", [YEAR, -YEAR], ids=str)
 async def test_rot_11_no_session_is_called_expired_while_the_database_s_clock_differs(
-    api: Api, alice: User, services: Services, door: Door, clock: FakeClock, ahead: timedelta
+    api: Api, alice: UserRow, services: Services, endpoint: RefreshEndpoint, clock: FakeClock, ahead: timedelta
 ) -> None:
     """A client discards its token on that answer."""
     pair = await api.login()
     clock.advance(31 * DAY)
     clock.database_ahead = ahead
     with statements(services) as sent:
-        assert (await door.refresh(pair.refresh)).outcome == UNAVAILABLE
+        assert (await endpoint.refresh(pair.refresh)).outcome == UNAVAILABLE
     # Not retried: a retry does not change what two clocks say.
     assert len([statement for statement in sent if "clock_timestamp" in statement or "strftime" in statement]) == 1
     clock.database_ahead = MINUTE
-    assert (await door.refresh(pair.refresh)).outcome == EXPIRED
+    assert (await endpoint.refresh(pair.refresh)).outcome == EXPIRED
 
 
 async def test_rot_11_a_machine_a_year_ahead_expires_no_live_session(
-    api: Api, alice: User, door: Door, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = await api.login()
     clock.step(YEAR)
     clock.database_ahead = -YEAR
     with caplog.at_level(logging.WARNING, "kindred"):
-        assert (await door.refresh(pair.refresh)).outcome == UNAVAILABLE
+        assert (await endpoint.refresh(pair.refresh)).outcome == UNAVAILABLE
     assert (
         "unavailable: The database's clock is 31536000 s behind this machine's, so no session was called expired. "
         "Set both by NTP." in warnings(caplog)
     )
     clock.step(-YEAR)
     clock.database_ahead = timedelta(0)
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
 @pytest.mark.parametrize("behind", [YEAR, 31 * DAY, 20 * DAY], ids=str)
 @pytest.mark.parametrize("at_once", [1, 30])
 async def test_rot_20_a_machine_that_is_behind_shortens_no_session_that_it_rotates(
-    services: Services, alice: User, clock: FakeClock, behind: timedelta, at_once: int
+    services: Services, alice: UserRow, clock: FakeClock, behind: timedelta, at_once: int
 ) -> None:
     """Alone and in batches, once and repeated."""
     opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(at_once)]
@@ -393,16 +393,16 @@ async def test_rot_20_a_machine_that_is_behind_shortens_no_session_that_it_rotat
 
 
 async def test_rot_11_a_session_that_a_machine_a_year_behind_refreshed_after_its_limit_is_still_expired(
-    api: Api, alice: User, door: Door, clock: FakeClock
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     pair = await api.login()
     clock.advance(31 * DAY)
     clock.step(-YEAR)
-    pair = (await door.refresh(pair.refresh)).tokens
-    pair = (await door.refresh(pair.refresh)).tokens
+    pair = (await endpoint.refresh(pair.refresh)).tokens
+    pair = (await endpoint.refresh(pair.refresh)).tokens
     clock.step(YEAR)
     assert not await api.is_live(pair.access)
-    assert (await door.refresh(pair.refresh)).outcome == EXPIRED
+    assert (await endpoint.refresh(pair.refresh)).outcome == EXPIRED
 
 
 @pytest.mark.parametrize("more_settings", [{"replay_leeway": timedelta(seconds=10)}], ids=[""])
@@ -412,18 +412,23 @@ async def test_rot_11_a_session_that_a_machine_a_year_behind_refreshed_after_its
     ids=str,
 )
 async def test_rot_12_a_clock_that_was_ahead_does_not_extend_the_leeway(
-    api: Api, alice: User, door: Door, clock: FakeClock, ahead: timedelta, outcome: str
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, clock: FakeClock, ahead: timedelta, outcome: str
 ) -> None:
     """Clocks may differ by two minutes, so a last use that is no further ahead is within the leeway."""
     pair = await api.login()
     clock.step(ahead)
-    await door.refresh(pair.refresh)
+    await endpoint.refresh(pair.refresh)
     clock.step(-ahead)
-    assert (await door.refresh(pair.refresh)).outcome == outcome
+    assert (await endpoint.refresh(pair.refresh)).outcome == outcome
 
 
 async def test_rot_20_an_operator_who_confirms_the_clock_shortens_sessions_that_a_clock_a_year_ahead_opened(
-    api: Api, alice: User, services: Services, door: Door, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    api: Api,
+    alice: UserRow,
+    services: Services,
+    endpoint: RefreshEndpoint,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     limit = services.settings.session_ttl
     usual = await api.login()
@@ -448,13 +453,13 @@ async def test_rot_20_an_operator_who_confirms_the_clock_shortens_sessions_that_
     assert shortened.created_at == shortened.last_used_at == clock.now()
     assert shortened.expires_at == shortened.absolute_expires_at == clock.now() + limit
     clock.advance(limit - HOUR)
-    pair = (await door.refresh(pair.refresh)).tokens
+    pair = (await endpoint.refresh(pair.refresh)).tokens
     clock.advance(HOUR)
-    assert (await door.refresh(pair.refresh)).outcome == EXPIRED
+    assert (await endpoint.refresh(pair.refresh)).outcome == EXPIRED
 
 
 async def test_rot_20_a_clock_a_year_behind_shortens_no_session_by_itself(
-    api: Api, alice: User, services: Services, door: Door, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     """By such a clock every session was opened in the future, and on one machine the database's clock agrees."""
     pair = await api.login()
@@ -463,7 +468,7 @@ async def test_rot_20_a_clock_a_year_behind_shortens_no_session_by_itself(
         assert await services.prune_schedule.prune_if_due(clock) == NOTHING
         clock.advance(HOUR)
     clock.step(YEAR)
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
 def test_ops_07_prune_shortens_future_sessions_once_the_operator_confirms_the_clock(database_url: str) -> None:
@@ -492,7 +497,7 @@ async def _open_session(database_url: str, now: datetime) -> None:
     await services.stop()
 
 
-REVOCATIONS: dict[str, Callable[[Services, User, Pair, datetime], Any]] = {
+REVOCATIONS: dict[str, Callable[[Services, UserRow, Pair, datetime], Any]] = {
     "revoke by id": lambda services, user, pair, now: services.sessions.revoke(
         user.id, UUID(pair.session_id), Origin(), now
     ),
@@ -508,7 +513,7 @@ REVOCATIONS: dict[str, Callable[[Services, User, Pair, datetime], Any]] = {
 
 @pytest.mark.parametrize("how", list(REVOCATIONS))
 async def test_sess_03_a_revocation_by_a_clock_a_year_ahead_stays_in_force_once_the_clock_is_right(
-    api: Api, door: Door, services: Services, alice: User, clock: FakeClock, how: str
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow, clock: FakeClock, how: str
 ) -> None:
     """By that clock every session has expired. On one machine the database's clock agrees."""
     pair = await api.login()
@@ -516,25 +521,25 @@ async def test_sess_03_a_revocation_by_a_clock_a_year_ahead_stays_in_force_once_
     await REVOCATIONS[how](services, alice, pair, clock.now())
     clock.step(-YEAR)
     assert not await api.is_live(pair.access)
-    assert (await door.refresh(pair.refresh)).outcome in (EXPIRED, REVOKED)
+    assert (await endpoint.refresh(pair.refresh)).outcome in (EXPIRED, REVOKED)
     assert not await api.is_live(pair.access)
 
 
 async def test_rot_20_the_next_refresh_corrects_a_last_use_in_the_future(
-    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     pair = await api.login()
     clock.step(10 * DAY)
-    pair = (await door.refresh(pair.refresh)).tokens
+    pair = (await endpoint.refresh(pair.refresh)).tokens
     clock.step(-10 * DAY)
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
     (family,) = await every(services, families)
     assert family.last_used_at == clock.now()
     assert family.expires_at <= family.absolute_expires_at == family.created_at + 30 * DAY
 
 
 async def test_data_03_an_operator_who_prunes_about_weekly_need_not_confirm_the_clock(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     for _ in range(3):
         await services.prune_schedule.prune_now(clock.now())
@@ -545,7 +550,7 @@ async def test_data_03_an_operator_who_prunes_about_weekly_need_not_confirm_the_
 
 
 async def test_data_03_after_an_upgrade_the_former_release_s_lease_tells_the_last_run(
-    api: Api, alice: User, services: Services, started_later: Services, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, started_later: Services, clock: FakeClock
 ) -> None:
     await api.login()  # the newest event; from then on clients only refresh
     clock.advance(10 * DAY)
@@ -558,11 +563,11 @@ async def test_data_03_after_an_upgrade_the_former_release_s_lease_tells_the_las
 
 
 async def test_ops_04_a_session_used_in_the_future_is_revoked_too(
-    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     pair = await api.login()
     clock.step(HOUR)
-    pair = (await door.refresh(pair.refresh)).tokens
+    pair = (await endpoint.refresh(pair.refresh)).tokens
     clock.step(-HOUR)
     assert await services.sessions.revoke_issued_before(clock.now(), Origin(), clock.now()) == 1
-    assert (await door.refresh(pair.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED

@@ -31,7 +31,7 @@ from tests.bench.measuring import HEADING, Watched, line, measure
 from tests.bench.seeding import Seeded
 from tests.bench.service import CLIENTS, listings, rotations, sign_ins
 from tests.support import databases
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.servers import SECRET, serving
 from tests.support.sql import looking_at
 

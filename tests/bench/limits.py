@@ -29,8 +29,7 @@ from db.engine.database import url_of
 from db.hot_path import rotation
 from db.hot_path.rotation import RotationClaim
 from db.migration import upgrade
-from db.tables.families import FamilyRow as TokenFamily
-from db.tables.families import families
+from db.tables.families import FamilyRow, families
 from graph.app import create_app
 from graph.observability import log_format
 from tests.bench.measuring import argon2
@@ -112,7 +111,7 @@ async def cpu_of(work: Callable[[], Awaitable[object]], times: int = 1000) -> fl
 class InPlace:
     """What stands for the database: every claim is true."""
 
-    def __init__(self, family: TokenFamily) -> None:
+    def __init__(self, family: FamilyRow) -> None:
         self._family: Any = family
 
     async def rotate(self, claim: RotationClaim) -> Any:

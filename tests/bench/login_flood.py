@@ -28,7 +28,7 @@ from tests.bench.client import Connection
 from tests.bench.seeding import seed
 from tests.bench.service import REFRESH
 from tests.support.databases import Server, create_database
-from tests.support.doors import LOGIN
+from tests.support.endpoints import LOGIN
 from tests.support.servers import serving
 
 SESSIONS, REFRESHES, GUESSES = 96, 50, 100  # the latter two each second

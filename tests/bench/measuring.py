@@ -12,7 +12,7 @@ import psutil
 
 from auth.credentials.password_hashing import hash_password, verify_password
 from tests.bench.client import Connection
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 
 Work = Callable[[Connection], Awaitable[None]]
 

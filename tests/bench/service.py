@@ -26,7 +26,7 @@ from tests.bench.client import Connection
 from tests.bench.measuring import HEADING, Measured, Watched, Work, argon2, line, measure
 from tests.bench.seeding import Seeded, seed
 from tests.support.databases import Server, create_database, migrated_sqlite
-from tests.support.doors import LOGIN, PASSWORD, REVOKE
+from tests.support.endpoints import LOGIN, PASSWORD, REVOKE
 from tests.support.servers import serving
 
 REFRESH = """

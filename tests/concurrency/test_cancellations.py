@@ -9,7 +9,7 @@ import pytest
 from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.outcomes import Origin, Rotated, SignedIn
 from auth.services import Services
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
 
 FAMILIES, ROUNDS = 12, 25
@@ -19,7 +19,7 @@ LONGEST = 0.012
 
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 6}], ids=[""])
 async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_and_spend_nothing_twice(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     dice = random.Random(1)
     opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(FAMILIES)]

@@ -29,10 +29,10 @@ from db.engine.database import url_of
 from db.migration import upgrade
 from db.tables import families, outbox, security_events, users
 from db.tables.base import NotificationChannel, NotificationKind, RevocationReason, SecurityEventKind
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import Pair
+from tests.support.endpoints import Pair
 from tests.support.receivers import WEBHOOK_SECRET
 from tests.support.servers import SECRET, Backstage
 from tests.support.sql import looking_at
@@ -55,7 +55,7 @@ def now() -> Any:
 class Target:
     """A user who is deleted, and their sessions: pairs that are current, and refresh tokens that were used."""
 
-    user: User
+    user: UserRow
     pairs: list[Pair]
     used: list[str]
 
@@ -314,7 +314,7 @@ async def begun(work: Awaitable[Any]) -> "asyncio.Future[Any]":
 
 @on_postgresql
 async def test_a_deletion_waits_for_a_replay_or_a_revocation_that_then_checks_that_the_user_exists(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     family = await opened(services, alice)
     happened = new_event(
@@ -332,7 +332,7 @@ async def test_a_deletion_waits_for_a_replay_or_a_revocation_that_then_checks_th
 
 @on_postgresql
 async def test_a_deletion_waits_for_an_event_that_is_being_written_and_deletes_it_too(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     happened = new_event(services.entropy, alice.id, SecurityEventKind.LOGIN_FAILED, clock.now(), ORIGIN)
     async with services.db.transaction() as conn:
@@ -345,7 +345,7 @@ async def test_a_deletion_waits_for_an_event_that_is_being_written_and_deletes_i
 
 
 @on_postgresql
-async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(services: Services, alice: User) -> None:
+async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(services: Services, alice: UserRow) -> None:
     family = await opened(services, alice)
     async with services.db.transaction() as conn:
         await users.lock(conn, alice.id)
@@ -359,7 +359,7 @@ async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(servi
 
 @on_postgresql
 async def test_pruning_and_retrying_notices_wait_for_no_row_and_come_back_for_it(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """Nothing that never waits for a row is in a deadlock."""
     await opened(services, alice)
@@ -379,7 +379,7 @@ async def test_pruning_and_retrying_notices_wait_for_no_row_and_come_back_for_it
     assert (pruned.sessions, pruned.familiar_networks, pruned.notifications) == (1, 1, 1)
 
 
-async def opened(services: Services, user: User) -> UUID:
+async def opened(services: Services, user: UserRow) -> UUID:
     """The id of a new session."""
     signed_in = await services.sign_in.open_session(user, None, ORIGIN, now())
     assert signed_in is not None

@@ -58,12 +58,12 @@ from auth.use_cases.sessions import Unauthenticated
 from db.tables.base import SessionState
 from db.tables.families import families, state_of
 from db.tables.refresh_tokens import SLOTS, refresh_tokens
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import (
-    DOORS,
+from tests.support.endpoints import (
+    ENDPOINTS,
     EXPIRED,
     INVALID,
     REPLAYED,
@@ -112,7 +112,7 @@ spans = st.one_of(
     st.integers(1, 48).map(lambda hours: timedelta(hours=hours)),
     st.integers(1, 40).map(lambda days: timedelta(days=days)),
 )
-doors = st.sampled_from(["the rule", "the rule", *DOORS])
+endpoints = st.sampled_from(["the rule", "the rule", *ENDPOINTS])
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Machine(RuleBasedStateMachine):
         self.keys: list[str] = []
         self.numbers = count()
         self.active = dict.fromkeys(NAMES, True)
-        self.users: dict[str, User] = {}
+        self.users: dict[str, UserRow] = {}
 
     def run(self, work: Awaitable[T]) -> T:
         async def waited() -> T:
@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         await self.stack.enter_async_context(app.router.lifespan_context(app))
         http = AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
         await self.stack.enter_async_context(http)
-        self.doors = {name: door(http) for name, door in DOORS.items()}
+        self.endpoints = {name: endpoint(http) for name, endpoint in ENDPOINTS.items()}
         self.services: Services = app.state.services
 
     def stop(self) -> None:
@@ -283,19 +283,19 @@ class Machine(RuleBasedStateMachine):
             self.copy(session)
 
     @precondition(lambda self: self.sessions)
-    @rule(which=number, place=number, key=st.one_of(st.none(), number), fresh=st.booleans(), through=doors)
+    @rule(which=number, place=number, key=st.one_of(st.none(), number), fresh=st.booleans(), through=endpoints)
     def refresh_with_any_token(self, which: int, place: int, key: int | None, fresh: bool, through: str) -> None:
         session = self.sessions[which % len(self.sessions)]
         self.refresh(session, place % len(session.tokens), self.key(key, fresh), through)
 
     @precondition(lambda self: self.sessions)
-    @rule(which=number, back=st.integers(1, 2), key=st.one_of(st.none(), number), through=doors)
+    @rule(which=number, back=st.integers(1, 2), key=st.one_of(st.none(), number), through=endpoints)
     def refresh_with_a_recent_token(self, which: int, back: int, key: int | None, through: str) -> None:
         session = self.sessions[which % len(self.sessions)]
         self.refresh(session, max(len(session.tokens) - back, 0), self.key(key, key == 0), through)
 
     @precondition(lambda self: self.sessions)
-    @rule(which=number, again=st.integers(0, 3), through=doors)
+    @rule(which=number, again=st.integers(0, 3), through=endpoints)
     def ask_again_with_the_same_key(self, which: int, again: int, through: str) -> None:
         session = self.sessions[which % len(self.sessions)]
         attempt = session.tokens[max(len(session.tokens) - 1 - again, 0)]
@@ -502,7 +502,7 @@ class Machine(RuleBasedStateMachine):
             if isinstance(outcome, Rotated):
                 return ROTATED, outcome.tokens.refresh_token, outcome.tokens.access_token
             return OUTCOMES[type(outcome)], "", ""
-        refreshed = await self.doors[through].refresh(token, key)
+        refreshed = await self.endpoints[through].refresh(token, key)
         assert refreshed.status in (200, 401, 429, 503)
         pair = refreshed.pair
         return (refreshed.outcome, pair.refresh, pair.access) if pair else (refreshed.outcome, "", "")

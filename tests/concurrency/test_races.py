@@ -1,4 +1,4 @@
-"""Many refreshes of one token at once: through both doors, of two servers on one database, in real time."""
+"""Many refreshes of one token at once: through both endpoints, of two servers on one database, in real time."""
 
 import asyncio
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.doors import REPLAYED, REVOKED, ROTATED, Api, Door, Pair, Refreshed, RestDoor
+from tests.support.endpoints import REPLAYED, REVOKED, ROTATED, Api, Pair, Refreshed, RefreshEndpoint, RestEndpoint
 from tests.support.servers import Backstage, Fleet, backstage, fleet_on
 
 ROUNDS, FEWER_ROUNDS, RACERS = 50, 15, 50
@@ -29,62 +29,65 @@ async def behind(fleet: Fleet, password_hash: str) -> AsyncIterator[Backstage]:
 
 
 @pytest.fixture
-async def doors(fleet: Fleet) -> AsyncIterator[list[Door]]:
-    """Both doors of both servers."""
-    async with fleet.doors() as doors:
-        yield doors
+async def endpoints(fleet: Fleet) -> AsyncIterator[list[RefreshEndpoint]]:
+    """Both endpoints of both servers."""
+    async with fleet.endpoints() as endpoints:
+        yield endpoints
 
 
 @pytest.fixture
-def api(doors: list[Door]) -> Api:
+def api(endpoints: list[RefreshEndpoint]) -> Api:
     """GraphQL, of one of the servers."""
-    (rest,) = [door for door in doors if isinstance(door, RestDoor)][:1]
+    (rest,) = [endpoint for endpoint in endpoints if isinstance(endpoint, RestEndpoint)][:1]
     return Api(rest.http)
 
 
-async def race(doors: list[Door], token: str, keys: list[str | None]) -> list[Refreshed]:
-    """Refresh the same token many times at once, with each key in turn, through each door in turn."""
-    # Door and key take turns at different paces, so that every key is used at every door.
+async def race(endpoints: list[RefreshEndpoint], token: str, keys: list[str | None]) -> list[Refreshed]:
+    """Refresh the same token many times at once, with each key in turn, through each endpoint in turn."""
+    # RefreshEndpoint and key take turns at different paces, so that every key is used at every endpoint.
     return await asyncio.gather(
-        *(doors[racer % len(doors)].refresh(token, keys[racer // len(doors) % len(keys)]) for racer in range(RACERS))
+        *(
+            endpoints[racer % len(endpoints)].refresh(token, keys[racer // len(endpoints) % len(keys)])
+            for racer in range(RACERS)
+        )
     )
 
 
-async def is_dead(door: Door, api: Api, *pairs: Pair) -> bool:
+async def is_dead(endpoint: RefreshEndpoint, api: Api, *pairs: Pair) -> bool:
     """Whether no refresh token and no access token of these works any more."""
-    refreshed = {(await door.refresh(pair.refresh)).outcome for pair in pairs}
+    refreshed = {(await endpoint.refresh(pair.refresh)).outcome for pair in pairs}
     return refreshed == {REVOKED} and not any([await api.is_live(pair.access) for pair in pairs])
 
 
 async def test_rot_02_of_many_refreshes_of_one_token_one_wins_and_the_family_ends(
-    doors: list[Door], api: Api, behind: Backstage
+    endpoints: list[RefreshEndpoint], api: Api, behind: Backstage
 ) -> None:
     user = await behind.user()
     for round in range(ROUNDS):
         first = await behind.session(user)
-        answers = await race(doors, first.refresh, [None])
+        answers = await race(endpoints, first.refresh, [None])
         outcomes = Counter(answer.outcome for answer in answers)
         assert outcomes[ROTATED] == 1, (round, outcomes)
         assert outcomes[REPLAYED] >= 1, (round, outcomes)
         assert outcomes[ROTATED] + outcomes[REPLAYED] + outcomes[REVOKED] == RACERS, (round, outcomes)
         (second,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
-        assert await is_dead(doors[round % len(doors)], api, first, second), round
+        assert await is_dead(endpoints[round % len(endpoints)], api, first, second), round
     events = await behind.services.accounts.events(user.id, after=None, limit=10 * ROUNDS)
     # One event for one end, of however many replays at once.
     assert Counter(event.kind for event in events) == {"LOGIN_SUCCEEDED": ROUNDS, REPLAYED_EVENT: ROUNDS}
 
 
 async def test_rot_02_many_refreshes_with_one_key_all_get_the_same_successor_and_the_family_lives(
-    doors: list[Door], api: Api, behind: Backstage
+    endpoints: list[RefreshEndpoint], api: Api, behind: Backstage
 ) -> None:
     user = await behind.user()
     for round in range(FEWER_ROUNDS):
         first = await behind.session(user)
-        answers = await race(doors, first.refresh, [KEY])
+        answers = await race(endpoints, first.refresh, [KEY])
         assert {answer.outcome for answer in answers} == {ROTATED}, round
         assert len({answer.tokens.refresh for answer in answers}) == 1, round
         assert await api.is_live(answers[-1].tokens.access), round
-        second = await doors[round % len(doors)].refresh(answers[0].tokens.refresh, OTHER_KEY)
+        second = await endpoints[round % len(endpoints)].refresh(answers[0].tokens.refresh, OTHER_KEY)
         assert second.outcome == ROTATED, round
     events = await behind.services.accounts.events(user.id, after=None, limit=10 * ROUNDS)
     assert {event.kind for event in events} == {"LOGIN_SUCCEEDED"}
@@ -92,27 +95,27 @@ async def test_rot_02_many_refreshes_with_one_key_all_get_the_same_successor_and
 
 @pytest.mark.parametrize("keys", [[KEY, OTHER_KEY], [KEY, None]], ids=["two keys", "a key and none"])
 async def test_rot_02_attempts_of_different_names_never_get_two_successors(
-    doors: list[Door], api: Api, behind: Backstage, keys: list[str | None]
+    endpoints: list[RefreshEndpoint], api: Api, behind: Backstage, keys: list[str | None]
 ) -> None:
     user = await behind.user()
     for round in range(5):
         first = await behind.session(user)
-        answers = await race(doors, first.refresh, keys)
+        answers = await race(endpoints, first.refresh, keys)
         outcomes = {answer.outcome for answer in answers}
         assert {ROTATED, REPLAYED} <= outcomes <= {ROTATED, REPLAYED, REVOKED}, (round, outcomes)
         winners = [answer.tokens for answer in answers if answer.outcome == ROTATED]
         assert len({winner.refresh for winner in winners}) == 1, round
-        assert await is_dead(doors[round % len(doors)], api, first, *winners), round
+        assert await is_dead(endpoints[round % len(endpoints)], api, first, *winners), round
 
 
 async def test_a_hundred_families_rotate_at_once_and_every_one_is_answered(
-    doors: list[Door], behind: Backstage
+    endpoints: list[RefreshEndpoint], behind: Backstage
 ) -> None:
     user = await behind.user()
     pairs = [await behind.session(user) for _ in range(100)]
     for round in range(3):
         answers = await asyncio.gather(
-            *(doors[place % len(doors)].refresh(pair.refresh) for place, pair in enumerate(pairs))
+            *(endpoints[place % len(endpoints)].refresh(pair.refresh) for place, pair in enumerate(pairs))
         )
         assert Counter(answer.outcome for answer in answers) == {ROTATED: len(pairs)}, round
         pairs = [answer.tokens for answer in answers]

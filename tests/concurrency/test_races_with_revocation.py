@@ -16,8 +16,8 @@ from auth.credentials.password_hashing import hash_password
 from auth.outcomes import Origin
 from db.tables import familiar_networks, families
 from db.tables.base import SessionState
-from db.tables.users import UserRow as User
-from tests.support.doors import LOGIN, PASSWORD, REVOKE, REVOKED, ROTATED, Api, Door, Pair, RestDoor
+from db.tables.users import UserRow
+from tests.support.endpoints import LOGIN, PASSWORD, REVOKE, REVOKED, ROTATED, Api, Pair, RefreshEndpoint, RestEndpoint
 from tests.support.servers import Backstage, Fleet, backstage, fleet_on
 
 T = TypeVar("T")
@@ -49,17 +49,17 @@ def new_hash() -> str:
 class Scene:
     """Everybody who takes part in the races."""
 
-    doors: list[Door]
+    endpoints: list[RefreshEndpoint]
     operator: Backstage
     new_hash: str
 
     @property
     def api(self) -> Api:
         """GraphQL, of one of the servers."""
-        (rest,) = [door for door in self.doors if isinstance(door, RestDoor)][:1]
+        (rest,) = [endpoint for endpoint in self.endpoints if isinstance(endpoint, RestEndpoint)][:1]
         return Api(rest.http)
 
-    async def store_password(self, user: User, current: Pair | None) -> bool:
+    async def store_password(self, user: UserRow, current: Pair | None) -> bool:
         """What `changePassword` (by a session) and `kindred user set-password` do once they have hashed."""
         revoked = await self.operator.services.accounts._store_password(
             user.id,
@@ -71,7 +71,7 @@ class Scene:
         )
         return revoked is not None
 
-    async def live_families(self, user: User) -> int:
+    async def live_families(self, user: UserRow) -> int:
         """How many live sessions a user has."""
         async with self.operator.services.db.read() as conn:
             live = await families.page(
@@ -82,35 +82,35 @@ class Scene:
 
 @pytest.fixture
 async def scene(fleet: Fleet, password_hash: str, new_hash: str) -> AsyncIterator[Scene]:
-    """Both doors of both servers, and an operator."""
-    async with fleet.doors() as doors, backstage(fleet.database_url, password_hash) as operator:
-        yield Scene(doors, operator, new_hash)
+    """Both endpoints of both servers, and an operator."""
+    async with fleet.endpoints() as endpoints, backstage(fleet.database_url, password_hash) as operator:
+        yield Scene(endpoints, operator, new_hash)
 
 
-async def revoked_by_token(scene: Scene, _user: User, pair: Pair, _other: Pair) -> bool:
+async def revoked_by_token(scene: Scene, _user: UserRow, pair: Pair, _other: Pair) -> bool:
     result = await scene.api.data(REVOKE, {"input": {"refreshToken": pair.refresh}})
     return bool(result["revokeSession"]["__typename"] == "RevokeSessionSuccess")
 
 
-async def revoked_by_another_session(scene: Scene, _user: User, pair: Pair, other: Pair) -> bool:
+async def revoked_by_another_session(scene: Scene, _user: UserRow, pair: Pair, other: Pair) -> bool:
     result = await scene.api.data(REVOKE, {"input": {"id": pair.session_id}}, bearer=other.access)
     return bool(result["revokeSession"]["__typename"] == "RevokeSessionSuccess")
 
 
-async def user_disabled(scene: Scene, user: User, _pair: Pair, _other: Pair) -> bool:
+async def user_disabled(scene: Scene, user: UserRow, _pair: Pair, _other: Pair) -> bool:
     await scene.operator.services.accounts.disable(user.id, SystemClock().now())
     return True
 
 
-async def password_changed_by_another_session(scene: Scene, user: User, _pair: Pair, other: Pair) -> bool:
+async def password_changed_by_another_session(scene: Scene, user: UserRow, _pair: Pair, other: Pair) -> bool:
     return await scene.store_password(user, other)
 
 
-async def password_set_by_the_operator(scene: Scene, user: User, _pair: Pair, _other: Pair) -> bool:
+async def password_set_by_the_operator(scene: Scene, user: UserRow, _pair: Pair, _other: Pair) -> bool:
     return await scene.store_password(user, None)
 
 
-Ending = Callable[[Scene, User, Pair, Pair], Awaitable[bool]]
+Ending = Callable[[Scene, UserRow, Pair, Pair], Awaitable[bool]]
 # What ends sessions; in how many rounds; how many refreshes race with it in each, all of sessions that it ends; and
 # whether it leaves the session that it is asked for by. 200 races of each kind, of which revoking has two ways.
 ENDINGS: dict[str, tuple[Ending, int, int, bool]] = {
@@ -138,7 +138,7 @@ async def in_rounds(rounds: int, play: Callable[[int], Awaitable[None]]) -> None
 async def test_rot_04_rot_05_a_refresh_beside_what_ends_its_session_leaves_nothing_that_works(
     scene: Scene, end: Ending, rounds: int, racers: int, other_lives: bool
 ) -> None:
-    doors, api = scene.doors, scene.api
+    endpoints, api = scene.endpoints, scene.api
 
     async def play(round: int) -> None:
         user = await scene.operator.user()
@@ -147,14 +147,17 @@ async def test_rot_04_rot_05_a_refresh_beside_what_ends_its_session_leaves_nothi
         ended, refreshed = await asyncio.gather(
             late(end(scene, user, pairs[0], other)),
             asyncio.gather(
-                *(late(doors[(round + place) % len(doors)].refresh(pair.refresh)) for place, pair in enumerate(pairs))
+                *(
+                    late(endpoints[(round + place) % len(endpoints)].refresh(pair.refresh))
+                    for place, pair in enumerate(pairs)
+                )
             ),
         )
         assert ended, round
         for place, (first, answer) in enumerate(zip(pairs, refreshed, strict=True)):
             assert answer.outcome in (ROTATED, REVOKED), (round, answer)
             for pair in [first] + ([answer.pair] if answer.pair else []):
-                again = await doors[(round + place + 1) % len(doors)].refresh(pair.refresh)
+                again = await endpoints[(round + place + 1) % len(endpoints)].refresh(pair.refresh)
                 assert again.outcome == REVOKED, (round, again)
             assert not await api.is_live((answer.pair or first).access), round
         assert await api.is_live(other.access) is other_lives, round
@@ -186,7 +189,9 @@ async def test_rot_05_a_sign_in_whose_password_was_found_right_just_before_leave
 
 
 @pytest.mark.parametrize("end", LOGIN_ENDINGS.values(), ids=LOGIN_ENDINGS)
-async def test_rot_05_a_sign_in_by_the_front_door_beside_it_leaves_no_live_session(scene: Scene, end: Ending) -> None:
+async def test_rot_05_a_sign_in_by_the_front_endpoint_beside_it_leaves_no_live_session(
+    scene: Scene, end: Ending
+) -> None:
     async def play(round: int) -> None:
         user = await scene.operator.user()
         given = {"username": user.username, "password": PASSWORD}
@@ -240,7 +245,7 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
         await in_rounds(50, play)
 
 
-async def test_rot_05_a_refresh_beside_a_password_changed_by_the_front_door_leaves_nothing_that_works(
+async def test_rot_05_a_refresh_beside_a_password_changed_by_the_front_endpoint_leaves_nothing_that_works(
     scene: Scene,
 ) -> None:
     async def play(round: int) -> None:
@@ -249,7 +254,7 @@ async def test_rot_05_a_refresh_beside_a_password_changed_by_the_front_door_leav
         given = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
         changed, refreshed = await asyncio.gather(
             scene.api.data(CHANGE_PASSWORD, {"input": given}, bearer=other.access),
-            late(scene.doors[round % len(scene.doors)].refresh(first.refresh), jitter=0.2),
+            late(scene.endpoints[round % len(scene.endpoints)].refresh(first.refresh), jitter=0.2),
         )
         assert changed["changePassword"] == {"__typename": "ChangePasswordSuccess", "revokedCount": 1}, round
         await assert_nothing_lives(scene, user, [refreshed.pair], round, but=1)
@@ -287,10 +292,10 @@ def pair_of(login: Any) -> Pair | None:
 
 
 async def assert_nothing_lives(
-    scene: Scene, user: User, pairs: Sequence[Pair | None], round: int, but: int = 0
+    scene: Scene, user: UserRow, pairs: Sequence[Pair | None], round: int, but: int = 0
 ) -> None:
     """That no token of these pairs works, and that the user has no live session, or `but` so many."""
     for pair in filter(None, pairs):
-        assert (await scene.doors[round % len(scene.doors)].refresh(pair.refresh)).outcome == REVOKED, round
+        assert (await scene.endpoints[round % len(scene.endpoints)].refresh(pair.refresh)).outcome == REVOKED, round
         assert not await scene.api.is_live(pair.access), round
     assert await scene.live_families(user) == but, round

@@ -9,7 +9,7 @@ from db.engine.database import url_of
 from db.migration import upgrade
 from tests.faults.load import SESSIONS
 from tests.support import databases
-from tests.support.doors import Pair
+from tests.support.endpoints import Pair
 from tests.support.servers import backstage
 
 SignIn = Callable[[str], Awaitable[list[Pair]]]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tests.support.doors import ROTATED, UNAVAILABLE
+from tests.support.endpoints import ROTATED, UNAVAILABLE
 
 # No answer came: the connection was refused or cut.
 NOTHING = "nothing"

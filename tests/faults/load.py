@@ -9,7 +9,7 @@ from itertools import count
 from httpx2 import AsyncClient, HTTPError
 
 from tests.faults.history import ACCEPTED, NOTHING, History, Request
-from tests.support.doors import DOORS, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door, Pair
+from tests.support.endpoints import ENDPOINTS, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Pair, RefreshEndpoint
 
 SESSIONS = 24
 # Between two attempts of a session, and before an attempt is repeated: seconds.
@@ -22,8 +22,8 @@ class Client:
     def __init__(self, number: int, https: Sequence[AsyncClient], pair: Pair, history: History) -> None:
         self.number, self.pair, self.history = number, pair, history
         self.first = pair
-        kind = list(DOORS)[number % len(DOORS)]
-        self._doors: list[tuple[Door, Api]] = [(DOORS[kind](http), Api(http)) for http in https]
+        kind = list(ENDPOINTS)[number % len(ENDPOINTS)]
+        self._endpoints: list[tuple[RefreshEndpoint, Api]] = [(ENDPOINTS[kind](http), Api(http)) for http in https]
         self._turn = number
         self._keys = count()
 
@@ -38,10 +38,10 @@ class Client:
         """One attempt, under one name, until it is answered."""
         key = f"session-{self.number:03d}-attempt-{next(self._keys):06d}"
         while True:
-            door, _ = self._next()
+            endpoint, _ = self._next()
             begun = time.monotonic()
             try:
-                answer = await door.refresh(self.pair.refresh, key)
+                answer = await endpoint.refresh(self.pair.refresh, key)
             except HTTPError:
                 self._note(begun, NOTHING, key)
             else:
@@ -67,15 +67,15 @@ class Client:
 
     async def is_guarded(self) -> bool:
         """Whether its first token is still known to have been used, and ends it."""
-        door, _ = self._next()
-        last = await door.refresh(self.pair.refresh)
-        replay = await door.refresh(self.first.refresh)
-        ended = await door.refresh(last.tokens.refresh)
+        endpoint, _ = self._next()
+        last = await endpoint.refresh(self.pair.refresh)
+        replay = await endpoint.refresh(self.first.refresh)
+        ended = await endpoint.refresh(last.tokens.refresh)
         return (last.outcome, replay.outcome, ended.outcome) == (ROTATED, REPLAYED, REVOKED)
 
-    def _next(self) -> tuple[Door, Api]:
+    def _next(self) -> tuple[RefreshEndpoint, Api]:
         self._turn += 1
-        return self._doors[self._turn % len(self._doors)]
+        return self._endpoints[self._turn % len(self._endpoints)]
 
     def _note(self, begun: float, outcome: str, key: str = "", successor: str = "", retry_after: int = 0) -> None:
         token = self.pair.refresh if key else ""

@@ -12,7 +12,7 @@ from db.migration import upgrade
 from tests.faults.conftest import SignIn
 from tests.support import databases
 from tests.support.databases import Server
-from tests.support.doors import DOORS, REFRESH, ROTATED, UNAVAILABLE, Api, Pair
+from tests.support.endpoints import ENDPOINTS, REFRESH, ROTATED, UNAVAILABLE, Api, Pair
 from tests.support.servers import Process, serving, silenced
 
 JWKS = "/.well-known/jwks.json"
@@ -46,8 +46,8 @@ async def assert_works(server: Process, pairs: list[Pair]) -> None:
     """Both endpoints answer with the sessions of before, and the keys are published."""
     async with AsyncClient(base_url=server.url, timeout=30) as http:
         assert await Api(http).is_live(pairs[0].access)
-        for door, pair in zip(DOORS.values(), pairs, strict=False):
-            assert (await door(http).refresh(pair.refresh)).outcome == ROTATED
+        for endpoint, pair in zip(ENDPOINTS.values(), pairs, strict=False):
+            assert (await endpoint(http).refresh(pair.refresh)).outcome == ROTATED
         assert len((await http.get(JWKS)).json()["keys"]) == 1
 
 
@@ -86,8 +86,8 @@ async def test_a_worker_that_is_killed_while_the_database_is_unavailable_is_repl
         with silenced([replacement]):
             async with AsyncClient(base_url=server.url, timeout=30) as http:
                 assert (await http.get("/healthz")).status_code == 200
-                for door in DOORS.values():
-                    assert (await door(http).refresh(pairs[0].refresh)).outcome == UNAVAILABLE
+                for endpoint in ENDPOINTS.values():
+                    assert (await endpoint(http).refresh(pairs[0].refresh)).outcome == UNAVAILABLE
         await asyncio.to_thread(own_server.come_back)
         await server.until("is ready")
         await server.until_ready()

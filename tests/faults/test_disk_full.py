@@ -10,7 +10,7 @@ import pytest
 from tests.faults.conftest import SignIn
 from tests.faults.history import ACCEPTED, NOTHING
 from tests.faults.load import under_load
-from tests.support.doors import UNAVAILABLE
+from tests.support.endpoints import UNAVAILABLE
 from tests.support.servers import serving
 
 LIMIT = 16 * 1024  # bytes

@@ -8,7 +8,7 @@ from tests.faults.conftest import SignIn
 from tests.faults.history import NOTHING
 from tests.faults.load import under_load
 from tests.support import databases
-from tests.support.doors import UNAVAILABLE
+from tests.support.endpoints import UNAVAILABLE
 from tests.support.servers import serving
 
 

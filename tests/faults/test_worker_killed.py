@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.conftest import SignIn
 from tests.faults.load import under_load
-from tests.support.doors import UNAVAILABLE
+from tests.support.endpoints import UNAVAILABLE
 from tests.support.servers import serving
 
 

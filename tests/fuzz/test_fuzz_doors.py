@@ -1,4 +1,4 @@
-"""Both doors, asked for anything: every answer is one of theirs in JSON, and none is a fault of the server."""
+"""Both endpoints, asked for anything: every answer is one of theirs in JSON, and none is a fault of the server."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ def test_dos_02_no_body_is_a_fault_of_the_server(ask: Asker, path: str) -> None:
     send()
 
 
-def test_no_request_of_the_form_of_the_rest_door_is_a_fault_of_the_server(
+def test_no_request_of_the_form_of_the_rest_endpoint_is_a_fault_of_the_server(
     ask: Asker, fuzzed_app: tuple[FastAPI, asyncio.Runner]
 ) -> None:
     schema = schemathesis.openapi.from_dict(fuzzed_app[0].openapi())

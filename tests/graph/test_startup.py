@@ -15,7 +15,7 @@ from auth.crypto.signing_keys import SigningKeyStore
 from graph.app import create_app
 from graph.startup import Startup
 from tests.support.clocks import FakeClock
-from tests.support.doors import UNAVAILABLE, Api, RestDoor
+from tests.support.endpoints import UNAVAILABLE, Api, RestEndpoint
 from tests.support.loglines import Lines, logging_to
 
 JWKS = "/.well-known/jwks.json"
@@ -79,13 +79,13 @@ async def test_before_the_start_only_requests_without_database_and_keys_are_answ
             assert (await http.get(path)).status_code == 200, path
         assert (await http.get("/graphql", headers={"accept": "text/html"})).status_code == 200
         assert await Api(http).codes("{ __typename }") == [UNAVAILABLE]
-        assert (await RestDoor(http).refresh("nonsense")).outcome == UNAVAILABLE  # and not "invalid"
+        assert (await RestEndpoint(http).refresh("nonsense")).outcome == UNAVAILABLE  # and not "invalid"
         for path in ("/readyz", JWKS, "/whatever/is/added/later"):
             assert (await http.get(path)).status_code == 503, path
         bring_the_database(sqlite_url)
         await until_ready(http)
         assert await Api(http).codes("{ __typename }") == []
-        assert (await RestDoor(http).refresh("nonsense")).status == 401
+        assert (await RestEndpoint(http).refresh("nonsense")).status == 401
         assert len((await http.get(JWKS)).json()["keys"]) == 1
 
 

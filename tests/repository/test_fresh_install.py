@@ -11,7 +11,7 @@ import pytest
 
 from auth.config.settings import Settings
 from graph.cli.development import create_demo_user
-from tests.support.doors import LOGIN
+from tests.support.endpoints import LOGIN
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET, environment, serving
 

@@ -16,7 +16,7 @@ WORDS = {
     r"what (comes|came) of|comes to nothing": "the result",
     r"of ours|of theirs": "our, their",
     r"mend(s|ed|ing)?": "fix",
-    r"doors?": "endpoint",
+    r"endpoints?": "endpoint",
     r"judg(e|es|ed|ing|ement)": "check, decide",
     r"the house": "the architecture",
     r"in the way of": "what prevents it",

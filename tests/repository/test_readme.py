@@ -12,7 +12,7 @@ from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
 from auth.outcomes import WeakPassword
 from auth.services import Services
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.repository import ROOT
 from tests.support.servers import SECRET, serving
 

@@ -1,1 +1,1 @@
-"""What tests share: databases, clocks, doors, servers. Nothing here stands in for a real part but the clock."""
+"""What tests share: databases, clocks, endpoints, servers. Nothing here stands in for a real part but the clock."""

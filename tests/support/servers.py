@@ -27,9 +27,9 @@ from auth.outcomes import Origin, SignedIn
 from auth.services import Services
 from db.engine.database import url_of
 from db.migration import upgrade
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support import databases
-from tests.support.doors import DOORS, Door, Pair
+from tests.support.endpoints import ENDPOINTS, Pair, RefreshEndpoint
 
 SECRET = "a7Jr0zVb4mQk9Xw2Lf8Tn6Yc1Gs5Hd3P"
 # A whole bcrypt hash of no known password, for users whose password no test uses.
@@ -169,8 +169,8 @@ class Fleet:
     servers: list[Process]
 
     @asynccontextmanager
-    async def doors(self) -> AsyncIterator[list[Door]]:
-        """Both doors of both servers, through which a hundred requests go at once."""
+    async def endpoints(self) -> AsyncIterator[list[RefreshEndpoint]]:
+        """Both endpoints of both servers, through which a hundred requests go at once."""
         limits = Limits(max_connections=100, max_keepalive_connections=100)
         hooks = {"request": [_from_anywhere]}
         async with AsyncExitStack() as stack:
@@ -180,7 +180,7 @@ class Fleet:
             ]
             for client in clients:
                 await stack.enter_async_context(client)
-            yield [door(client) for door, client in product(DOORS.values(), clients)]
+            yield [endpoint(client) for endpoint, client in product(ENDPOINTS.values(), clients)]
 
 
 async def _from_anywhere(request: Request) -> None:
@@ -218,19 +218,19 @@ class Backstage:
     services: Services
     password_hash: str
 
-    async def user(self) -> User:
+    async def user(self) -> UserRow:
         """A new user, without hashing the same password once for each."""
         name = f"user-{uuid4().hex}"
         return await self.services.accounts.import_user(name, None, self.password_hash, SystemClock().now())
 
-    async def sign_in(self, user: User) -> Pair | None:
+    async def sign_in(self, user: UserRow) -> Pair | None:
         """What comes of a sign-in once the password was found right; None where it came to nothing."""
         signed_in: SignedIn | None = await self.services.sign_in.open_session(user, None, Origin(), SystemClock().now())
         if signed_in is None:
             return None
         return Pair(signed_in.tokens.access_token, signed_in.tokens.refresh_token, str(signed_in.family.id))
 
-    async def session(self, user: User) -> Pair:
+    async def session(self, user: UserRow) -> Pair:
         """A new session of a user."""
         pair = await self.sign_in(user)
         assert pair is not None

@@ -9,7 +9,7 @@ from auth.credentials import password_hashing
 from auth.credentials.password_hashing import Verified
 from auth.services import Services
 from db.tables import users
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 
 
 class Watch:
@@ -55,7 +55,7 @@ def watching() -> Iterator[Watch]:
         password_hashing._verify = verify
 
 
-async def store_hash(services: Services, user: User, hashed: str) -> None:
+async def store_hash(services: Services, user: UserRow, hashed: str) -> None:
     """Store a hash that the service did not make."""
     async with services.db.transaction() as conn:
         await users.set_password(conn, user.id, hashed, changed_at=None)

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from graph.http.pages import POLICY
 from tests.support import databases
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.relay import Answer, Asked, Relay, answer
 from tests.support.servers import Process, backstage, serving
 

@@ -19,12 +19,11 @@ from db.drivers.errors import RolledBack
 from db.tables import outbox as statements_of_outbox
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
-from db.tables.users import UserRow as User
-from db.tables.users import users
+from db.tables.users import UserRow, users
 from graph.app import create_app
 from graph.notifications.channels import channels
 from tests.support.clocks import FakeClock
-from tests.support.doors import PASSWORD, REPLAYED, REVOKED, Api, Door
+from tests.support.endpoints import PASSWORD, REPLAYED, REVOKED, Api, RefreshEndpoint
 from tests.support.receivers import WEBHOOK_SECRET, Mailbox, WebReceiver, answer, mailbox, silent, web_receiver
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
@@ -83,7 +82,7 @@ async def settled(services: Services) -> list[Any]:
     return await stored(services)
 
 
-async def put_in(services: Services, user: User, clock: FakeClock, number: int = 1, **values: Any) -> None:
+async def put_in(services: Services, user: UserRow, clock: FakeClock, number: int = 1, **values: Any) -> None:
     """Insert notifications into the outbox, without an event."""
     row = {"user_id": user.id, "channel": "webhook", "kind": "user.disabled", "attempts": 0}
     row |= {"occurred_at": clock.now(), "next_attempt_at": clock.now()} | values
@@ -92,15 +91,21 @@ async def put_in(services: Services, user: User, clock: FakeClock, number: int =
 
 
 async def test_log_06_a_replay_notifies_the_owner_once_on_each_channel(
-    api: Api, door: Door, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+    api: Api,
+    endpoint: RefreshEndpoint,
+    services: Services,
+    clock: FakeClock,
+    alice: UserRow,
+    receiver: WebReceiver,
+    box: Mailbox,
 ) -> None:
     first = await api.login(device_name="My phone")
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     assert await stored(services) == []
     api.http.headers |= {"x-forwarded-for": ELSEWHERE, "user-agent": "thief/1.0"}
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     for token in (first.refresh, second.refresh):
-        assert (await door.refresh(token)).outcome == REVOKED
+        assert (await endpoint.refresh(token)).outcome == REVOKED
     await receiver.until(1)
     await box.until(1)
     (row_by_mail, row) = await settled(services)
@@ -126,7 +131,7 @@ async def test_log_06_a_replay_notifies_the_owner_once_on_each_channel(
 
 
 async def test_log_06_a_sign_in_from_a_new_network_notifies_the_owner_except_the_first_one(
-    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     await api.login()
     await api.login()
@@ -143,7 +148,7 @@ async def test_log_06_a_sign_in_from_a_new_network_notifies_the_owner_except_the
 
 
 async def test_log_06_another_address_of_a_known_network_does_not_notify_the_owner(
-    api: Api, services: Services, alice: User
+    api: Api, services: Services, alice: UserRow
 ) -> None:
     for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::1"):
         api.http.headers["x-forwarded-for"] = address
@@ -152,7 +157,7 @@ async def test_log_06_another_address_of_a_known_network_does_not_notify_the_own
 
 
 async def test_log_06_if_all_networks_were_pruned_the_next_sign_in_notifies_the_owner(
-    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     await api.login()
     clock.advance(timedelta(days=181))
@@ -164,7 +169,7 @@ async def test_log_06_if_all_networks_were_pruned_the_next_sign_in_notifies_the_
 
 @pytest.mark.parametrize("signed_in_before", [True, False])
 async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified_as_new_once(
-    api: Api, services: Services, clock: FakeClock, alice: User, signed_in_before: bool
+    api: Api, services: Services, clock: FakeClock, alice: UserRow, signed_in_before: bool
 ) -> None:
     """An attacker who knew the old password may know the new one too, and sign in first."""
     for address in (HOME, ELSEWHERE) if signed_in_before else ():
@@ -182,7 +187,7 @@ async def test_log_06_after_an_operator_sets_a_password_each_network_is_notified
 
 
 async def test_log_06_after_the_owner_changes_the_password_every_other_network_is_notified_as_new(
-    api: Api, services: Services, clock: FakeClock, alice: User
+    api: Api, services: Services, clock: FakeClock, alice: UserRow
 ) -> None:
     for address in (ELSEWHERE, HOME):
         api.http.headers["x-forwarded-for"] = address
@@ -205,7 +210,7 @@ async def new_devices(services: Services) -> list[str]:
 
 
 async def test_log_06_a_new_password_notifies_the_owner_whether_they_or_an_operator_set_it(
-    api: Api, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     pair = await api.login()
     change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
@@ -226,7 +231,7 @@ async def test_log_06_a_new_password_notifies_the_owner_whether_they_or_an_opera
 
 
 async def test_log_06_disabling_an_account_notifies_the_owner_once(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, box: Mailbox
 ) -> None:
     for _ in range(2):
         await services.accounts.disable(alice.id, clock.now())
@@ -237,7 +242,7 @@ async def test_log_06_disabling_an_account_notifies_the_owner_once(
 
 
 async def test_a_user_without_an_address_gets_no_mail(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, box: Mailbox
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, box: Mailbox
 ) -> None:
     async with looking_at(services.db) as conn:
         await conn.execute(update(users).values(email=None))
@@ -248,12 +253,12 @@ async def test_a_user_without_an_address_gets_no_mail(
 
 @pytest.mark.parametrize("more_settings", [{"trusted_proxies": ("127.0.0.1",)}], ids=[""])
 async def test_without_a_channel_nothing_is_written_to_the_outbox(
-    api: Api, door: Door, services: Services, clock: FakeClock, alice: User
+    api: Api, endpoint: RefreshEndpoint, services: Services, clock: FakeClock, alice: UserRow
 ) -> None:
     first = await api.login()
     api.http.headers["x-forwarded-for"] = ELSEWHERE
-    await door.refresh(first.refresh)
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    await endpoint.refresh(first.refresh)
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     await api.login()
     await services.accounts.set_password(alice, NEW_PASSWORD, clock.now())
     await services.accounts.disable(alice.id, clock.now())
@@ -262,14 +267,14 @@ async def test_without_a_channel_nothing_is_written_to_the_outbox(
 
 async def test_log_04_if_a_notification_cannot_be_stored_nothing_is_revoked_and_the_next_replay_notifies(
     api: Api,
-    door: Door,
+    endpoint: RefreshEndpoint,
     services: Services,
-    alice: User,
+    alice: UserRow,
     receiver: WebReceiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
 
     async def full(*_: Any) -> None:
         raise RolledBack
@@ -277,17 +282,17 @@ async def test_log_04_if_a_notification_cannot_be_stored_nothing_is_revoked_and_
     with monkeypatch.context() as patch:
         patch.setattr(statements_of_outbox, "add", full)
         patch.setattr(services.db, "timeout", 0.3)
-        assert (await door.refresh(first.refresh)).status == 503
+        assert (await endpoint.refresh(first.refresh)).status == 503
     assert await api.is_live(second.access)
     kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=10)]
     assert kinds == ["LOGIN_SUCCEEDED"]
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     await receiver.until(1)
     assert len(await settled(services)) == 2
 
 
 async def test_log_04_a_transaction_that_is_rolled_back_notifies_no_owner(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any, **__: Any) -> int:
         raise KeyError
@@ -306,7 +311,7 @@ async def test_log_04_a_transaction_that_is_rolled_back_notifies_no_owner(
 
 
 async def test_a_notification_of_this_process_is_delivered_at_once(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "POLL_INTERVAL", 60)
     await asyncio.sleep(0.1)  # by now the delivery sleeps, and would for a minute
@@ -315,7 +320,7 @@ async def test_a_notification_of_this_process_is_delivered_at_once(
 
 
 async def test_a_receiver_that_fails_gets_ten_attempts_over_a_day(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, caplog: pytest.LogCaptureFixture
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answers = [answer(500, body=b"hunter3")] * 12
     start = clock.now()
@@ -371,7 +376,7 @@ async def attempted(services: Services, clock: FakeClock, number: int) -> Any:
 
 
 async def test_retry_after_delays_the_next_attempt_and_410_ends_the_attempts(
-    services: Services, clock: FakeClock, alice: User, bob: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: UserRow, bob: UserRow, receiver: WebReceiver
 ) -> None:
     receiver.answers = [answer(429, "retry-after: 7200"), answer(410)]
     await put_in(services, alice, clock)
@@ -386,7 +391,7 @@ async def test_retry_after_delays_the_next_attempt_and_410_ends_the_attempts(
 async def test_several_workers_deliver_each_notification_once(
     services: Services,
     clock: FakeClock,
-    alice: User,
+    alice: UserRow,
     receiver: WebReceiver,
     database_url: str,
     settings_for: Callable[..., Settings],
@@ -406,7 +411,7 @@ async def test_several_workers_deliver_each_notification_once(
 
 
 async def test_if_a_worker_dies_its_attempt_is_made_again_when_the_claim_expires(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     # The state that a dead worker leaves: claimed, and not finished.
     await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
@@ -419,7 +424,7 @@ async def test_if_a_worker_dies_its_attempt_is_made_again_when_the_claim_expires
 
 
 async def test_an_attempt_that_outlived_its_claim_does_not_undo_the_next_one(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     (late,) = await stored(services)
@@ -469,7 +474,7 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
 async def test_an_attempt_has_a_timeout_even_if_the_receiver_sends_single_bytes(
     services: Services,
     clock: FakeClock,
-    alice: User,
+    alice: UserRow,
     receiver: WebReceiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -489,7 +494,7 @@ async def test_an_attempt_has_a_timeout_even_if_the_receiver_sends_single_bytes(
 async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_message_is_not_logged(
     services: Services,
     clock: FakeClock,
-    alice: User,
+    alice: UserRow,
     receiver: WebReceiver,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -509,7 +514,7 @@ async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_message_is_not_log
 
 
 async def test_delivery_continues_after_an_outage_of_the_database_and_after_a_bug(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         for fault in (RolledBack(), KeyError("hunter2")):
@@ -525,7 +530,7 @@ async def test_delivery_continues_after_an_outage_of_the_database_and_after_a_bu
 
 
 async def test_a_read_only_database_is_queried_with_pauses(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
     due = statements_of_outbox.due
@@ -550,7 +555,7 @@ async def test_a_read_only_database_is_queried_with_pauses(
 
 
 async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_failed(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     start = clock.now()
     later = start + timedelta(days=365)
@@ -566,7 +571,7 @@ async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_
 
 @pytest.mark.parametrize("retention", [timedelta(minutes=1)])
 async def test_data_03_a_waiting_notification_is_not_pruned_however_short_the_retention(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, retention: timedelta
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, retention: timedelta
 ) -> None:
     receiver.answers = [answer(500)] * 7
     object.__setattr__(services.pruning, "retention", retention)
@@ -583,7 +588,7 @@ async def test_data_03_a_waiting_notification_is_not_pruned_however_short_the_re
 
 
 async def test_data_04_deleting_a_user_deletes_their_notifications(
-    services: Services, clock: FakeClock, alice: User, bob: User
+    services: Services, clock: FakeClock, alice: UserRow, bob: UserRow
 ) -> None:
     await put_in(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
     await put_in(services, bob, clock, next_attempt_at=None, delivered_at=clock.now())
@@ -599,7 +604,7 @@ async def test_without_settings_there_is_no_channel(settings_for: Callable[..., 
 
 
 async def test_data_01_no_secret_is_in_the_outbox(
-    api: Api, http: AsyncClient, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+    api: Api, http: AsyncClient, services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     pair = await api.login()
     http.headers["x-forwarded-for"] = ELSEWHERE
@@ -613,7 +618,7 @@ async def test_data_01_no_secret_is_in_the_outbox(
 
 @pytest.mark.usefixtures("box")
 async def test_delivery_attempts_are_counted_in_the_metrics(
-    services: Services, clock: FakeClock, alice: User, receiver: WebReceiver, http: AsyncClient
+    services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, http: AsyncClient
 ) -> None:
     receiver.answers = [answer(500)]
     await services.accounts.disable(alice.id, clock.now())
@@ -629,7 +634,7 @@ async def test_delivery_attempts_are_counted_in_the_metrics(
 
 
 async def test_log_06_a_notification_that_a_clock_a_year_ahead_wrote_or_claimed_is_due_now(
-    services: Services, alice: User, clock: FakeClock, receiver: WebReceiver
+    services: Services, alice: UserRow, clock: FakeClock, receiver: WebReceiver
 ) -> None:
     longest = notifications.RETRY_DELAYS[-1] * 1.25
     await put_in(services, alice, clock, attempts=9, next_attempt_at=clock.now() + longest)
@@ -648,7 +653,7 @@ async def test_log_06_a_notification_that_a_clock_a_year_ahead_wrote_or_claimed_
 @pytest.mark.parametrize("ahead", [timedelta(days=365), timedelta(days=-365)], ids=str)
 async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
     services: Services,
-    alice: User,
+    alice: UserRow,
     clock: FakeClock,
     receiver: WebReceiver,
     caplog: pytest.LogCaptureFixture,

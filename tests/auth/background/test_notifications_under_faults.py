@@ -16,9 +16,9 @@ from auth.clock import SystemClock
 from auth.services import Services
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import REPLAYED, REVOKED, Api, Door, RestDoor
+from tests.support.endpoints import REPLAYED, REVOKED, Api, RefreshEndpoint, RestEndpoint
 from tests.support.proxy import Proxy, proxied
 from tests.support.receivers import WEBHOOK_SECRET, WebReceiver, web_receiver
 from tests.support.servers import Backstage, backstage, serving
@@ -59,22 +59,22 @@ class TestAtTheCommit:
     async def test_log_04_a_replay_whose_commit_is_cut_off_notifies_once(
         self,
         api: Api,
-        door: Door,
+        endpoint: RefreshEndpoint,
         proxy: Proxy,
         services: Services,
-        alice: User,
+        alice: UserRow,
         receiver: WebReceiver,
         committed: bool,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
         first = await api.login()
-        second = (await door.refresh(first.refresh)).tokens
+        second = (await endpoint.refresh(first.refresh)).tokens
         (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
         # The service retries the whole use case. If the first commit succeeded, the retry finds a revoked session.
-        assert (await door.refresh(first.refresh)).outcome == (REVOKED if committed else REPLAYED)
+        assert (await endpoint.refresh(first.refresh)).outcome == (REVOKED if committed else REPLAYED)
         assert proxy.cuts >= 1
-        assert (await door.refresh(second.refresh)).outcome == REVOKED
+        assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
         await receiver.until(1)
         await asyncio.sleep(0.3)
         assert (receiver.kinds, len(await stored(services))) == (["session.replayed"], 1)
@@ -82,29 +82,29 @@ class TestAtTheCommit:
     async def test_log_04_a_replay_that_is_not_committed_notifies_no_owner(
         self,
         api: Api,
-        door: Door,
+        endpoint: RefreshEndpoint,
         proxy: Proxy,
         services: Services,
-        alice: User,
+        alice: UserRow,
         receiver: WebReceiver,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
         first = await api.login()
-        second = (await door.refresh(first.refresh)).tokens
+        second = (await endpoint.refresh(first.refresh)).tokens
         monkeypatch.setattr(services.db, "timeout", 0.5)
         proxy.refuse_after_the_next_cut()
         proxy.cut_before(COMMIT)
-        assert (await door.refresh(first.refresh)).status == 503
+        assert (await endpoint.refresh(first.refresh)).status == 503
         await proxy.listen()
         assert await api.is_live(second.access)
         await asyncio.sleep(0.3)
         assert (receiver.posts, await stored(services)) == ([], [])
-        assert (await door.refresh(first.refresh)).outcome == REPLAYED
+        assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
         await receiver.until(1)
 
     async def test_a_delivery_whose_result_was_not_stored_is_repeated_with_the_same_id(
-        self, proxy: Proxy, services: Services, clock: FakeClock, alice: User, receiver: WebReceiver
+        self, proxy: Proxy, services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
     ) -> None:
         async def cut() -> None:
             proxy.refuse()
@@ -138,9 +138,9 @@ async def test_log_04_a_notification_survives_a_kill_between_the_commit_and_its_
     receiver.before_answer = never.wait
     async with serving(database_url, tmp_path, workers=workers, **settings) as server:
         async with AsyncClient(base_url=server.url) as http:
-            door = RestDoor(http)
-            assert (await door.refresh(pair.refresh)).status == 200
-            assert (await door.refresh(pair.refresh)).outcome == REPLAYED
+            endpoint = RestEndpoint(http)
+            assert (await endpoint.refresh(pair.refresh)).status == 200
+            assert (await endpoint.refresh(pair.refresh)).outcome == REPLAYED
         await receiver.until(1)
         master = psutil.Process(server.process.pid)
         for process in [master, *master.children(recursive=True)]:  # `kill -9`

@@ -23,16 +23,16 @@ from db.drivers.errors import RolledBack
 from db.tables.families import families
 from db.tables.leases import leases
 from db.tables.refresh_tokens import refresh_tokens
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import Ahead, FakeClock
-from tests.support.doors import INVALID, REPLAYED, ROTATED, Api, Door, RestDoor
+from tests.support.endpoints import INVALID, REPLAYED, ROTATED, Api, RefreshEndpoint, RestEndpoint
 from tests.support.servers import SECRET, backstage, serving
 from tests.support.sql import looking_at
 
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 
 
-def ended_family(user: User, now: datetime) -> dict[str, Any]:
+def ended_family(user: UserRow, now: datetime) -> dict[str, Any]:
     long_ago = now - 400 * DAY
     return {
         "user_id": user.id,
@@ -46,7 +46,7 @@ def ended_family(user: User, now: datetime) -> dict[str, Any]:
     }
 
 
-async def fill(services: Services, user: User, now: datetime, number: int, *, lineage: int = 0) -> None:
+async def fill(services: Services, user: UserRow, now: datetime, number: int, *, lineage: int = 0) -> None:
     """Insert sessions that ended long ago, each with this many rows of lineage."""
     rows = [ended_family(user, now) for _ in range(number)]
     token = {"user_id": user.id, "issued_at": now, "expires_at": now, "ip": "192.0.2.1", "user_agent": "x" * 120}
@@ -79,7 +79,7 @@ async def other_worker(
 
 
 async def test_data_03_only_one_worker_prunes_in_each_interval(
-    services: Services, other_worker: Services, alice: User, clock: FakeClock
+    services: Services, other_worker: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await fill(services, alice, clock.now(), 3)
     workers = [services.prune_schedule, other_worker.prune_schedule] * 3
@@ -98,7 +98,7 @@ async def test_data_03_only_one_worker_prunes_in_each_interval(
 
 
 async def test_a_worker_that_dies_while_it_prunes_blocks_others_for_at_most_an_interval(
-    services: Services, other_worker: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    services: Services, other_worker: Services, alice: UserRow, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(services, alice, clock.now(), 30)
     monkeypatch.setattr(pruning, "BATCH", 10)
@@ -130,7 +130,7 @@ async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_no_worker(
 
 @pytest.mark.parametrize("more_settings", [{"prune_interval": SECOND}], ids=["1-s"])
 async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
-    services: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    services: Services, alice: UserRow, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "BATCH", 10)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0.7)
@@ -151,24 +151,24 @@ async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
     "more_settings", [{"refresh_token_ttl": 7 * DAY, "session_ttl": 60 * DAY}], ids=["idle-7-days"]
 )
 async def test_rot_09_a_replay_is_detected_after_any_pruning_and_without_lineage(
-    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     pairs = [await api.login()]
     await fill(services, alice, clock.now(), 5)
     for _ in range(10):
         clock.advance(5 * DAY)
-        pairs.append((await door.refresh(pairs[-1].refresh)).tokens)
+        pairs.append((await endpoint.refresh(pairs[-1].refresh)).tokens)
         assert await services.prune_schedule.prune_if_due(clock) is not None
     assert await count_sessions(services) == 1
     async with looking_at(services.db) as conn:
         await conn.execute(delete(refresh_tokens))
     assert await api.is_live(pairs[-1].access)
-    assert (await door.refresh(pairs[3].refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(pairs[3].refresh)).outcome == REPLAYED
     clock.advance(31 * DAY)
     pruned = await services.prune_schedule.prune_if_due(clock)
     assert pruned is not None
     assert pruned.sessions == 1
-    assert (await door.refresh(pairs[-1].refresh)).outcome == INVALID
+    assert (await endpoint.refresh(pairs[-1].refresh)).outcome == INVALID
 
 
 async def test_outages_and_bugs_do_not_stop_the_schedule(
@@ -207,19 +207,19 @@ def test_workers_that_start_together_prune_at_different_times() -> None:
 
 
 async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
-    api: Api, alice: User, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: Api, alice: UserRow, services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five thousand sessions with all of their lineage, and a client that refreshes while they are pruned."""
     pair = await api.login()
     await fill(services, alice, clock.now(), 5000, lineage=16)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0.02)
-    door = RestDoor(api.http)
+    endpoint = RestEndpoint(api.http)
     pruning_ends = asyncio.create_task(services.prune_schedule.prune_if_due(clock))
     waits: list[float] = []
     while not pruning_ends.done():
         clock.advance(60 * SECOND)
         before = time.perf_counter()
-        refreshed = await door.refresh(pair.refresh)
+        refreshed = await endpoint.refresh(pair.refresh)
         waits.append(time.perf_counter() - before)
         assert refreshed.outcome == ROTATED
         pair = refreshed.tokens
@@ -249,7 +249,7 @@ async def test_data_03_ops_05_if_one_of_two_servers_dies_the_other_one_prunes(
             if server is first:
                 first.kill()
         async with AsyncClient(base_url=second.url) as http:
-            assert (await RestDoor(http).refresh(pair.refresh)).outcome == ROTATED
+            assert (await RestEndpoint(http).refresh(pair.refresh)).outcome == ROTATED
             assert await Api(http).is_live(pair.access)
 
 

@@ -17,10 +17,9 @@ from db.tables.outbox import outbox
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.security_events import security_events
 from db.tables.signing_keys import signing_keys
-from db.tables.users import UserRow as User
-from db.tables.users import users
+from db.tables.users import UserRow, users
 from tests.support.clocks import FakeClock
-from tests.support.doors import INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, Door
+from tests.support.endpoints import INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, RefreshEndpoint
 from tests.support.sql import looking_at
 from tests.support.statements import statements
 
@@ -42,12 +41,12 @@ async def count(services: Services, table: Any) -> int:
 
 @short_idle
 async def test_data_03_a_live_session_and_its_lineage_are_never_pruned(
-    api: Api, door: Door, services: Services, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
     for _ in range(11):
         clock.advance(5 * DAY)
-        pair = (await door.refresh(pair.refresh)).tokens
+        pair = (await endpoint.refresh(pair.refresh)).tokens
         assert await services.pruning.prune(clock.now()) == NOTHING
     assert await count(services, refresh_tokens) == 12
     assert await api.is_live(pair.access)
@@ -55,34 +54,34 @@ async def test_data_03_a_live_session_and_its_lineage_are_never_pruned(
 
 @short_idle
 async def test_rot_09_a_replay_is_detected_after_pruning_at_31_days(
-    api: Api, door: Door, services: Services, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, clock: FakeClock
 ) -> None:
     first = pair = await api.login()
     for _ in range(6):
         clock.advance(5 * DAY)
-        pair = (await door.refresh(pair.refresh)).tokens
+        pair = (await endpoint.refresh(pair.refresh)).tokens
         await services.pruning.prune(clock.now())
     clock.advance(DAY)
     await services.pruning.prune(clock.now())
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(pair.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED
 
 
 async def test_rot_09_attack_8_no_pruning_at_any_hour_makes_a_rotated_token_work_again(
-    api: Api, door: Door, services: Services, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, clock: FakeClock
 ) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     start = clock.now()
     for hours in range(0, 30 * 24, 8):
         clock.instant = start + timedelta(hours=hours)
         assert await services.pruning.prune(clock.now()) == NOTHING
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     # Once the family is pruned, its tokens are invalid.
     clock.advance(31 * DAY)
     assert (await services.pruning.prune(clock.now())).sessions == 1
     for token in (first.refresh, second.refresh):
-        assert (await door.refresh(token)).outcome == INVALID
+        assert (await endpoint.refresh(token)).outcome == INVALID
 
 
 async def test_data_03_a_revoked_session_is_pruned_after_the_retention(
@@ -108,13 +107,13 @@ async def test_data_03_a_revoked_session_is_pruned_after_the_retention(
 
 @short_idle
 async def test_data_03_an_expired_session_is_pruned_a_retention_after_its_absolute_limit(
-    api: Api, door: Door, services: Services, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
     start = clock.now()
     clock.instant = start + 90 * DAY
     assert await services.pruning.prune(clock.now()) == NOTHING
-    assert (await door.refresh(pair.refresh)).outcome != ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome != ROTATED
     clock.advance(SECOND)
     assert (await services.pruning.prune(clock.now())).sessions == 1
     assert await count(services, families) == await count(services, refresh_tokens) == 0
@@ -147,7 +146,7 @@ async def test_users_and_signing_keys_are_not_pruned(services: Services, clock: 
 
 
 async def test_each_batch_is_pruned_in_its_own_transaction(
-    api: Api, services: Services, alice: User, clock: FakeClock
+    api: Api, services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """So that no refresh waits long for one."""
     live = await api.login()
@@ -183,7 +182,7 @@ async def test_each_batch_is_pruned_in_its_own_transaction(
     assert await count(services, families) == 1
 
 
-def ended_family(user: User, long_ago: datetime, *, revoked: bool) -> dict[str, Any]:
+def ended_family(user: UserRow, long_ago: datetime, *, revoked: bool) -> dict[str, Any]:
     return {
         "user_id": user.id,
         "id": uuid4(),

@@ -22,11 +22,11 @@ from auth.crypto.entropy import Entropy
 from auth.crypto.secret_keys import SecretKeys
 from auth.crypto.signing_keys import ROTATION_DUE
 from auth.services import Services
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from graph.cli import commands, common, main
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, INVALID, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door
+from tests.support.endpoints import ENDPOINTS, INVALID, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, RefreshEndpoint
 from tests.support.servers import SECRET as OLD
 
 NEW = "Qe7Ty2Ui9Op4As6Df1Gh8Jk3Lz5Xc0Vb"
@@ -40,7 +40,7 @@ class Worker:
 
     services: Services
     api: Api
-    doors: dict[str, Door]
+    endpoints: dict[str, RefreshEndpoint]
 
 
 Start = Callable[[str], AbstractAsyncContextManager[Worker]]
@@ -57,12 +57,12 @@ def start(database_url: str, clock: FakeClock) -> Start:
             app.router.lifespan_context(app),
             AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http,
         ):
-            yield Worker(app.state.services, Api(http), {name: door(http) for name, door in DOORS.items()})
+            yield Worker(app.state.services, Api(http), {name: endpoint(http) for name, endpoint in ENDPOINTS.items()})
 
     return start
 
 
-@pytest.fixture(params=list(DOORS))
+@pytest.fixture(params=list(ENDPOINTS))
 def by(request: pytest.FixtureRequest) -> str:
     """The name of a refresh endpoint."""
     return str(request.param)
@@ -82,51 +82,51 @@ def jti(token: str) -> str:
 
 
 async def test_tok_12_tokens_of_the_old_secret_work_and_their_successors_are_signed_with_the_new_one(
-    start: Start, alice: User, by: str
+    start: Start, alice: UserRow, by: str
 ) -> None:
     async with start(OLD) as before:
         pair = await before.api.login()
         assert is_signed_with(pair.refresh, OLD)
     async with start(f"{NEW} {OLD}") as during:
         assert await during.api.is_live(pair.access)
-        second = (await during.doors[by].refresh(pair.refresh)).tokens
+        second = (await during.endpoints[by].refresh(pair.refresh)).tokens
         assert is_signed_with(second.refresh, NEW)
         assert not is_signed_with(second.refresh, OLD)
         # A replay is detected whichever secret signed the token.
         second_pair = await during.api.login()
-        assert (await during.doors[by].refresh(second_pair.refresh)).outcome == ROTATED
-        assert (await during.doors[by].refresh(second_pair.refresh)).outcome == REPLAYED
-        assert (await during.doors[by].refresh(second.refresh)).outcome == ROTATED
-        assert (await during.doors[by].refresh(pair.refresh)).outcome == REPLAYED
+        assert (await during.endpoints[by].refresh(second_pair.refresh)).outcome == ROTATED
+        assert (await during.endpoints[by].refresh(second_pair.refresh)).outcome == REPLAYED
+        assert (await during.endpoints[by].refresh(second.refresh)).outcome == ROTATED
+        assert (await during.endpoints[by].refresh(pair.refresh)).outcome == REPLAYED
 
 
 async def test_tok_12_a_repeated_attempt_gets_the_same_successor_after_the_secret_was_replaced(
-    start: Start, alice: User, by: str
+    start: Start, alice: UserRow, by: str
 ) -> None:
     """The response was lost, the service restarted with a new secret, and the client repeats its request."""
     async with start(OLD) as before:
         pair = await before.api.login()
-        lost_answer = (await before.doors[by].refresh(pair.refresh, KEY)).tokens
+        lost_answer = (await before.endpoints[by].refresh(pair.refresh, KEY)).tokens
     async with start(f"{NEW}\n{OLD}") as during:
-        for name in DOORS:
-            again = (await during.doors[name].refresh(pair.refresh, KEY)).tokens
+        for name in ENDPOINTS:
+            again = (await during.endpoints[name].refresh(pair.refresh, KEY)).tokens
             assert jti(again.refresh) == jti(lost_answer.refresh)
             assert is_signed_with(again.refresh, NEW)
-        third = (await during.doors[by].refresh(again.refresh, KEY)).tokens
+        third = (await during.endpoints[by].refresh(again.refresh, KEY)).tokens
         assert await during.api.is_live(third.access)
         # Another attempt with the consumed token is a replay, across the change too.
-        assert (await during.doors[by].refresh(pair.refresh, "another-attempt-altogether")).outcome == REPLAYED
+        assert (await during.endpoints[by].refresh(pair.refresh, "another-attempt-altogether")).outcome == REPLAYED
 
 
 async def test_tok_12_workers_restarted_one_by_one_accept_each_other_s_tokens(
-    start: Start, alice: User, by: str
+    start: Start, alice: UserRow, by: str
 ) -> None:
     async with start(f"{OLD} {NEW}") as first, start(f"{NEW} {OLD}") as second:
         pair = await first.api.login()
         for _ in range(3):
             for worker, peer in ((second, first), (first, second)):
-                successor = (await worker.doors[by].refresh(pair.refresh, KEY)).tokens
-                repeated = (await peer.doors[by].refresh(pair.refresh, KEY)).tokens
+                successor = (await worker.endpoints[by].refresh(pair.refresh, KEY)).tokens
+                repeated = (await peer.endpoints[by].refresh(pair.refresh, KEY)).tokens
                 assert jti(repeated.refresh) == jti(successor.refresh)
                 pair = repeated
         assert await first.api.is_live(pair.access)
@@ -134,14 +134,14 @@ async def test_tok_12_workers_restarted_one_by_one_accept_each_other_s_tokens(
 
 
 async def test_tok_12_once_the_keys_are_resealed_the_old_secret_can_be_dropped(
-    start: Start, alice: User, by: str
+    start: Start, alice: UserRow, by: str
 ) -> None:
     async with start(OLD) as before:
         late, pair = await before.api.login(), await before.api.login()
     async with start(f"{NEW} {OLD}") as during:
-        pair = (await during.doors[by].refresh(pair.refresh, KEY)).tokens
+        pair = (await during.endpoints[by].refresh(pair.refresh, KEY)).tokens
         async with start(NEW) as too_early:  # it cannot unseal the key, and answers 503
-            assert (await too_early.doors[by].refresh(pair.refresh, KEY)).outcome == UNAVAILABLE
+            assert (await too_early.endpoints[by].refresh(pair.refresh, KEY)).outcome == UNAVAILABLE
         assert await during.services.keys.reseal() == 1
         assert await during.services.keys.reseal() == 0
         # Workers with the same list continue, and so do those that have not been restarted since.
@@ -149,15 +149,15 @@ async def test_tok_12_once_the_keys_are_resealed_the_old_secret_can_be_dropped(
         assert await during.api.is_live(pair.access)
     async with start(NEW) as after:
         assert await after.api.is_live(pair.access)
-        assert (await after.doors[by].refresh(pair.refresh)).outcome == ROTATED
+        assert (await after.endpoints[by].refresh(pair.refresh)).outcome == ROTATED
         # A client that did not refresh in time signs in again. It is not a replay and revokes nothing.
-        assert (await after.doors[by].refresh(late.refresh)).outcome == INVALID
+        assert (await after.endpoints[by].refresh(late.refresh)).outcome == INVALID
         assert await after.api.is_live(late.access)
     async with start(f"{NEW} {OLD}") as back:
-        assert (await back.doors[by].refresh(late.refresh)).outcome == ROTATED
+        assert (await back.endpoints[by].refresh(late.refresh)).outcome == ROTATED
 
 
-async def test_tok_12_a_secret_that_is_not_in_the_list_signs_nothing(start: Start, alice: User, by: str) -> None:
+async def test_tok_12_a_secret_that_is_not_in_the_list_signs_nothing(start: Start, alice: UserRow, by: str) -> None:
     async with start(f"{NEW} {OLD}") as worker:
         pair = await worker.api.login()
         claims = jwt.decode(pair.refresh, options={"verify_signature": False})
@@ -167,12 +167,12 @@ async def test_tok_12_a_secret_that_is_not_in_the_list_signs_nothing(start: Star
                 forged = jwt.encode(claims, key, "HS256", {"typ": "rt+jwt"})
                 genuine = purpose == "refresh_tokens" and secret != OTHER
                 if not genuine:
-                    assert (await worker.doors[by].refresh(forged)).outcome == INVALID
-        assert (await worker.doors[by].refresh(pair.refresh)).outcome == ROTATED
+                    assert (await worker.endpoints[by].refresh(forged)).outcome == INVALID
+        assert (await worker.endpoints[by].refresh(pair.refresh)).outcome == ROTATED
 
 
 async def test_a_worker_that_cannot_unseal_a_new_key_keeps_the_keys_it_has(
-    start: Start, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: FakeClock
+    start: Start, alice: UserRow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
     """An operator rotated with a secret that the running workers lack. They log it once and continue."""
     monkeypatch.setattr(signing_keys, "POLL_SECONDS", 0.02)
@@ -183,7 +183,7 @@ async def test_a_worker_that_cannot_unseal_a_new_key_keeps_the_keys_it_has(
             await other.services.keys.rotate(algorithm, clock.now(), access_token_ttl=timedelta(minutes=15))
             with caplog.at_level(logging.ERROR, "kindred"):
                 await asyncio.sleep(0.3)
-            assert (await worker.doors["rest"].refresh(pair.refresh)).outcome == ROTATED
+            assert (await worker.endpoints["rest"].refresh(pair.refresh)).outcome == ROTATED
             assert await worker.api.is_live(pair.access)
             # Once, and not at each of a dozen reloads (by this worker, and by the one of the fixtures).
             assert 1 <= len([record for record in caplog.records if record.name == "kindred"]) <= 2
@@ -284,10 +284,10 @@ def test_tok_12_check_warns_when_the_signing_key_is_due_for_rotation(
     assert "warn" not in kin(OLD, "check").stdout
 
 
-async def test_revoked_sessions_stay_revoked_under_the_new_secret(start: Start, alice: User, by: str) -> None:
+async def test_revoked_sessions_stay_revoked_under_the_new_secret(start: Start, alice: UserRow, by: str) -> None:
     async with start(OLD) as before:
         pair = await before.api.login()
         await before.api.data("mutation { revokeAllSessions { revokedCount } }", bearer=pair.access)
     async with start(f"{NEW} {OLD}") as during:
-        assert (await during.doors[by].refresh(pair.refresh)).outcome == REVOKED
+        assert (await during.endpoints[by].refresh(pair.refresh)).outcome == REVOKED
         assert not await during.api.is_live(pair.access)

@@ -20,11 +20,11 @@ from db.drivers.errors import DatabaseUnavailable
 from db.hot_path import login_attempts, session_inserts
 from db.tables import familiar_networks, users
 from db.tables.login_failures import login_failures
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from tests.auth.use_cases.test_accounts import CHANGE, NEW_PASSWORD, passwords
 from tests.support.clocks import FakeClock
-from tests.support.doors import PASSWORD, Api
+from tests.support.endpoints import PASSWORD, Api
 from tests.support.servers import backstage, serving
 from tests.support.sql import looking_at
 from tests.support.watches import watching
@@ -102,7 +102,7 @@ async def test_who_is_throttled_is_told_how_long_to_wait(stranger: Stranger, clo
 
 
 async def test_cred_10_a_hundred_failures_in_a_row_stop_a_name_until_it_is_unlocked(
-    stranger: Stranger, services: Services, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: UserRow
 ) -> None:
     """(a) Each from another address."""
     answers = []
@@ -181,7 +181,7 @@ async def test_net_03_the_address_is_the_last_that_a_trusted_proxy_has_seen(stra
 
 
 async def test_a_success_resets_the_name_and_takes_back_no_more_than_itself_from_the_address(
-    stranger: Stranger, bob: User
+    stranger: Stranger, bob: UserRow
 ) -> None:
     """(e) An attacker with an account of their own does not get more guesses by signing in to it."""
     for _ in range(4):
@@ -296,7 +296,7 @@ async def test_cred_12_guesses_at_the_current_password_share_the_count(stranger:
 
 
 async def test_a_new_password_unlocks_the_name(
-    stranger: Stranger, services: Services, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: UserRow
 ) -> None:
     assert await stranger.guess(password=PASSWORD, address=HOME) == RIGHT
     for address in (HOME, ELSEWHERE):
@@ -320,7 +320,7 @@ async def test_cred_10_a_new_password_removes_the_separate_count_of_every_networ
 
 
 async def test_cred_10_a_password_set_by_an_operator_leaves_no_familiar_network(
-    stranger: Stranger, services: Services, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: UserRow
 ) -> None:
     for address in (ELSEWHERE, HOME):
         assert await stranger.guess(password=PASSWORD, address=address) == RIGHT
@@ -348,7 +348,7 @@ async def test_a_network_becomes_familiar_by_a_sign_in_or_a_new_password_and_not
 @pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "trusted_proxies": "127.0.0.1"}], ids=[""])
 @pytest.mark.parametrize("attack", ["sign in", "change the password"])
 async def test_cred_11_an_old_password_that_is_being_checked_adds_no_network_after_the_new_one(
-    stranger: Stranger, api: Api, services: Services, clock: FakeClock, alice: User, attack: str
+    stranger: Stranger, api: Api, services: Services, clock: FakeClock, alice: UserRow, attack: str
 ) -> None:
     signed_in = await stranger.ask("alice", PASSWORD, ELSEWHERE)
     with watching() as watch:
@@ -381,7 +381,7 @@ async def test_a_current_password_that_was_right_is_no_failure_though_the_new_on
 
 
 async def test_the_owner_is_told_once_when_the_throttling_begins_and_once_when_it_stops_all(
-    stranger: Stranger, services: Services, clock: FakeClock, alice: User
+    stranger: Stranger, services: Services, clock: FakeClock, alice: UserRow
 ) -> None:
     for number in range(110):
         for _ in range(2):

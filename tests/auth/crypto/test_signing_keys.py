@@ -21,10 +21,10 @@ from auth.crypto.signing_keys import PUBLISH_LEAD
 from auth.services import Services
 from db.tables.base import SigningAlgorithm
 from db.tables.signing_keys import signing_keys
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, PASSWORD, Api
+from tests.support.endpoints import ENDPOINTS, PASSWORD, Api
 from tests.support.servers import SECRET, serving
 from tests.support.sql import looking_at
 
@@ -64,7 +64,7 @@ async def test_data_05_the_first_key_is_an_ed25519_key_that_is_stored_sealed(ser
 
 async def test_the_same_key_signs_after_a_restart(
     api: Api,
-    alice: User,
+    alice: UserRow,
     services: Services,
     database_url: str,
     settings_for: Callable[..., Settings],
@@ -84,20 +84,22 @@ async def test_the_same_key_signs_after_a_restart(
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithm": "ES256"}])
-async def test_the_setting_es256_signs_with_es256(api: Api, alice: User, services: Services, http: AsyncClient) -> None:
+async def test_the_setting_es256_signs_with_es256(
+    api: Api, alice: UserRow, services: Services, http: AsyncClient
+) -> None:
     pair = await api.login()
     (row,) = await stored(services)
     assert row.algorithm == "ES256"
     assert isinstance(services.keys.ring.signing_key(row.active_from).private, ec.EllipticCurvePrivateKey)
     assert jwt.get_unverified_header(pair.access) == {"alg": "ES256", "typ": "at+jwt", "kid": row.kid}
     assert await api.is_live(pair.access)
-    assert await api.is_live((await DOORS["rest"](http).refresh(pair.refresh)).tokens.access)
+    assert await api.is_live((await ENDPOINTS["rest"](http).refresh(pair.refresh)).tokens.access)
     claims = verified((await http.get("/.well-known/jwks.json")).json(), pair.access, "ES256")
     assert claims["sub"] == str(alice.id)
 
 
 async def test_any_jwks_client_verifies_an_access_token_and_learns_no_private_part(
-    api: Api, alice: User, http: AsyncClient
+    api: Api, alice: UserRow, http: AsyncClient
 ) -> None:
     pair = await api.login()
     response = await http.get("/.well-known/jwks.json")
@@ -200,10 +202,10 @@ async def test_a_sealed_key_under_another_id_is_not_unsealed(services: Services,
 
 
 async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_token_has_ended(
-    api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     start = clock.now()
-    rest = DOORS["rest"](http)
+    rest = ENDPOINTS["rest"](http)
     of_the_old = await api.login()
     old = kid_of(of_the_old.access)
     assert await published(http) == [old]
@@ -242,7 +244,7 @@ async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_unt
 
 
 async def test_tok_12_a_token_of_a_retired_key_is_refused_before_it_expires(
-    api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     """Retiring a key immediately invalidates its tokens. Refresh tokens are signed with another key."""
     pair = await api.login()
@@ -255,15 +257,15 @@ async def test_tok_12_a_token_of_a_retired_key_is_refused_before_it_expires(
     response = await api.post("{ viewer { id } }", bearer=pair.access)
     assert response.status_code == 401
     assert await published(http) == [new_key.kid]
-    refreshed = (await DOORS["rest"](http).refresh(pair.refresh)).tokens
+    refreshed = (await ENDPOINTS["rest"](http).refresh(pair.refresh)).tokens
     assert jwt.get_unverified_header(refreshed.access)["alg"] == "ES256"
     assert await api.is_live(refreshed.access)
 
 
 async def test_keys_rotated_in_quick_succession_sign_one_after_the_other(
-    api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
-    rest = DOORS["rest"](http)
+    rest = ENDPOINTS["rest"](http)
     pair = await api.login()
     kids = [kid_of(pair.access)]
     for _ in range(3):
@@ -295,10 +297,10 @@ async def test_tok_08_the_jwks_is_json_that_names_each_key_once(services: Servic
 
 
 async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_one(
-    api: Api, alice: User, services: Services, http: AsyncClient, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     """Two rotations were scheduled. Afterwards only the new key signs and verifies, now and later."""
-    rest = DOORS["rest"](http)
+    rest = ENDPOINTS["rest"](http)
     pair = await api.login()
     for _ in range(2):
         await services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
@@ -329,7 +331,7 @@ async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_
 
 
 async def test_a_worker_reloads_keys_every_two_seconds_and_unseals_them_only_if_they_changed(
-    api: Api, alice: User, services: Services, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     ring = services.keys.ring
     await services.keys.reload()

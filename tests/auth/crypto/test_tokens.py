@@ -29,9 +29,9 @@ from db.tables.base import SigningAlgorithm
 from db.tables.families import families
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.security_events import security_events
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, EXPIRED, INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, Pair
+from tests.support.endpoints import ENDPOINTS, EXPIRED, INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, Pair
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 
@@ -110,8 +110,8 @@ class Attack:
         return rows
 
     async def refused_as_refresh_token(self, token: str, why: str) -> None:
-        for name, door in DOORS.items():
-            refreshed = await door(self.http).refresh(token)
+        for name, endpoint in ENDPOINTS.items():
+            refreshed = await endpoint(self.http).refresh(token)
             assert refreshed.outcome == INVALID, f"{name}: {why}"
             assert refreshed.status == {"graphql": 200, "rest": 401}[name], why
 
@@ -133,12 +133,12 @@ class Attack:
 
 
 @pytest.fixture
-async def attack(api: Api, services: Services, alice: User) -> AsyncIterator[Attack]:
+async def attack(api: Api, services: Services, alice: UserRow) -> AsyncIterator[Attack]:
     """An attack, after which Alice's session must still be live."""
     attack = Attack(api.http, services, await api.login())
     yield attack
     assert await api.is_live(attack.pair.access)
-    assert (await DOORS["rest"](api.http).refresh(attack.pair.refresh)).outcome == ROTATED
+    assert (await ENDPOINTS["rest"](api.http).refresh(attack.pair.refresh)).outcome == ROTATED
 
 
 def spellings(token: str) -> Iterator[tuple[str, str]]:
@@ -517,7 +517,7 @@ async def test_tok_08_a_key_is_found_only_by_its_own_id(attack: Attack) -> None:
 
 
 async def test_tok_10_an_access_token_is_accepted_from_thirty_seconds_early_until_it_expires(
-    api: Api, alice: User, clock: FakeClock
+    api: Api, alice: UserRow, clock: FakeClock
 ) -> None:
     pair, start = await api.login(), clock.now()
     instant = timedelta(microseconds=1)
@@ -532,7 +532,7 @@ async def test_tok_10_an_access_token_is_accepted_from_thirty_seconds_early_unti
 
 
 async def test_tok_11_and_tok_13_an_access_token_has_only_the_documented_claims(
-    api: Api, alice: User, clock: FakeClock
+    api: Api, alice: UserRow, clock: FakeClock
 ) -> None:
     pair = await api.login(device_name="Alice's telephone")
     header, claims = header_of(pair.access), claims_of(pair.access)
@@ -551,7 +551,9 @@ async def test_tok_11_and_tok_13_an_access_token_has_only_the_documented_claims(
     assert len(decode(claims["jti"])) == 32
 
 
-async def test_tok_13_a_refresh_token_has_only_the_documented_claims(api: Api, alice: User, clock: FakeClock) -> None:
+async def test_tok_13_a_refresh_token_has_only_the_documented_claims(
+    api: Api, alice: UserRow, clock: FakeClock
+) -> None:
     pair = await api.login(device_name="Alice's telephone")
     claims = claims_of(pair.refresh)
     now = int(clock.now().timestamp())
@@ -566,30 +568,32 @@ async def test_tok_13_a_refresh_token_has_only_the_documented_claims(api: Api, a
         "iat": now,
         "exp": now + 30 * 86400,
     }
-    successor = claims_of((await DOORS["rest"](api.http).refresh(pair.refresh)).tokens.refresh)
+    successor = claims_of((await ENDPOINTS["rest"](api.http).refresh(pair.refresh)).tokens.refresh)
     assert successor == claims | {"gen": 2, "jti": successor["jti"]}
 
 
-async def test_tok_05_the_secret_of_a_refresh_token_has_256_bits_and_is_never_the_same(api: Api, alice: User) -> None:
-    door = DOORS["rest"](api.http)
+async def test_tok_05_the_secret_of_a_refresh_token_has_256_bits_and_is_never_the_same(
+    api: Api, alice: UserRow
+) -> None:
+    endpoint = ENDPOINTS["rest"](api.http)
     secrets = set()
     for _ in range(3):
         token = (await api.login()).refresh
         for _ in range(3):
             secrets.add(claims_of(token)["jti"])
-            token = (await door.refresh(token)).tokens.refresh
+            token = (await endpoint.refresh(token)).tokens.refresh
     assert len(secrets) == 9
     assert {len(decode(secret)) for secret in secrets} == {32}
 
 
-async def test_tok_11_auth_time_stays_the_time_of_the_sign_in(api: Api, alice: User, clock: FakeClock) -> None:
+async def test_tok_11_auth_time_stays_the_time_of_the_sign_in(api: Api, alice: UserRow, clock: FakeClock) -> None:
     pair = await api.login()
     clock.advance(timedelta(days=3))
-    claims = claims_of((await DOORS["rest"](api.http).refresh(pair.refresh)).tokens.access)
+    claims = claims_of((await ENDPOINTS["rest"](api.http).refresh(pair.refresh)).tokens.access)
     assert claims["auth_time"] == claims["iat"] - 3 * 86400
 
 
-async def test_tok_11_a_client_cannot_request_a_longer_lifetime(api: Api, alice: User) -> None:
+async def test_tok_11_a_client_cannot_request_a_longer_lifetime(api: Api, alice: UserRow) -> None:
     pair = await api.login()
     wishes = {"expires_in": 10**9, "expiresIn": 10**9, "exp": 10**10, "ttl": 10**9, "access_token_ttl": 10**9}
     answer = await api.http.post("/auth/token/refresh", json={"refresh_token": pair.refresh} | wishes, params=wishes)
@@ -602,33 +606,35 @@ async def test_tok_11_a_client_cannot_request_a_longer_lifetime(api: Api, alice:
         body = (await api.post(document, {"t": answer.json()["refresh_token"]})).json()
         assert body["errors"]
         assert body.get("data") is None
-    assert (await DOORS["rest"](api.http).refresh(answer.json()["refresh_token"])).outcome == ROTATED
+    assert (await ENDPOINTS["rest"](api.http).refresh(answer.json()["refresh_token"])).outcome == ROTATED
 
 
-async def test_rot_13_a_token_of_a_revoked_session_is_not_a_replay(api: Api, alice: User, services: Services) -> None:
+async def test_rot_13_a_token_of_a_revoked_session_is_not_a_replay(
+    api: Api, alice: UserRow, services: Services
+) -> None:
     ended, other = await api.login(), await api.login()
-    rotated = (await DOORS["rest"](api.http).refresh(ended.refresh)).tokens
+    rotated = (await ENDPOINTS["rest"](api.http).refresh(ended.refresh)).tokens
     await api.data(REVOKE, {"input": {"refreshToken": rotated.refresh}})
     attack = Attack(api.http, services, other)
     async with attack.in_vain():
-        for door in DOORS.values():
+        for endpoint in ENDPOINTS.values():
             for token in (ended.refresh, rotated.refresh):
-                assert (await door(api.http).refresh(token)).outcome == REVOKED
+                assert (await endpoint(api.http).refresh(token)).outcome == REVOKED
     assert await api.is_live(other.access)
     assert await kinds(services) == {"LOGIN_SUCCEEDED", "SESSION_REVOKED"}
 
 
 async def test_rot_13_a_token_of_an_expired_session_is_not_a_replay(
-    api: Api, alice: User, services: Services, clock: FakeClock
+    api: Api, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     old = await api.login()
-    rotated = (await DOORS["rest"](api.http).refresh(old.refresh)).tokens
+    rotated = (await ENDPOINTS["rest"](api.http).refresh(old.refresh)).tokens
     clock.advance(timedelta(days=30))
     other = await api.login()
     async with Attack(api.http, services, other).in_vain():
-        for door in DOORS.values():
+        for endpoint in ENDPOINTS.values():
             for token in (old.refresh, rotated.refresh):
-                assert (await door(api.http).refresh(token)).outcome == EXPIRED
+                assert (await endpoint(api.http).refresh(token)).outcome == EXPIRED
     assert await api.is_live(other.access)
     assert await kinds(services) == {"LOGIN_SUCCEEDED"}
 
@@ -642,11 +648,11 @@ async def test_rot_13_a_token_of_an_unknown_session_is_not_a_replay(attack: Atta
 
 
 async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
-    api: Api, alice: User, bob: User, services: Services
+    api: Api, alice: UserRow, bob: UserRow, services: Services
 ) -> None:
-    door = DOORS["rest"](api.http)
+    endpoint = ENDPOINTS["rest"](api.http)
     first, other, bobs = await api.login(), await api.login(), await api.login("bob")
-    rotated = (await door.refresh(first.refresh)).tokens
+    rotated = (await endpoint.refresh(first.refresh)).tokens
     attack = Attack(api.http, services, rotated)
     secret = claims_of(first.refresh)["jti"]
     async with attack.in_vain():
@@ -660,11 +666,11 @@ async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
             header, _, signature = first.refresh.split(".")
             token = f"{header}.{victim.refresh.split('.')[1]}.{signature}"
             await attack.refused_as_refresh_token(token, "another session's claims")
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     assert not await api.is_live(rotated.access)
     for pair in (other, bobs):
         assert await api.is_live(pair.access)
-        assert (await door.refresh(pair.refresh)).outcome == ROTATED
+        assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
 async def kinds(services: Services) -> set[str]:
@@ -673,7 +679,7 @@ async def kinds(services: Services) -> set[str]:
         return set((await conn.execute(select(security_events.c.kind))).scalars())
 
 
-async def test_pyjwt_reads_the_tokens(api: Api, services: Services, clock: FakeClock, alice: User) -> None:
+async def test_pyjwt_reads_the_tokens(api: Api, services: Services, clock: FakeClock, alice: UserRow) -> None:
     """So do other libraries for JSON Web Tokens."""
     pair = await api.login()
     key = services.keys.ring.signing_key(clock.now())
@@ -689,7 +695,7 @@ async def test_pyjwt_reads_the_tokens(api: Api, services: Services, clock: FakeC
 
 
 async def test_a_cached_access_token_is_checked_again_for_expiry_key_and_session(
-    api: Api, services: Services, clock: FakeClock, alice: User
+    api: Api, services: Services, clock: FakeClock, alice: UserRow
 ) -> None:
     """Its signature is not verified again. Its expiry, its key and its session are checked."""
     by_time, by_key, by_session = [await api.login() for _ in range(3)]
@@ -711,7 +717,7 @@ async def test_a_cached_access_token_is_checked_again_for_expiry_key_and_session
     assert ring.verified_claims.cache_info().maxsize == MAX_CACHED_CLAIMS
 
 
-async def test_a_forged_token_is_not_cached(api: Api, services: Services, alice: User) -> None:
+async def test_a_forged_token_is_not_cached(api: Api, services: Services, alice: UserRow) -> None:
     """Otherwise a flood of forged tokens would evict genuine ones."""
     pair = await api.login()
     assert await api.is_live(pair.access)

@@ -17,9 +17,9 @@ from auth.services import Services
 from auth.use_cases.accounts import InvalidEmail, InvalidPasswordHash, InvalidUsername, UsernameTaken
 from auth.use_cases.sessions import Unauthenticated
 from db.tables import familiar_networks, login_failures
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import PASSWORD, REVOKED, ROTATED, SESSIONS, Api, Door, Pair
+from tests.support.endpoints import PASSWORD, REVOKED, ROTATED, SESSIONS, Api, Pair, RefreshEndpoint
 from tests.support.watches import Watch, watching
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -35,7 +35,7 @@ mutation Change($input: ChangePasswordInput!) {
 }
 """
 TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "rate_limits": False}])
-Ending = Callable[[Services, User, Pair, FakeClock], Awaitable[Any]]
+Ending = Callable[[Services, UserRow, Pair, FakeClock], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def works(api: Api, password: str) -> bool:
     return bool((await api.try_login("alice", password))["__typename"] == "LoginSuccess")
 
 
-async def failures(services: Services, user: User) -> int:
+async def failures(services: Services, user: UserRow) -> int:
     """Return the failures under the name, from the network that the test and the user share."""
     async with services.db.read() as conn:
         (network,) = await familiar_networks.list_for_username(conn, user.username)
@@ -68,12 +68,12 @@ async def failures(services: Services, user: User) -> int:
     return row.failures if row else 0
 
 
-async def kinds(services: Services, user: User) -> list[str]:
+async def kinds(services: Services, user: UserRow) -> list[str]:
     return [event.kind for event in await services.accounts.events(user.id, after=None, limit=100)]
 
 
 async def test_sess_05_a_new_password_revokes_every_session_except_the_current_one(
-    api: Api, door: Door, services: Services, alice: User, bob: User, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow, bob: UserRow, clock: FakeClock
 ) -> None:
     bob_pair, other, another, current = await api.login("bob"), await api.login(), await api.login(), await api.login()
     clock.advance(timedelta(minutes=1))
@@ -87,7 +87,7 @@ async def test_sess_05_a_new_password_revokes_every_session_except_the_current_o
         False,
         True,
     ]
-    assert [(await door.refresh(pair.refresh)).outcome for pair in (other, current)] == [REVOKED, ROTATED]
+    assert [(await endpoint.refresh(pair.refresh)).outcome for pair in (other, current)] == [REVOKED, ROTATED]
     revoked = (await api.data(SESSIONS, {"state": "REVOKED"}, current.access))["sessions"]["edges"]
     assert {edge["node"]["revocationReason"] for edge in revoked} == {"PASSWORD_CHANGED"}
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
@@ -99,7 +99,7 @@ async def test_sess_05_a_new_password_revokes_every_session_except_the_current_o
 
 @pytest.mark.parametrize("wrong", ["", "x", "wrong", PASSWORD + " ", PASSWORD.upper(), "x" * 5000, "a\x00b"])
 async def test_cred_12_a_change_needs_the_current_password_and_a_wrong_one_is_counted(
-    api: Api, services: Services, alice: User, wrong: str
+    api: Api, services: Services, alice: UserRow, wrong: str
 ) -> None:
     other, current = await api.login(), await api.login()
     refused = {"__typename": "InvalidCredentialsError", "message": "The current password is wrong."}
@@ -156,18 +156,18 @@ async def test_check_password_needs_a_session_and_runs_one_at_a_time(api: Api, s
     assert (await api.data(CHECK, question, current.access))["checkPassword"]["strength"] == 1
 
 
-async def disable(services: Services, user: User, _pair: Pair, clock: FakeClock) -> None:
+async def disable(services: Services, user: UserRow, _pair: Pair, clock: FakeClock) -> None:
     await services.accounts.disable(user.id, clock.now())
 
 
-async def sign_out(services: Services, user: User, pair: Pair, clock: FakeClock) -> None:
+async def sign_out(services: Services, user: UserRow, pair: Pair, clock: FakeClock) -> None:
     await services.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now())
 
 
 @TWO_THREADS
 @pytest.mark.parametrize("meanwhile", [disable, sign_out])
 async def test_a_session_that_ends_during_the_check_changes_no_password(
-    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, meanwhile: Ending
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch, meanwhile: Ending
 ) -> None:
     current = await api.login()
     watch.threads.clear()
@@ -189,7 +189,7 @@ async def test_a_session_that_ends_during_the_check_changes_no_password(
 @TWO_THREADS
 @pytest.mark.parametrize("current", [PASSWORD, "wrong"])
 async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while_the_current_one_is_checked(
-    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, current: str
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch, current: str
 ) -> None:
     """Right or wrong: the session is deleted with the user, and no failure is recorded for a missing user."""
     pair = await api.login()
@@ -207,7 +207,7 @@ async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while
 
 @TWO_THREADS
 async def test_a_password_that_an_operator_sets_during_the_check_is_not_overwritten(
-    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch
 ) -> None:
     current = await api.login()
     watch.threads.clear()
@@ -234,14 +234,14 @@ async def test_rot_05_of_two_changes_at_once_one_succeeds_and_its_password_works
 
 
 async def test_sess_10_a_password_that_an_operator_sets_revokes_every_session(
-    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     pairs = [await api.login() for _ in range(2)]
     weak = await services.accounts.set_password(alice, "password", clock.now())
     assert isinstance(weak, WeakPassword)
     assert await services.accounts.set_password(alice, NEW_PASSWORD, clock.now()) == PasswordSet(2)
     assert not any([await api.is_live(pair.access) for pair in pairs])
-    assert {(await door.refresh(pair.refresh)).outcome for pair in pairs} == {REVOKED}
+    assert {(await endpoint.refresh(pair.refresh)).outcome for pair in pairs} == {REVOKED}
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
 
 

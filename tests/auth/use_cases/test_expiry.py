@@ -15,7 +15,7 @@ from db.tables.base import SessionState
 from db.tables.families import FamilyRow, state_of
 from db.tables.users import User
 from tests.support.clocks import FakeClock
-from tests.support.doors import EXPIRED, REVOKED, ROTATED, SESSIONS, Api, Door
+from tests.support.endpoints import EXPIRED, REVOKED, ROTATED, SESSIONS, Api, RefreshEndpoint
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -41,17 +41,19 @@ def claims_of(access_token: str) -> dict[str, Any]:
 
 
 @short_session
-async def test_an_access_token_never_outlives_its_session(api: Api, door: Door, clock: FakeClock) -> None:
+async def test_an_access_token_never_outlives_its_session(
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
+) -> None:
     opened_at = clock.now()
     session_ends = int((opened_at + 15 * MINUTE).timestamp())
     first = await api.login()
     assert claims_of(first.access)["exp"] == int((opened_at + 10 * MINUTE).timestamp())
     clock.advance(9 * MINUTE)
-    second = await door.refresh(first.refresh, KEY)
+    second = await endpoint.refresh(first.refresh, KEY)
     assert claims_of(second.tokens.access)["exp"] == session_ends
     clock.advance(5 * MINUTE)
-    repeated = await door.refresh(first.refresh, KEY)
-    third = await door.refresh(second.tokens.refresh)
+    repeated = await endpoint.refresh(first.refresh, KEY)
+    third = await endpoint.refresh(second.tokens.refresh)
     assert claims_of(repeated.tokens.access)["exp"] == claims_of(third.tokens.access)["exp"] == session_ends
     assert await api.is_live(third.tokens.access)
     clock.advance(MINUTE)
@@ -74,29 +76,29 @@ async def test_the_answer_says_when_the_shortened_access_token_expires(
 
 @short_idle_limit
 async def test_rot_11_a_session_is_live_until_its_idle_limit_and_expired_at_it(
-    api: Api, door: Door, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     early, late = await api.login(), await api.login()
     clock.advance(10 * MINUTE - INSTANT)
     assert await api.is_live(early.access)
-    assert (await door.refresh(early.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(early.refresh)).outcome == ROTATED
     clock.advance(INSTANT)
     assert not await api.is_live(late.access)
-    assert (await door.refresh(late.refresh)).outcome == EXPIRED
+    assert (await endpoint.refresh(late.refresh)).outcome == EXPIRED
 
 
 @short_session
 async def test_rot_10_a_session_is_live_until_its_absolute_limit_and_expired_at_it(
-    api: Api, door: Door, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     first = await api.login()
     clock.advance(9 * MINUTE)
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     clock.advance(6 * MINUTE - INSTANT)
-    third = await door.refresh(second.refresh)
+    third = await endpoint.refresh(second.refresh)
     assert third.outcome == ROTATED
     clock.advance(INSTANT)
-    assert (await door.refresh(third.tokens.refresh)).outcome == EXPIRED
+    assert (await endpoint.refresh(third.tokens.refresh)).outcome == EXPIRED
 
 
 @short_idle_limit
@@ -134,7 +136,7 @@ async def test_a_revocation_at_the_idle_limit_comes_too_late_to_count(
     alice: User,
     clock: FakeClock,
     api: Api,
-    door: Door,
+    endpoint: RefreshEndpoint,
     before_limit: timedelta,
     outcome: str,
     state: SessionState,
@@ -145,7 +147,7 @@ async def test_a_revocation_at_the_idle_limit_comes_too_late_to_count(
     revoked = await services.sessions.revoke(alice.id, UUID(pair.session_id), Origin(), clock.now())
     assert isinstance(revoked, RevokeSucceeded)
     assert state_of(revoked.family, clock.now()) is state
-    assert (await door.refresh(pair.refresh)).outcome == outcome
+    assert (await endpoint.refresh(pair.refresh)).outcome == outcome
     (listed,) = await services.sessions.page(alice.id, state=state, after=None, limit=10, now=clock.now())
     assert str(listed.id) == pair.session_id
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from auth.config.settings import Settings
 from tests.support.clocks import FakeClock
-from tests.support.doors import REPLAYED, REVOKE, REVOKED, ROTATED, Api, Door
+from tests.support.endpoints import REPLAYED, REVOKE, REVOKED, ROTATED, Api, RefreshEndpoint
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -21,92 +21,98 @@ with_leeway = pytest.mark.parametrize("more_settings", [{"replay_leeway": 10 * S
 
 @with_leeway
 async def test_rot_12_within_the_leeway_the_same_token_without_a_key_gets_the_same_successor(
-    api: Api, door: Door, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     first = await api.login()
-    answers = [await door.refresh(first.refresh)]
+    answers = [await endpoint.refresh(first.refresh)]
     for wait in (0, 1, 9):  # ten seconds in total
         clock.advance(wait * SECONDS)
-        answers.append(await door.refresh(first.refresh))
+        answers.append(await endpoint.refresh(first.refresh))
     assert {answer.outcome for answer in answers} == {ROTATED}
     assert len({answer.tokens.refresh for answer in answers}) == 1
     assert all([await api.is_live(answer.tokens.access) for answer in answers])
-    assert (await door.refresh(answers[0].tokens.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(answers[0].tokens.refresh)).outcome == ROTATED
 
 
 @with_leeway
 @pytest.mark.parametrize("late", [10 * SECONDS + timedelta(microseconds=1), 11 * SECONDS, timedelta(days=1)])
-async def test_rot_12_after_the_leeway_it_is_a_replay(api: Api, door: Door, clock: FakeClock, late: timedelta) -> None:
+async def test_rot_12_after_the_leeway_it_is_a_replay(
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock, late: timedelta
+) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     clock.advance(late)
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
 
 
 @with_leeway
-async def test_rot_12_repeating_a_request_does_not_extend_the_leeway(api: Api, door: Door, clock: FakeClock) -> None:
+async def test_rot_12_repeating_a_request_does_not_extend_the_leeway(
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
+) -> None:
     first = await api.login()
-    await door.refresh(first.refresh)
+    await endpoint.refresh(first.refresh)
     for _ in range(2):
         clock.advance(5 * SECONDS)
-        assert (await door.refresh(first.refresh)).outcome == ROTATED
+        assert (await endpoint.refresh(first.refresh)).outcome == ROTATED
     clock.advance(SECONDS)
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
 @with_leeway
-async def test_rot_12_only_the_immediate_predecessor_has_a_leeway(api: Api, door: Door) -> None:
+async def test_rot_12_only_the_immediate_predecessor_has_a_leeway(api: Api, endpoint: RefreshEndpoint) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
-    third = (await door.refresh(second.refresh)).tokens
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(third.refresh)).outcome == REVOKED
+    second = (await endpoint.refresh(first.refresh)).tokens
+    third = (await endpoint.refresh(second.refresh)).tokens
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(third.refresh)).outcome == REVOKED
 
 
 @with_leeway
-async def test_rot_12_a_used_successor_ends_the_leeway_however_it_was_used(api: Api, door: Door) -> None:
+async def test_rot_12_a_used_successor_ends_the_leeway_however_it_was_used(api: Api, endpoint: RefreshEndpoint) -> None:
     for key in (None, KEY):
         first = await api.login()
-        second = (await door.refresh(first.refresh)).tokens
-        third = (await door.refresh(second.refresh, key)).tokens
-        assert (await door.refresh(first.refresh)).outcome == REPLAYED
+        second = (await endpoint.refresh(first.refresh)).tokens
+        third = (await endpoint.refresh(second.refresh, key)).tokens
+        assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
         for pair in (second, third):
-            assert (await door.refresh(pair.refresh)).outcome == REVOKED
+            assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED
             assert not await api.is_live(pair.access)
 
 
 @with_leeway
-async def test_rot_12_there_is_no_leeway_after_a_revocation(api: Api, door: Door) -> None:
+async def test_rot_12_there_is_no_leeway_after_a_revocation(api: Api, endpoint: RefreshEndpoint) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     await api.data(REVOKE, {"input": {"refreshToken": second.refresh}})
     for token in (first.refresh, second.refresh):
-        assert (await door.refresh(token)).outcome == REVOKED
+        assert (await endpoint.refresh(token)).outcome == REVOKED
 
 
 @with_leeway
-async def test_rot_12_there_is_no_leeway_after_a_replay(api: Api, door: Door) -> None:
+async def test_rot_12_there_is_no_leeway_after_a_replay(api: Api, endpoint: RefreshEndpoint) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
-    assert (await door.refresh(first.refresh, KEY)).outcome == REPLAYED
+    second = (await endpoint.refresh(first.refresh)).tokens
+    assert (await endpoint.refresh(first.refresh, KEY)).outcome == REPLAYED
     for token in (first.refresh, second.refresh):
-        assert (await door.refresh(token)).outcome == REVOKED
+        assert (await endpoint.refresh(token)).outcome == REVOKED
 
 
 @with_leeway
-async def test_rot_12_the_leeway_does_not_apply_to_requests_with_a_key(api: Api, door: Door, clock: FakeClock) -> None:
+async def test_rot_12_the_leeway_does_not_apply_to_requests_with_a_key(
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
+) -> None:
     # A request without a key does not repeat one with a key, nor the reverse, nor does one with another key.
     for key, again in ((KEY, None), (None, KEY), (KEY, OTHER_KEY)):
         first = await api.login()
-        second = (await door.refresh(first.refresh, key)).tokens
-        assert (await door.refresh(first.refresh, again)).outcome == REPLAYED
-        assert (await door.refresh(second.refresh)).outcome == REVOKED
+        second = (await endpoint.refresh(first.refresh, key)).tokens
+        assert (await endpoint.refresh(first.refresh, again)).outcome == REPLAYED
+        assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
     # The same key gets the same answer however late.
     first = await api.login()
-    second = (await door.refresh(first.refresh, KEY)).tokens
+    second = (await endpoint.refresh(first.refresh, KEY)).tokens
     clock.advance(timedelta(days=1))
-    assert (await door.refresh(first.refresh, KEY)).tokens.refresh == second.refresh
+    assert (await endpoint.refresh(first.refresh, KEY)).tokens.refresh == second.refresh
 
 
 @with_leeway
@@ -122,39 +128,43 @@ async def test_rot_12_no_client_can_send_the_empty_key_that_keyless_requests_sha
 
 
 @with_leeway
-async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(api: Api, door: Door) -> None:
+async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(
+    api: Api, endpoint: RefreshEndpoint
+) -> None:
     first = await api.login()
-    answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(8)))
+    answers = await asyncio.gather(*(endpoint.refresh(first.refresh) for _ in range(8)))
     assert {answer.outcome for answer in answers} == {ROTATED}
     (second,) = {answer.tokens.refresh for answer in answers}
     # The one leaf, presented as often at once, has one successor as well.
-    answers = await asyncio.gather(*(door.refresh(second) for _ in range(8)))
+    answers = await asyncio.gather(*(endpoint.refresh(second) for _ in range(8)))
     (third,) = {answer.tokens.refresh for answer in answers}
     assert len({first.refresh, second, third}) == 3
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     for token in (second, third):
-        assert (await door.refresh(token)).outcome == REVOKED
+        assert (await endpoint.refresh(token)).outcome == REVOKED
 
 
-async def test_rot_12_by_default_there_is_no_leeway_at_all(api: Api, door: Door, sqlite_settings: Any) -> None:
+async def test_rot_12_by_default_there_is_no_leeway_at_all(
+    api: Api, endpoint: RefreshEndpoint, sqlite_settings: Any
+) -> None:
     assert sqlite_settings.replay_leeway == timedelta(0)
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
+    second = (await endpoint.refresh(first.refresh)).tokens
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
 
 
 async def test_rot_12_by_default_a_race_without_keys_has_one_winner_and_revokes_the_session(
-    api: Api, door: Door
+    api: Api, endpoint: RefreshEndpoint
 ) -> None:
     first = await api.login()
-    answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(4)))
+    answers = await asyncio.gather(*(endpoint.refresh(first.refresh) for _ in range(4)))
     outcomes = sorted(answer.outcome for answer in answers)
     assert outcomes.count(ROTATED) == 1
     assert outcomes.count(REPLAYED) >= 1
     assert set(outcomes) <= {ROTATED, REPLAYED, REVOKED}
     (winner,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
-    assert (await door.refresh(winner.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(winner.refresh)).outcome == REVOKED
     assert not await api.is_live(winner.access)
 
 

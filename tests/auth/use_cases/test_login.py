@@ -10,9 +10,9 @@ from httpx2 import AsyncClient
 from auth.credentials.password_hashing import hash_password
 from auth.services import Services
 from db.tables.base import metadata
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, Api, GraphQLDoor
+from tests.support.endpoints import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, Api, GraphQLEndpoint
 from tests.support.sql import looking_at
 from tests.support.watches import store_hash
 
@@ -37,7 +37,7 @@ async def every_row(services: Services) -> dict[str, list[Any]]:
         return {table.name: list((await conn.execute(table.select())).all()) for table in metadata.sorted_tables}
 
 
-async def test_who_knows_the_password_gets_a_session_and_its_tokens(api: Api, clock: FakeClock, alice: User) -> None:
+async def test_who_knows_the_password_gets_a_session_and_its_tokens(api: Api, clock: FakeClock, alice: UserRow) -> None:
     result = await api.try_login("alice", PASSWORD)
     assert result["__typename"] == "LoginSuccess"
     tokens, session = result["tokens"], result["session"]
@@ -57,7 +57,7 @@ async def test_a_name_is_the_same_however_it_is_typed(api: Api, typed: str) -> N
 async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_user(services: Services) -> None:
     now = FakeClock().now()
     made = [await services.accounts.add(name, None, PASSWORD, now) for name in ("carol", "dave")]
-    hashes = [user.hashed_password for user in made if isinstance(user, User)]
+    hashes = [user.hashed_password for user in made if isinstance(user, UserRow)]
     assert len(set(hashes)) == 2
     for hashed in hashes:
         _, kind, version, costs, salt, _ = hashed.split("$")
@@ -79,7 +79,7 @@ async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_us
     ],
 )
 async def test_cred_05_a_password_counts_to_its_last_character(
-    api: Api, services: Services, alice: User, right: str, twin: str
+    api: Api, services: Services, alice: UserRow, right: str, twin: str
 ) -> None:
     await store_hash(services, alice, hash_password(unicodedata.normalize("NFC", right)))
     assert await api.try_login("alice", twin) == REFUSED
@@ -100,7 +100,7 @@ async def test_cred_06_a_password_is_the_same_from_every_keyboard(api: Api, serv
 
 @UNTHROTTLED
 async def test_cred_08_cred_09_unknown_wrong_and_disabled_get_the_same_answer_byte_for_byte(
-    http: AsyncClient, api: Api, services: Services, bob: User, clock: FakeClock
+    http: AsyncClient, api: Api, services: Services, bob: UserRow, clock: FakeClock
 ) -> None:
     await services.accounts.disable(bob.id, clock.now())
     odd = ["", "x", "wrong password", "x" * 1024, "x" * 1025, "x" * 5000, "a\x00b", "\u200b", "ﬀ" * 600, PASSWORD]
@@ -151,12 +151,12 @@ async def test_cred_11_a_sign_in_opens_a_family_of_its_own_whatever_token_lies_b
         response = await api.post(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}, **beside)
         ids.add(response.json()["data"]["login"]["session"]["id"])
     assert len(ids) == 4
-    assert (await GraphQLDoor(http).refresh(old.refresh)).outcome == ROTATED
+    assert (await GraphQLEndpoint(http).refresh(old.refresh)).outcome == ROTATED
 
 
 @pytest.mark.parametrize("kind", ["garbage", "of another kind", "refresh token", "expired", "ended", "foreign"])
 async def test_what_needs_no_caller_is_not_disturbed_by_a_bearer_token_that_is_no_good(
-    api: Api, clock: FakeClock, bob: User, kind: str
+    api: Api, clock: FakeClock, bob: UserRow, kind: str
 ) -> None:
     stale, foreign = await api.login(), await api.login("bob")
     if kind == "expired":

@@ -13,9 +13,9 @@ from passlib.hash import argon2, bcrypt
 from auth.credentials import password_hashing
 from auth.credentials.password_hashing import hash_password, verify_password
 from auth.services import Services
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, PASSWORD, Api
+from tests.support.endpoints import LOGIN, PASSWORD, Api
 from tests.support.watches import Watch, store_hash, watching
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -50,7 +50,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-async def stored(services: Services, user: User) -> User:
+async def stored(services: Services, user: UserRow) -> UserRow:
     found = await services.accounts.get(user.id)
     assert found is not None
     return found
@@ -67,7 +67,7 @@ async def stored(services: Services, user: User) -> User:
     ids=["weaker argon2id", "argon2i", "bcrypt 2b", "bcrypt 2a"],
 )
 async def test_cred_03_an_old_hash_is_made_new_once_at_sign_in(
-    api: Api, services: Services, alice: User, hashed: list[str], old: str
+    api: Api, services: Services, alice: UserRow, hashed: list[str], old: str
 ) -> None:
     await store_hash(services, alice, old)
     assert (await api.try_login("alice", "wrong"))["__typename"] == "InvalidCredentialsError"
@@ -84,7 +84,7 @@ async def test_cred_03_an_old_hash_is_made_new_once_at_sign_in(
 
 
 async def test_a_bcrypt_hash_of_72_bytes_is_read_and_never_made_new_from_what_it_did_not_cover(
-    api: Api, services: Services, alice: User
+    api: Api, services: Services, alice: UserRow
 ) -> None:
     long = "m" * 72 + " and what bcrypt never saw"
     old = bcrypt.using(rounds=4, truncate_error=False).hash(long[:72])
@@ -97,7 +97,7 @@ async def test_a_bcrypt_hash_of_72_bytes_is_read_and_never_made_new_from_what_it
 @TWO_THREADS
 @pytest.mark.parametrize("old_parameters", [False, True])
 async def test_cred_03_a_password_that_changes_while_a_sign_in_hashes_is_not_lost(
-    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch, old_parameters: bool
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch, old_parameters: bool
 ) -> None:
     if old_parameters:
         await store_hash(services, alice, bcrypt.using(rounds=4).hash(PASSWORD))
@@ -113,7 +113,7 @@ async def test_cred_03_a_password_that_changes_while_a_sign_in_hashes_is_not_los
 
 @TWO_THREADS
 async def test_a_user_who_is_disabled_while_their_sign_in_hashes_does_not_get_in(
-    api: Api, services: Services, alice: User, clock: FakeClock, watch: Watch
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch
 ) -> None:
     watch.going.clear()
     signing_in = asyncio.create_task(api.try_login("alice", PASSWORD))
@@ -136,7 +136,7 @@ async def test_dos_06_no_transaction_is_open_while_a_password_is_hashed(
 
 
 async def test_cred_08_cred_09_every_refusal_costs_exactly_one_verification_off_the_event_loop(
-    api: Api, services: Services, bob: User, clock: FakeClock, watch: Watch, hashed: list[str]
+    api: Api, services: Services, bob: UserRow, clock: FakeClock, watch: Watch, hashed: list[str]
 ) -> None:
     await services.accounts.disable(bob.id, clock.now())
     for name, password in (("nobody", PASSWORD), ("alice", "wrong"), ("bob", PASSWORD), ("bob", "wrong")):
@@ -149,7 +149,7 @@ async def test_cred_08_cred_09_every_refusal_costs_exactly_one_verification_off_
 
 
 async def test_cred_08_unknown_wrong_and_disabled_take_the_same_time(
-    api: Api, services: Services, bob: User, clock: FakeClock
+    api: Api, services: Services, bob: UserRow, clock: FakeClock
 ) -> None:
     await services.accounts.disable(bob.id, clock.now())
     attempts = {"unknown": ("nobody", PASSWORD), "wrong": ("alice", "wrong"), "disabled": ("bob", PASSWORD)}
@@ -189,7 +189,7 @@ async def test_cred_08_unknown_wrong_and_disabled_take_the_same_time(
     ids=["memory", "passes", "lanes", "another order", "rounds", "another scheme", "plain text", "nothing"],
 )
 async def test_cred_14_a_stored_hash_that_asks_for_too_much_is_refused_unhashed(
-    api: Api, services: Services, alice: User, hashed: list[str], absurd: str
+    api: Api, services: Services, alice: UserRow, hashed: list[str], absurd: str
 ) -> None:
     await store_hash(services, alice, absurd)
     hashed.clear()

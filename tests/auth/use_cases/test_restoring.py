@@ -27,7 +27,7 @@ from db.tables.security_events import security_events
 from db.tables.users import UserRow
 from graph.cli import main
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, REVOKED, ROTATED, Api
+from tests.support.endpoints import ENDPOINTS, REVOKED, ROTATED, Api
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 from tests.support.statements import statements
@@ -55,18 +55,18 @@ async def restore(services: Services, rows: Rows) -> None:
                 await conn.execute(insert(table), rows[table.name])
 
 
-@pytest.mark.parametrize("name", list(DOORS))
+@pytest.mark.parametrize("name", list(ENDPOINTS))
 async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_refused_after_the_command(
     api: Api, alice: UserRow, bob: UserRow, services: Services, clock: FakeClock, name: str
 ) -> None:
-    door = DOORS[name](api.http)
+    endpoint = ENDPOINTS[name](api.http)
     stolen, spared = await api.login(), await api.login("bob")
     copy = await backup(services)
     clock.advance(DAY)
-    current = (await door.refresh(stolen.refresh)).tokens
+    current = (await endpoint.refresh(stolen.refresh)).tokens
     await restore(services, copy)
     # The attack: R0 is current again, and an attacker who kept it gets in.
-    assert (await door.refresh(stolen.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(stolen.refresh)).outcome == ROTATED
 
     await restore(services, copy)
     restored_at = clock.now()
@@ -74,10 +74,10 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_r
     signed_in_since = await api.login("bob")
     assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 2
     for token in (stolen.refresh, current.refresh, spared.refresh):
-        assert (await door.refresh(token)).outcome == REVOKED
+        assert (await endpoint.refresh(token)).outcome == REVOKED
     for access in (stolen.access, current.access, spared.access):
         assert not await api.is_live(access)
-    assert (await door.refresh(signed_in_since.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(signed_in_since.refresh)).outcome == ROTATED
     # No replay is recorded. The owner sees that an operator revoked the session.
     assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 2
     assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 0
@@ -92,7 +92,7 @@ async def kinds(services: Services) -> list[tuple[str, str | None]]:
 async def test_ops_04_the_age_of_the_current_token_decides(
     api: Api, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
-    rest = DOORS["rest"](api.http)
+    rest = ENDPOINTS["rest"](api.http)
     idle, used = await api.login(), await api.login()
     clock.advance(DAY)
     used = (await rest.refresh(used.refresh)).tokens

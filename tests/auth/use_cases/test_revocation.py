@@ -11,9 +11,19 @@ from httpx2 import AsyncClient
 from auth.outcomes import Origin
 from auth.services import Services
 from db.tables.base import RevocationReason, metadata
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import INVALID, REVOKE, REVOKED, ROTATED, SESSIONS, Api, Door, GraphQLDoor, Pair
+from tests.support.endpoints import (
+    INVALID,
+    REVOKE,
+    REVOKED,
+    ROTATED,
+    SESSIONS,
+    Api,
+    GraphQLEndpoint,
+    Pair,
+    RefreshEndpoint,
+)
 from tests.support.sql import looking_at
 from tests.support.statements import statements
 
@@ -41,10 +51,16 @@ async def revoke(api: Api, bearer: str | None = None, **given: str) -> Any:
 
 @pytest.mark.parametrize("by", ["id", "the current token", "a rotated token"])
 async def test_sess_03_sess_06_a_session_is_revoked_at_once_and_revoking_it_again_changes_nothing(
-    api: Api, http: AsyncClient, door: Door, clock: FakeClock, services: Services, alice: User, by: str
+    api: Api,
+    http: AsyncClient,
+    endpoint: RefreshEndpoint,
+    clock: FakeClock,
+    services: Services,
+    alice: UserRow,
+    by: str,
 ) -> None:
     first, other = await api.login(), await api.login()
-    second = (await GraphQLDoor(http).refresh(first.refresh)).tokens
+    second = (await GraphQLEndpoint(http).refresh(first.refresh)).tokens
     given = {
         "id": {"id": first.session_id},
         "the current token": {"refreshToken": second.refresh},
@@ -64,8 +80,8 @@ async def test_sess_03_sess_06_a_session_is_revoked_at_once_and_revoking_it_agai
         }
         clock.advance(timedelta(minutes=1))
     assert not any([await api.is_live(pair.access) for pair in (first, second)])
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
-    assert (await door.refresh(first.refresh)).outcome == REVOKED  # a revoked session has no replay
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(first.refresh)).outcome == REVOKED  # a revoked session has no replay
     assert await api.is_live(other.access)
     kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=100)]
     assert kinds.count("SESSION_REVOKED") == 1
@@ -78,7 +94,7 @@ async def test_a_user_can_revoke_the_session_they_use(api: Api) -> None:
     assert not await api.is_live(pair.access)
 
 
-async def test_rot_15_a_refresh_token_revokes_its_own_session_for_any_caller(api: Api, bob: User) -> None:
+async def test_rot_15_a_refresh_token_revokes_its_own_session_for_any_caller(api: Api, bob: UserRow) -> None:
     theirs, mine = await api.login("bob"), await api.login()
     ended = await revoke(api, theirs.access, refreshToken=mine.refresh)
     assert ended["session"]["id"] == mine.session_id
@@ -121,7 +137,7 @@ async def test_a_revocation_needs_either_an_id_or_a_refresh_token(api: Api, give
     assert await api.is_live(pair.access)
 
 
-async def test_sess_01_all_other_sessions_are_revoked_and_counted(api: Api, bob: User, clock: FakeClock) -> None:
+async def test_sess_01_all_other_sessions_are_revoked_and_counted(api: Api, bob: UserRow, clock: FakeClock) -> None:
     theirs, expired = await api.login("bob"), await api.login()
     clock.advance(timedelta(days=30))
     theirs = await api.login("bob")
@@ -140,33 +156,35 @@ async def test_sess_01_all_other_sessions_are_revoked_and_counted(api: Api, bob:
     assert set(states.values()) == {"REVOKED"}
 
 
-async def test_sess_01_all_sessions_are_revoked_the_current_one_too(api: Api, bob: User, door: Door) -> None:
+async def test_sess_01_all_sessions_are_revoked_the_current_one_too(
+    api: Api, bob: UserRow, endpoint: RefreshEndpoint
+) -> None:
     theirs, one, current = await api.login("bob"), await api.login(), await api.login()
     assert (await api.data(REVOKE_ALL, bearer=current.access))["revokeAllSessions"] == {"revokedCount": 2}
     assert not any([await api.is_live(pair.access) for pair in (one, current)])
-    assert [(await door.refresh(pair.refresh)).outcome for pair in (one, current)] == [REVOKED, REVOKED]
+    assert [(await endpoint.refresh(pair.refresh)).outcome for pair in (one, current)] == [REVOKED, REVOKED]
     assert await api.is_live(theirs.access)
 
 
-async def end_by_owner(api: Api, _services: Services, pair: Pair, _user: User, _clock: FakeClock) -> None:
+async def end_by_owner(api: Api, _services: Services, pair: Pair, _user: UserRow, _clock: FakeClock) -> None:
     await revoke(api, refreshToken=pair.refresh)
 
 
-async def end_by_replay(api: Api, _services: Services, pair: Pair, _user: User, _clock: FakeClock) -> None:
+async def end_by_replay(api: Api, _services: Services, pair: Pair, _user: UserRow, _clock: FakeClock) -> None:
     for _ in range(2):
-        await GraphQLDoor(api.http).refresh(pair.refresh)
+        await GraphQLEndpoint(api.http).refresh(pair.refresh)
 
 
-async def end_by_operator(_api: Api, services: Services, pair: Pair, user: User, clock: FakeClock) -> None:
+async def end_by_operator(_api: Api, services: Services, pair: Pair, user: UserRow, clock: FakeClock) -> None:
     reason = RevocationReason.REVOKED_BY_OPERATOR
     await services.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now(), reason)
 
 
-async def end_by_disabling(_api: Api, services: Services, _pair: Pair, user: User, clock: FakeClock) -> None:
+async def end_by_disabling(_api: Api, services: Services, _pair: Pair, user: UserRow, clock: FakeClock) -> None:
     await services.accounts.disable(user.id, clock.now())
 
 
-async def end_by_new_password(_api: Api, services: Services, _pair: Pair, user: User, clock: FakeClock) -> None:
+async def end_by_new_password(_api: Api, services: Services, _pair: Pair, user: UserRow, clock: FakeClock) -> None:
     await services.accounts.set_password(user, "three grey owls read 7 maps", clock.now())
 
 
@@ -174,9 +192,9 @@ async def end_by_new_password(_api: Api, services: Services, _pair: Pair, user: 
 async def test_sess_03_every_field_refuses_access_tokens_of_a_revoked_session_at_once(
     api: Api,
     services: Services,
-    alice: User,
+    alice: UserRow,
     clock: FakeClock,
-    end: Callable[[Api, Services, Pair, User, FakeClock], Awaitable[None]],
+    end: Callable[[Api, Services, Pair, UserRow, FakeClock], Awaitable[None]],
 ) -> None:
     pair = await api.login()
     await end(api, services, pair, alice, clock)
@@ -221,14 +239,14 @@ async def test_authenticating_an_access_token_is_one_statement_and_a_forged_one_
 
 
 async def test_sess_04_disabling_a_user_revokes_everything_and_enabling_restores_nothing(
-    api: Api, door: Door, services: Services, clock: FakeClock, alice: User, bob: User
+    api: Api, endpoint: RefreshEndpoint, services: Services, clock: FakeClock, alice: UserRow, bob: UserRow
 ) -> None:
     theirs, pairs = await api.login("bob"), [await api.login() for _ in range(3)]
     assert await services.accounts.disable(alice.id, clock.now()) == 3
     assert await services.accounts.disable(alice.id, clock.now()) == 0
     for _ in range(2):
         assert not any([await api.is_live(pair.access) for pair in pairs])
-        assert {(await door.refresh(pair.refresh)).outcome for pair in pairs} == {REVOKED}
+        assert {(await endpoint.refresh(pair.refresh)).outcome for pair in pairs} == {REVOKED}
         await services.accounts.enable(alice.id)
     assert await api.is_live(theirs.access)
     again = await api.login()
@@ -239,7 +257,11 @@ async def test_sess_04_disabling_a_user_revokes_everything_and_enabling_restores
 
 
 async def test_tok_07_a_user_of_the_same_name_is_not_the_same_user(
-    api: Api, door: Door, services: Services, alice: User, add_user: Callable[[str], Awaitable[User]]
+    api: Api,
+    endpoint: RefreshEndpoint,
+    services: Services,
+    alice: UserRow,
+    add_user: Callable[[str], Awaitable[UserRow]],
 ) -> None:
     pair = await api.login()
     async with looking_at(services.db) as conn:
@@ -248,21 +270,21 @@ async def test_tok_07_a_user_of_the_same_name_is_not_the_same_user(
                 await conn.execute(table.delete())
     await add_user("alice")
     assert not await api.is_live(pair.access)
-    assert (await door.refresh(pair.refresh)).outcome == INVALID
+    assert (await endpoint.refresh(pair.refresh)).outcome == INVALID
 
 
 async def test_sess_09_a_stolen_access_token_can_revoke_sessions_until_it_expires_and_take_over_nothing(
-    api: Api, door: Door, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     """The decision: revoking sessions needs a live session and no password, because the owner must be fast."""
     stolen, other = await api.login(), await api.login()
     change = """mutation { changePassword(input: {currentPassword: "x", newPassword: "three grey owls read 7 maps"}) {
         __typename } }"""
     assert (await api.data(change, bearer=stolen.access))["changePassword"]["__typename"] == "InvalidCredentialsError"
-    assert (await door.refresh(stolen.access)).outcome == INVALID
+    assert (await endpoint.refresh(stolen.access)).outcome == INVALID
     ended = await api.data(REVOKE, {"input": {"id": other.session_id}}, stolen.access)
     assert ended["revokeSession"]["__typename"] == "RevokeSessionSuccess"
     third = await api.login()
     clock.advance(timedelta(minutes=15))
     assert (await api.post(REVOKE, {"input": {"id": third.session_id}}, stolen.access)).status_code == 401
-    assert (await door.refresh(third.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(third.refresh)).outcome == ROTATED

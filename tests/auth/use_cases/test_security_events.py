@@ -9,10 +9,10 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.services import Services
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.api.pagination import id_cursor
 from tests.support.clocks import FakeClock
-from tests.support.doors import REVOKE, Api, GraphQLDoor
+from tests.support.endpoints import REVOKE, Api, GraphQLEndpoint
 from tests.support.statements import statements
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -36,7 +36,7 @@ async def happened(api: Api, bearer: str, **page: Any) -> tuple[list[dict[str, A
 
 
 async def test_the_owner_of_an_account_sees_every_event_newest_first(
-    api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: User
+    api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: UserRow
 ) -> None:
     def later() -> None:
         clock.advance(timedelta(seconds=1))
@@ -45,9 +45,9 @@ async def test_the_owner_of_an_account_sees_every_event_newest_first(
     later()
     stolen = await api.login()
     later()
-    await GraphQLDoor(http).refresh(stolen.refresh)
+    await GraphQLEndpoint(http).refresh(stolen.refresh)
     later()
-    await GraphQLDoor(http).refresh(stolen.refresh)
+    await GraphQLEndpoint(http).refresh(stolen.refresh)
     later()
     left = await api.login()
     later()
@@ -107,7 +107,7 @@ async def test_an_event_outlives_its_session(api: Api, clock: FakeClock, service
     assert [event["session"] and event["session"]["id"] for event in events] == [current.session_id, None]
 
 
-async def test_sess_02_a_user_sees_only_their_own_events(api: Api, bob: User) -> None:
+async def test_sess_02_a_user_sees_only_their_own_events(api: Api, bob: UserRow) -> None:
     await api.try_login("bob", "wrong")
     theirs = await api.login("bob")
     mine = await api.login()

@@ -15,9 +15,9 @@ from auth.outcomes import Origin, SignedIn
 from auth.services import Services
 from db.tables.families import families
 from db.tables.security_events import security_events
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import REVOKED, ROTATED, SESSIONS, Api, Door
+from tests.support.endpoints import REVOKED, ROTATED, SESSIONS, Api, RefreshEndpoint
 from tests.support.servers import Backstage, Fleet, backstage, fleet_on
 from tests.support.sql import looking_at
 from tests.support.statements import statements
@@ -28,14 +28,14 @@ at_most = [
 ]
 
 
-async def open_session(services: Services, user: User, clock: FakeClock) -> SignedIn:
+async def open_session(services: Services, user: UserRow, clock: FakeClock) -> SignedIn:
     """A sign-in from where the password has been verified."""
     signed_in = await services.sign_in.open_session(user, None, Origin(), clock.now())
     assert signed_in is not None
     return signed_in
 
 
-async def live_sessions(services: Services, user: User, clock: FakeClock) -> list[Any]:
+async def live_sessions(services: Services, user: UserRow, clock: FakeClock) -> list[Any]:
     async with looking_at(services.db) as conn:
         live = select(families).where(families.c.user_id == user.id, families.c.revoked_at.is_(None))
         found = (await conn.execute(live.where(families.c.expires_at > clock.now()))).all()
@@ -44,7 +44,7 @@ async def live_sessions(services: Services, user: User, clock: FakeClock) -> lis
 
 @at_most[1]
 async def test_sess_08_the_session_used_longest_ago_ends_and_its_owner_sees_why(
-    api: Api, alice: User, bob: User, door: Door, clock: FakeClock, services: Services
+    api: Api, alice: UserRow, bob: UserRow, endpoint: RefreshEndpoint, clock: FakeClock, services: Services
 ) -> None:
     bobs = await api.login("bob")
     pairs = []
@@ -53,11 +53,11 @@ async def test_sess_08_the_session_used_longest_ago_ends_and_its_owner_sees_why(
         pairs.append(await api.login())
     # The first one is used: now the second is the one that was used longest ago.
     clock.advance(MINUTE)
-    first = (await door.refresh(pairs[0].refresh)).tokens
+    first = (await endpoint.refresh(pairs[0].refresh)).tokens
     clock.advance(MINUTE)
     newest = await api.login()
     assert not await api.is_live(pairs[1].access)
-    assert (await door.refresh(pairs[1].refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(pairs[1].refresh)).outcome == REVOKED
     for access in (first.access, pairs[2].access, newest.access, bobs.access):
         assert await api.is_live(access)
     edges = (await api.data(SESSIONS, {"state": "REVOKED"}, newest.access))["sessions"]["edges"]
@@ -72,15 +72,17 @@ async def test_sess_08_the_session_used_longest_ago_ends_and_its_owner_sees_why(
 
 
 @at_most[0]
-async def test_sess_08_with_a_limit_of_one_each_sign_in_ends_the_one_before(api: Api, alice: User, door: Door) -> None:
+async def test_sess_08_with_a_limit_of_one_each_sign_in_ends_the_one_before(
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint
+) -> None:
     pairs = [await api.login() for _ in range(3)]
     assert [await api.is_live(pair.access) for pair in pairs] == [False, False, True]
-    assert (await door.refresh(pairs[2].refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pairs[2].refresh)).outcome == ROTATED
 
 
 @at_most[1]
 async def test_sess_08_sessions_that_have_ended_do_not_count(
-    api: Api, alice: User, clock: FakeClock, services: Services
+    api: Api, alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     for _ in range(3):
         await open_session(services, alice, clock)
@@ -96,14 +98,14 @@ async def test_sess_08_sessions_that_have_ended_do_not_count(
 
 
 @at_most[1]
-async def test_sess_08_a_sign_in_that_fails_ends_nothing(api: Api, alice: User) -> None:
+async def test_sess_08_a_sign_in_that_fails_ends_nothing(api: Api, alice: UserRow) -> None:
     pairs = [await api.login() for _ in range(3)]
     assert (await api.try_login("alice", "not her password"))["__typename"] == "InvalidCredentialsError"
     assert all([await api.is_live(pair.access) for pair in pairs])
 
 
 async def test_sess_08_of_a_hundred_and_one_sessions_a_hundred_live(
-    alice: User, clock: FakeClock, services: Services
+    alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     opened = []
     for _ in range(105):
@@ -114,7 +116,7 @@ async def test_sess_08_of_a_hundred_and_one_sessions_a_hundred_live(
 
 @at_most[1]
 async def test_sess_08_a_limit_that_was_lowered_holds_from_the_next_sign_in_on(
-    alice: User, clock: FakeClock, services: Services
+    alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     now = clock.now()
     row = {
@@ -134,7 +136,7 @@ async def test_sess_08_a_limit_that_was_lowered_holds_from_the_next_sign_in_on(
 
 @at_most[1]
 async def test_sess_08_sign_ins_at_the_same_time_do_not_pass_the_limit_together(
-    alice: User, clock: FakeClock, services: Services
+    alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     opened = await asyncio.gather(*(open_session(services, alice, clock) for _ in range(20)))
     live = await live_sessions(services, alice, clock)
@@ -145,7 +147,7 @@ async def test_sess_08_sign_ins_at_the_same_time_do_not_pass_the_limit_together(
 @at_most[1]
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_sess_08_the_limit_costs_no_statement_and_a_revoked_session_two(
-    alice: User, clock: FakeClock, services: Services
+    alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     for _ in range(2):
         await open_session(services, alice, clock)
@@ -158,7 +160,7 @@ async def test_sess_08_the_limit_costs_no_statement_and_a_revoked_session_two(
 
 
 async def test_sess_08_a_sign_in_is_quick_with_a_hundred_sessions_and_a_thousand_that_ended(
-    alice: User, bob: User, clock: FakeClock, services: Services
+    alice: UserRow, bob: UserRow, clock: FakeClock, services: Services
 ) -> None:
     """Compared with a user who has none, on the same machine at the same time."""
     now = clock.now()
@@ -176,7 +178,7 @@ async def test_sess_08_a_sign_in_is_quick_with_a_hundred_sessions_and_a_thousand
         await conn.execute(insert(families), [row | {"id": uuid4()} for _ in range(100)])
         await conn.execute(insert(families), [row | ended | {"id": uuid4()} for _ in range(1000)])
 
-    async def took(user: User) -> float:
+    async def took(user: UserRow) -> float:
         before = time.perf_counter()
         await open_session(services, user, clock)
         return time.perf_counter() - before
@@ -211,9 +213,9 @@ async def test_sess_08_ops_05_a_refresh_and_the_limit_that_ends_its_session_leav
     oldest = await behind.session(user)
     for _ in range(99):
         await behind.session(user)
-    async with fleet.doors() as doors:
+    async with fleet.endpoints() as endpoints:
         for turn in range(10):
-            refreshed, newest = await asyncio.gather(doors[turn % 4].refresh(oldest.refresh), behind.session(user))
+            refreshed, newest = await asyncio.gather(endpoints[turn % 4].refresh(oldest.refresh), behind.session(user))
             page = await behind.services.sessions.page(
                 user.id, state=None, after=None, limit=500, now=user.created_at + timedelta(hours=1)
             )
@@ -222,7 +224,7 @@ async def test_sess_08_ops_05_a_refresh_and_the_limit_that_ends_its_session_leav
             assert newest.session_id in {str(family.id) for family in live}
             if oldest.session_id not in {str(family.id) for family in live}:
                 token = refreshed.pair.refresh if refreshed.pair else oldest.refresh
-                assert (await doors[0].refresh(token)).outcome == REVOKED
+                assert (await endpoints[0].refresh(token)).outcome == REVOKED
                 return
             # It was refreshed first, and is the youngest now; the next round makes it the oldest once more.
             assert refreshed.outcome == ROTATED

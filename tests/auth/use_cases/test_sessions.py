@@ -9,11 +9,10 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.services import Services
-from db.tables.families import FamilyRow as TokenFamily
-from db.tables.families import families
-from db.tables.users import UserRow as User
+from db.tables.families import FamilyRow, families
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, PASSWORD, REVOKE, SESSIONS, Api, GraphQLDoor, Pair
+from tests.support.endpoints import LOGIN, PASSWORD, REVOKE, SESSIONS, Api, GraphQLEndpoint, Pair
 from tests.support.sql import looking_at
 from tests.support.statements import statements
 
@@ -37,7 +36,7 @@ NOT_FOUND = {"__typename": "SessionNotFoundError", "message": "You have no sessi
 
 
 async def test_sess_07_a_session_shows_all_its_fields_except_its_token(
-    api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: User
+    api: Api, http: AsyncClient, clock: FakeClock, services: Services, alice: UserRow
 ) -> None:
     signed_in = clock.now()
     response = await api.post(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}, **{"user-agent": "curl/8"})
@@ -45,7 +44,7 @@ async def test_sess_07_a_session_shows_all_its_fields_except_its_token(
     session_id = response.json()["data"]["login"]["session"]["id"]
     clock.advance(timedelta(minutes=5))
     http.headers["user-agent"] = "another agent"
-    second = (await GraphQLDoor(http).refresh(tokens["refreshToken"])).tokens
+    second = (await GraphQLEndpoint(http).refresh(tokens["refreshToken"])).tokens
     answer = await api.post(SESSION, {"id": session_id}, second.access)
     assert answer.json()["data"]["session"] == {
         "id": session_id,
@@ -78,7 +77,7 @@ async def test_sess_07_a_session_shows_all_its_fields_except_its_token(
         ],
     }
     async with looking_at(services.db) as conn:
-        family: TokenFamily | None = (await conn.execute(families.select())).one()  # type: ignore[assignment]
+        family: FamilyRow | None = (await conn.execute(families.select())).one()  # type: ignore[assignment]
     assert family is not None
     shown = answer.text
     digests = (family.token_digest.hex(), base64.b64encode(family.token_digest).decode(), alice.hashed_password)
@@ -92,7 +91,7 @@ async def test_rot_22_the_lineage_has_the_last_sixteen_of_forty_generations(
     session_id = pair.session_id
     for _ in range(40):
         clock.advance(timedelta(minutes=1))
-        pair = (await GraphQLDoor(http).refresh(pair.refresh)).tokens
+        pair = (await GraphQLEndpoint(http).refresh(pair.refresh)).tokens
     lineage = (await api.data(SESSION, {"id": session_id}, pair.access))["session"]["lineage"]
     assert [issued["generation"] for issued in lineage] == list(range(41, 25, -1))
     # Each generation ends when the next one begins.
@@ -121,7 +120,7 @@ async def test_viewer_is_null_without_a_token_and_refused_with_a_bad_one(api: Ap
 
 
 @pytest.mark.parametrize("spelling", ["theirs", "unknown", "another kind", "upper case", "braces", "none", "long"])
-async def test_sess_02_another_user_s_session_is_not_found(api: Api, bob: User, spelling: str) -> None:
+async def test_sess_02_another_user_s_session_is_not_found(api: Api, bob: UserRow, spelling: str) -> None:
     mine, theirs = await api.login(), await api.login("bob")
     given = {
         "theirs": theirs.session_id,
@@ -164,7 +163,7 @@ async def test_a_lineage_is_as_deep_as_the_setting_says(
     pair = await api.login()
     session_id = pair.session_id
     for _ in range(5):
-        pair = (await GraphQLDoor(http).refresh(pair.refresh)).tokens
+        pair = (await GraphQLEndpoint(http).refresh(pair.refresh)).tokens
     lineage = (await api.data(SESSION, {"id": session_id}, pair.access))["session"]["lineage"]
     assert [issued["generation"] for issued in lineage] == [6, 5, 4][: more_settings["lineage_depth"]]
 
@@ -184,7 +183,7 @@ async def test_a_page_of_sessions_loads_all_lineages_in_one_statement(
 ) -> None:
     pairs: list[Pair] = [await api.login() for _ in range(8)]
     for pair in pairs[1:]:
-        await GraphQLDoor(http).refresh(pair.refresh)
+        await GraphQLEndpoint(http).refresh(pair.refresh)
     with statements(services) as sent:
         edges = (await api.data(f"{{ sessions {{ edges {{ node {{ {WHOLE} }} }} }} }}", bearer=pairs[0].access))[
             "sessions"

@@ -18,9 +18,20 @@ from auth.services import Services
 from auth.use_cases.rotation import JUST_ISSUED
 from db.tables.families import families
 from db.tables.security_events import security_events
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import EXPIRED, INVALID, REFRESH, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door, Pair
+from tests.support.endpoints import (
+    EXPIRED,
+    INVALID,
+    REFRESH,
+    REPLAYED,
+    REVOKED,
+    ROTATED,
+    UNAVAILABLE,
+    Api,
+    Pair,
+    RefreshEndpoint,
+)
 from tests.support.loglines import Lines, logging_to
 from tests.support.sql import looking_at
 
@@ -70,162 +81,166 @@ def store(services: Services) -> Store:
     return Store(services)
 
 
-async def rotated(door: Door, pair: Pair, times: int) -> Pair:
+async def rotated(endpoint: RefreshEndpoint, pair: Pair, times: int) -> Pair:
     """Return the pairs that a client got by this many refreshes."""
     for _ in range(times):
-        pair = (await door.refresh(pair.refresh)).tokens
+        pair = (await endpoint.refresh(pair.refresh)).tokens
     return pair
 
 
 @pytest.mark.parametrize("back", [1, 2, 17])
 async def test_a_token_newer_than_the_database_gets_503_and_revokes_nothing(
-    api: Api, door: Door, store: Store, back: int
+    api: Api, endpoint: RefreshEndpoint, store: Store, back: int
 ) -> None:
     first = await api.login()
     before = await store.family(first.session_id)
-    newest = await rotated(door, first, back)
+    newest = await rotated(endpoint, first, back)
     caught_up = await store.family(first.session_id)
     await store.put_back(before)
     for key in (None, KEY, KEY, OTHER_KEY):
-        refused = await door.refresh(newest.refresh, key)
+        refused = await endpoint.refresh(newest.refresh, key)
         assert (refused.outcome, refused.retry_after) == (UNAVAILABLE, 1)
     assert await store.family(first.session_id) == before
     assert await store.alarms() == 0
     # Once the database has caught up, the client continues as usual.
     await store.put_back(caught_up)
-    assert (await door.refresh(newest.refresh, KEY)).outcome == ROTATED
+    assert (await endpoint.refresh(newest.refresh, KEY)).outcome == ROTATED
 
 
-async def test_the_client_s_own_attempt_survives_a_database_that_lost_it(api: Api, door: Door, store: Store) -> None:
+async def test_the_client_s_own_attempt_survives_a_database_that_lost_it(
+    api: Api, endpoint: RefreshEndpoint, store: Store
+) -> None:
     first = await api.login()
     before = await store.family(first.session_id)
-    answered = (await door.refresh(first.refresh, KEY)).tokens
+    answered = (await endpoint.refresh(first.refresh, KEY)).tokens
     await store.put_back(before)
-    assert (await door.refresh(answered.refresh, OTHER_KEY)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(answered.refresh, OTHER_KEY)).outcome == UNAVAILABLE
     # The repeated attempt rotates again, and brings the database to where the client is.
-    assert (await door.refresh(first.refresh, KEY)).tokens.refresh == answered.refresh
-    assert (await door.refresh(answered.refresh, OTHER_KEY)).outcome == ROTATED
+    assert (await endpoint.refresh(first.refresh, KEY)).tokens.refresh == answered.refresh
+    assert (await endpoint.refresh(answered.refresh, OTHER_KEY)).outcome == ROTATED
     assert await store.alarms() == 0
 
 
-async def test_an_attacker_gains_nothing_from_a_database_that_is_behind(api: Api, door: Door, store: Store) -> None:
+async def test_an_attacker_gains_nothing_from_a_database_that_is_behind(
+    api: Api, endpoint: RefreshEndpoint, store: Store
+) -> None:
     """Below the database's generation every token is a replay; at it, every token except the current one."""
     first = await api.login()
-    second = await rotated(door, first, 1)
+    second = await rotated(endpoint, first, 1)
     before = await store.family(first.session_id)
-    third = await rotated(door, second, 1)
+    third = await rotated(endpoint, second, 1)
     await store.put_back(before)
     # Two histories from here on: the second token is current again, and gets a new successor.
-    other_third = (await door.refresh(second.refresh, OTHER_KEY)).tokens
+    other_third = (await endpoint.refresh(second.refresh, OTHER_KEY)).tokens
     assert other_third.refresh != third.refresh
-    assert (await door.refresh(third.refresh)).outcome == REPLAYED
-    assert (await door.refresh(other_third.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(third.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(other_third.refresh)).outcome == REVOKED
     assert not await api.is_live(other_third.access)
 
 
 async def test_an_attacker_who_continues_from_a_used_token_is_detected_by_the_owner_s_next_refresh(
-    api: Api, door: Door, store: Store, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, store: Store, clock: FakeClock
 ) -> None:
     """The database lost six rotations. The attacker is detected at once by the owner, not six rotations later."""
     stolen = await api.login()
     before = await store.family(stolen.session_id)
-    newest = await rotated(door, stolen, 6)
+    newest = await rotated(endpoint, stolen, 6)
     await store.put_back(before)
-    assert (await door.refresh(newest.refresh)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(newest.refresh)).outcome == UNAVAILABLE
     clock.advance(CLOCKS_MUST_AGREE + INSTANT)
-    attacker_pair = (await door.refresh(stolen.refresh)).tokens
-    assert (await door.refresh(newest.refresh)).outcome == REPLAYED
-    assert (await door.refresh(attacker_pair.refresh)).outcome == REVOKED
+    attacker_pair = (await endpoint.refresh(stolen.refresh)).tokens
+    assert (await endpoint.refresh(newest.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(attacker_pair.refresh)).outcome == REVOKED
     assert not await api.is_live(attacker_pair.access)
     assert await store.alarms() == 1
 
 
 async def test_a_use_of_the_session_within_two_minutes_of_the_token_is_not_a_replay(
-    api: Api, door: Door, store: Store, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, store: Store, clock: FakeClock
 ) -> None:
     """Clocks may differ by two minutes, so such a use does not prove that it came after the token was issued."""
     first = await api.login()
     before = await store.family(first.session_id)
-    newest = await rotated(door, first, 2)
+    newest = await rotated(endpoint, first, 2)
     await store.put_back(before)
     clock.advance(CLOCKS_MUST_AGREE)
-    assert (await door.refresh(first.refresh)).outcome == ROTATED
-    assert (await door.refresh(newest.refresh)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(first.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(newest.refresh)).outcome == UNAVAILABLE
     assert await store.alarms() == 0
 
 
 @pytest.mark.parametrize("back", [1, 3])
 async def test_a_consumed_token_is_a_replay_however_far_the_database_is_behind(
-    api: Api, door: Door, store: Store, back: int
+    api: Api, endpoint: RefreshEndpoint, store: Store, back: int
 ) -> None:
     first = await api.login()
-    second = await rotated(door, first, 1)
+    second = await rotated(endpoint, first, 1)
     before = await store.family(first.session_id)
-    newest = await rotated(door, second, back)
+    newest = await rotated(endpoint, second, back)
     await store.put_back(before)
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     for pair in (second, newest):
-        assert (await door.refresh(pair.refresh)).outcome == REVOKED
+        assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED
 
 
 async def test_a_just_opened_session_that_is_missing_gets_503_for_two_minutes(
-    api: Api, door: Door, store: Store, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, store: Store, clock: FakeClock
 ) -> None:
     pair = await api.login()
     row = await store.family(pair.session_id)
     await store.forget(row)
     clock.advance(JUST_ISSUED - INSTANT)
-    assert (await door.refresh(pair.refresh)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(pair.refresh)).outcome == UNAVAILABLE
     await store.put_back(row)
-    assert (await door.refresh(pair.refresh, KEY)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh, KEY)).outcome == ROTATED
     await store.forget(row)
     clock.advance(INSTANT)
     # The session does not come back: the user signs in again.
-    assert (await door.refresh(pair.refresh)).outcome == INVALID
+    assert (await endpoint.refresh(pair.refresh)).outcome == INVALID
     assert await store.alarms() == 0
 
 
 async def test_a_deleted_user_s_tokens_are_invalid_at_once(
-    api: Api, door: Door, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow
 ) -> None:
     pair = await api.login()
     await services.accounts.delete(alice)
-    assert (await door.refresh(pair.refresh)).outcome == INVALID
+    assert (await endpoint.refresh(pair.refresh)).outcome == INVALID
 
 
 async def test_an_expired_token_is_expired_whatever_the_database_lost(
-    api: Api, door: Door, store: Store, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, store: Store, clock: FakeClock
 ) -> None:
     first = await api.login()
     before = await store.family(first.session_id)
-    newest = await rotated(door, first, 2)
+    newest = await rotated(endpoint, first, 2)
     await store.put_back(before)
     clock.advance(timedelta(days=30))
-    assert (await door.refresh(newest.refresh)).outcome == EXPIRED
+    assert (await endpoint.refresh(newest.refresh)).outcome == EXPIRED
     assert await store.alarms() == 0
 
 
 @pytest.mark.parametrize("more_settings", [{"refresh_token_ttl": timedelta(days=7)}], ids=[""])
 async def test_a_session_is_not_expired_because_the_database_lost_its_later_limit(
-    api: Api, door: Door, store: Store, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, store: Store, clock: FakeClock
 ) -> None:
     first = await api.login()
     before = await store.family(first.session_id)
     clock.advance(timedelta(days=6))
-    second = await rotated(door, first, 1)
+    second = await rotated(endpoint, first, 1)
     await store.put_back(before)
     clock.advance(timedelta(days=2))  # by now the first token has expired, and the second has not
-    assert (await door.refresh(second.refresh)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(second.refresh)).outcome == UNAVAILABLE
 
 
 async def test_a_stored_revocation_applies_to_a_newer_token_too(
-    api: Api, door: Door, store: Store, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, store: Store, clock: FakeClock
 ) -> None:
     first = await api.login()
     before = await store.family(first.session_id)
-    newest = await rotated(door, first, 2)
+    newest = await rotated(endpoint, first, 2)
     await store.put_back(before | {"revoked_at": clock.now(), "revocation_reason": "REVOKED_BY_OPERATOR"})
-    assert (await door.refresh(newest.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(newest.refresh)).outcome == REVOKED
 
 
 @pytest.mark.parametrize("more_settings", [{"environment": "production"}], ids=[""])
@@ -256,14 +271,14 @@ async def test_the_refresh_cookie_is_kept_while_the_database_is_behind(
 
 
 async def test_operators_are_alerted_by_the_log_and_by_a_metric(
-    api: Api, door: Door, store: Store, http: AsyncClient
+    api: Api, endpoint: RefreshEndpoint, store: Store, http: AsyncClient
 ) -> None:
     first = await api.login()
     before = await store.family(first.session_id)
-    newest = await rotated(door, first, 1)
+    newest = await rotated(endpoint, first, 1)
     await store.put_back(before)
     with logging_to(Lines()) as lines:
-        await door.refresh(newest.refresh)
+        await endpoint.refresh(newest.refresh)
     line = lines.last()
     assert (line["outcome"], line["level"], line["status"]) == ("store_behind", "error", 503)
     assert (line["security_events"], line["session_id"]) == (["store_behind"], first.session_id)
@@ -272,14 +287,14 @@ async def test_operators_are_alerted_by_the_log_and_by_a_metric(
 
 
 async def test_a_forged_generation_is_refused(
-    api: Api, door: Door, services: Services, clock: FakeClock, store: Store
+    api: Api, endpoint: RefreshEndpoint, services: Services, clock: FakeClock, store: Store
 ) -> None:
     """A token whose claims were changed has a wrong signature."""
     pair = await api.login()
-    newest = await rotated(door, pair, 1)
+    newest = await rotated(endpoint, pair, 1)
     issuer = services.rotation.token_pairs.issuer
     assert decode_token(issuer, newest.refresh, TokenKind.REFRESH, clock.now()).generation == 2
     head, _, signature = newest.refresh.split(".")
     _, claims, _ = pair.refresh.split(".")
-    assert (await door.refresh(f"{head}.{claims}.{signature}")).outcome == INVALID
+    assert (await endpoint.refresh(f"{head}.{claims}.{signature}")).outcome == INVALID
     assert await store.alarms() == 0

@@ -14,9 +14,9 @@ from auth.clock import Clock
 from auth.crypto.tokens import TokenKind, decode_token, digest
 from auth.services import Services
 from db.tables import families
-from db.tables.families import FamilyRow as TokenFamily
-from db.tables.users import UserRow as User
-from tests.support.doors import DOORS, REPLAYED, REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, Door
+from db.tables.families import FamilyRow
+from db.tables.users import UserRow
+from tests.support.endpoints import ENDPOINTS, REPLAYED, REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, RefreshEndpoint
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import backstage, serving
 
@@ -32,7 +32,7 @@ def database_url(proxy: Proxy) -> str:
 
 
 @pytest.fixture
-def api(http: AsyncClient, alice: User) -> Api:
+def api(http: AsyncClient, alice: UserRow) -> Api:
     """GraphQL, spoken to a service that has a user."""
     return Api(http)
 
@@ -53,19 +53,19 @@ impatient = pytest.mark.parametrize("more_settings", [{"database_timeout": 0.5}]
 either_way = pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
 
 
-async def families_of(services: Services, user: User) -> list[TokenFamily]:
+async def families_of(services: Services, user: UserRow) -> list[FamilyRow]:
     """The families that a user has."""
     async with services.db.read() as conn:
         return list(await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10))
 
 
-async def generation(services: Services, user: User) -> int:
+async def generation(services: Services, user: UserRow) -> int:
     """The generation of the one family that a user has."""
     (family,) = await families_of(services, user)
     return family.generation
 
 
-async def replays(services: Services, user: User) -> int:
+async def replays(services: Services, user: UserRow) -> int:
     """How many replays are on record."""
     events = await services.accounts.events(user.id, after=None, limit=1000)
     return sum(event.kind == "REFRESH_TOKEN_REPLAYED" for event in events)
@@ -79,34 +79,41 @@ def claim_of(services: Services, clock: Clock, token: str) -> bytes:
 @either_way
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_rot_07_rot_19_a_connection_that_breaks_while_a_token_is_rotated_is_looked_into_and_answered(
-    api: Api, door: Door, proxy: Proxy, services: Services, clock: Clock, alice: User, key: str | None, committed: bool
+    api: Api,
+    endpoint: RefreshEndpoint,
+    proxy: Proxy,
+    services: Services,
+    clock: Clock,
+    alice: UserRow,
+    key: str | None,
+    committed: bool,
 ) -> None:
     first = await api.login()
     (proxy.cut_after if committed else proxy.cut_before)(claim_of(services, clock, first.refresh))
-    second = await door.refresh(first.refresh, key)
+    second = await endpoint.refresh(first.refresh, key)
     assert proxy.cuts >= 1
     assert second.outcome == ROTATED
     assert await api.is_live(second.tokens.access)
     assert await generation(services, alice) == 2
-    third = await door.refresh(second.tokens.refresh)
+    third = await endpoint.refresh(second.tokens.refresh)
     assert third.outcome == ROTATED
     assert await generation(services, alice) == 3
     assert await replays(services, alice) == 0
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(third.tokens.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(third.tokens.refresh)).outcome == REVOKED
 
 
 @either_way
 async def test_rot_19_an_attempt_that_is_looked_into_is_still_that_clients_alone(
-    api: Api, door: Door, proxy: Proxy, services: Services, clock: Clock, key: str | None
+    api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, clock: Clock, key: str | None
 ) -> None:
     first = await api.login()
     proxy.cut_after(claim_of(services, clock, first.refresh))
-    second = (await door.refresh(first.refresh, key)).tokens
+    second = (await endpoint.refresh(first.refresh, key)).tokens
     if key is not None:
-        assert (await door.refresh(first.refresh, key)).tokens.refresh == second.refresh
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
+        assert (await endpoint.refresh(first.refresh, key)).tokens.refresh == second.refresh
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
     assert not await api.is_live(second.access)
 
 
@@ -114,74 +121,74 @@ async def test_rot_19_an_attempt_that_is_looked_into_is_still_that_clients_alone
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_rot_07_rot_19_while_the_database_stays_away_it_is_503_and_the_same_key_gets_the_successor_later(
     api: Api,
-    door: Door,
+    endpoint: RefreshEndpoint,
     proxy: Proxy,
     answers: list[Response],
     services: Services,
     clock: Clock,
-    alice: User,
+    alice: UserRow,
     committed: bool,
 ) -> None:
     first = await api.login()
     (proxy.cut_after if committed else proxy.cut_before)(claim_of(services, clock, first.refresh))
     proxy.refuse_after_the_next_cut()
-    assert (await door.refresh(first.refresh, KEY)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(first.refresh, KEY)).outcome == UNAVAILABLE
     assert answers[-1].headers["retry-after"] == "1"
     await proxy.listen()
     assert await generation(services, alice) == (2 if committed else 1)
-    second = await door.refresh(first.refresh, KEY)
+    second = await endpoint.refresh(first.refresh, KEY)
     assert second.outcome == ROTATED
-    assert (await door.refresh(first.refresh, KEY)).tokens.refresh == second.tokens.refresh
+    assert (await endpoint.refresh(first.refresh, KEY)).tokens.refresh == second.tokens.refresh
     assert await generation(services, alice) == 2
     assert await api.is_live(second.tokens.access)
     assert await replays(services, alice) == 0
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
 @impatient
 async def test_rot_07_a_token_without_a_key_is_unspent_where_the_connection_broke_before_the_statement(
-    api: Api, door: Door, proxy: Proxy, services: Services, clock: Clock, alice: User
+    api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, clock: Clock, alice: UserRow
 ) -> None:
     first = await api.login()
     proxy.cut_before(claim_of(services, clock, first.refresh))
     proxy.refuse_after_the_next_cut()
-    assert (await door.refresh(first.refresh)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(first.refresh)).outcome == UNAVAILABLE
     await proxy.listen()
-    assert (await door.refresh(first.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(first.refresh)).outcome == ROTATED
     assert await replays(services, alice) == 0
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_rot_06_a_replay_whose_commit_breaks_ends_the_family_once_and_for_all(
-    api: Api, door: Door, proxy: Proxy, services: Services, alice: User, committed: bool
+    api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, alice: UserRow, committed: bool
 ) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
     # Looked into, a family that the first attempt ended is found ended: the one who replays learns no more than that.
-    assert (await door.refresh(first.refresh)).outcome == (REVOKED if committed else REPLAYED)
+    assert (await endpoint.refresh(first.refresh)).outcome == (REVOKED if committed else REPLAYED)
     assert proxy.cuts >= 1
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
     assert not await api.is_live(second.access)
     assert await replays(services, alice) == 1
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_a_revocation_whose_commit_breaks_is_made_certain_before_it_is_answered(
-    api: Api, door: Door, proxy: Proxy, committed: bool
+    api: Api, endpoint: RefreshEndpoint, proxy: Proxy, committed: bool
 ) -> None:
     pair = await api.login()
     (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
     result = (await api.data(REVOKE, {"input": {"refreshToken": pair.refresh}}))["revokeSession"]
     assert proxy.cuts >= 1
     assert result["session"]["state"] == "REVOKED"
-    assert (await door.refresh(pair.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED
     assert not await api.is_live(pair.access)
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_a_sign_in_whose_commit_breaks_is_made_and_not_made_twice(
-    api: Api, proxy: Proxy, services: Services, alice: User, committed: bool
+    api: Api, proxy: Proxy, services: Services, alice: UserRow, committed: bool
 ) -> None:
     (proxy.cut_after if committed else proxy.cut_before)(COMMIT)  # of the first one, from a network that is new
     pair = await api.login()
@@ -192,9 +199,9 @@ async def test_a_sign_in_whose_commit_breaks_is_made_and_not_made_twice(
 
 @impatient
 async def test_a_network_that_has_gone_silent_does_not_keep_the_service_from_stopping(
-    api: Api, door: Door, proxy: Proxy, services: Services
+    api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services
 ) -> None:
-    await door.refresh((await api.login()).refresh)
+    await endpoint.refresh((await api.login()).refresh)
     proxy.freeze()
     async with asyncio.timeout(5):
         await services.stop()
@@ -203,8 +210,8 @@ async def test_a_network_that_has_gone_silent_does_not_keep_the_service_from_sto
 class Phone:
     """A client that names its attempts, and sends each until it is answered."""
 
-    def __init__(self, door: Door, token: str) -> None:
-        self.door = door
+    def __init__(self, endpoint: RefreshEndpoint, token: str) -> None:
+        self.endpoint = endpoint
         self.token = token
         self.rotations = 0
         self.failures = 0
@@ -213,7 +220,7 @@ class Phone:
         key = f"attempt-{uuid4()}"
         while True:
             try:
-                answer = await self.door.refresh(self.token, key)
+                answer = await self.endpoint.refresh(self.token, key)
             except HTTPError:
                 answer = None
             if answer is not None and answer.outcome != UNAVAILABLE:
@@ -251,9 +258,9 @@ async def refresh_while_cut(phone: Phone, cutting: Coroutine[Any, Any, None]) ->
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "rate_limits": False}], ids=[""])
 async def test_rot_19_a_client_with_keys_never_loses_its_session_to_connections_cut_before_the_database(
-    api: Api, door: Door, proxy: Proxy, services: Services, alice: User, seed: int
+    api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, alice: UserRow, seed: int
 ) -> None:
-    phone = Phone(door, (await api.login()).refresh)
+    phone = Phone(endpoint, (await api.login()).refresh)
     await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), and_stay_away=True))
     assert proxy.cuts >= CUTS
     assert phone.failures > 0, "the database was never away for long"
@@ -279,7 +286,7 @@ async def test_rot_19_a_client_with_keys_never_loses_its_session_to_answers_that
             proxy_to("127.0.0.1", int(server.url.rpartition(":")[2])) as proxy,
             AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=30) as http,
         ):
-            phone = Phone(list(DOORS.values())[seed % 2](http), first.refresh)
+            phone = Phone(list(ENDPOINTS.values())[seed % 2](http), first.refresh)
             await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), and_stay_away=False))
         assert proxy.cuts >= CUTS
         assert phone.failures > 0, "no answer was lost"

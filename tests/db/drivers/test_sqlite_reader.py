@@ -16,7 +16,7 @@ from db.drivers.errors import DatabaseUnavailable
 from db.drivers.sqlite_reader import SQLiteReader
 from db.engine.database import SQLiteDatabase
 from db.tables import families, users
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
 
 READS = 30
@@ -29,7 +29,7 @@ def database_url(sqlite_url: str) -> str:
 
 
 @pytest.fixture
-async def session(services: Services, alice: User, clock: FakeClock) -> SignedIn:
+async def session(services: Services, alice: UserRow, clock: FakeClock) -> SignedIn:
     """A session of alice's."""
     opened = await services.sign_in.open_session(alice, None, Origin(), clock.now())
     assert isinstance(opened, SignedIn)
@@ -160,7 +160,7 @@ async def test_reads_do_not_wait_for_who_writes(
     assert found.device_name == "changed"
 
 
-async def test_a_block_that_reads_cannot_write(services: Services, alice: User) -> None:
+async def test_a_block_that_reads_cannot_write(services: Services, alice: UserRow) -> None:
     async with services.db.read() as conn:
         with pytest.raises(TypeError, match="Use transaction"):
             await users.set_active(conn, alice.id, is_active=False)

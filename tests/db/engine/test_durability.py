@@ -16,11 +16,11 @@ from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.crypto.tokens import TokenKind, decode_token, derive_successor, digest
 from auth.services import Services
 from db.hot_path.rotation import RotationClaim, rotate
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, REPLAYED, REVOKED, ROTATED, Api, Door
+from tests.support.endpoints import ENDPOINTS, REPLAYED, REVOKED, ROTATED, Api, RefreshEndpoint
 from tests.support.servers import backstage, serving
 
 KEY = "the-first-attempt-of-the-phone"
@@ -51,12 +51,12 @@ async def seen_from_elsewhere(database_url: str, query: str) -> tuple[Any, ...]:
 
 
 async def test_rot_06_a_replays_revocation_is_in_the_database_when_its_answer_arrives(
-    api: Api, door: Door, alice: User, database_url: str
+    api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     first = await api.login()
-    await door.refresh(first.refresh)
+    await endpoint.refresh(first.refresh)
     assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (0,)
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
     assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (1,)
     assert await seen_from_elsewhere(database_url, REPLAYS) == (1,)
 
@@ -68,7 +68,7 @@ async def test_rot_06_rot_08_what_was_answered_outlives_kill_9_right_after_the_a
         user = await behind.user()
         replayed, rotated, idle = [await behind.session(user) for _ in range(3)]
     async with serving(database_url, tmp_path) as server, AsyncClient(base_url=server.url, timeout=30) as http:
-        graphql, rest = (door(http) for door in DOORS.values())
+        graphql, rest = (endpoint(http) for endpoint in ENDPOINTS.values())
         after_rotated = (await graphql.refresh(rotated.refresh)).tokens
         after_replayed = (await rest.refresh(replayed.refresh)).tokens
         # The last answer is the replay's, and the server does not live to do anything after it.
@@ -78,7 +78,7 @@ async def test_rot_06_rot_08_what_was_answered_outlives_kill_9_right_after_the_a
     assert await seen_from_elsewhere(database_url, REPLAYS) == (1,)
 
     async with serving(database_url, tmp_path) as server, AsyncClient(base_url=server.url, timeout=30) as http:
-        graphql, rest = (door(http) for door in DOORS.values())
+        graphql, rest = (endpoint(http) for endpoint in ENDPOINTS.values())
         assert (await rest.refresh(after_replayed.refresh)).outcome == REVOKED
         assert not await Api(http).is_live(after_replayed.access)
         assert await Api(http).is_live(after_rotated.access)
@@ -89,25 +89,25 @@ async def test_rot_06_rot_08_what_was_answered_outlives_kill_9_right_after_the_a
     assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (2,)
 
 
-@pytest.mark.parametrize("name", list(DOORS))
+@pytest.mark.parametrize("name", list(ENDPOINTS))
 async def test_rot_08_a_restart_forgets_neither_what_was_rotated_nor_what_was_answered(
-    name: str, api: Api, alice: User, database_url: str, clock: FakeClock, settings_for: Callable[..., Settings]
+    name: str, api: Api, alice: UserRow, database_url: str, clock: FakeClock, settings_for: Callable[..., Settings]
 ) -> None:
     first = await api.login()
-    second = (await DOORS[name](api.http).refresh(first.refresh, KEY)).tokens
+    second = (await ENDPOINTS[name](api.http).refresh(first.refresh, KEY)).tokens
     restarted = create_app(settings_for(database_url), clock=clock)
     async with (
         restarted.router.lifespan_context(restarted),
         AsyncClient(transport=ASGITransport(restarted), base_url="http://kindred.test") as http,
     ):
-        door = DOORS[name](http)
-        assert (await door.refresh(first.refresh, KEY)).tokens.refresh == second.refresh
-        assert (await door.refresh(first.refresh)).outcome == REPLAYED
-        assert (await door.refresh(second.refresh)).outcome == REVOKED
+        endpoint = ENDPOINTS[name](http)
+        assert (await endpoint.refresh(first.refresh, KEY)).tokens.refresh == second.refresh
+        assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+        assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
 
 
 async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committed_ends_the_successor_too(
-    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     # Spending the parent and storing the child are one statement on one row: there is no moment between them. What
     # can be stopped is the transaction around it, and whoever comes meanwhile waits for the row, then judges.
@@ -129,20 +129,20 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
                 user_agent=None,
             ),
             slots=16,
-            pace=services.rotation.rate_limit,
+            rate_limit=services.rotation.rate_limit,
         )
         assert family is not None
-        replay = asyncio.create_task(door.refresh(first.refresh))
+        replay = asyncio.create_task(endpoint.refresh(first.refresh))
         await asyncio.sleep(0.2)
         assert not replay.done()
     assert (await replay).outcome == REPLAYED
     child = minting.create(family, jti, clock.now())
-    assert (await door.refresh(child.refresh_token, KEY)).outcome == REVOKED
+    assert (await endpoint.refresh(child.refresh_token, KEY)).outcome == REVOKED
     assert not await api.is_live(child.access_token)
 
 
 async def test_rot_03_a_rotation_and_its_lineage_are_seen_together_or_not_at_all(
-    api: Api, door: Door, alice: User, database_url: str
+    api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     token = (await api.login()).refresh
     seen: set[int] = set()
@@ -158,7 +158,7 @@ async def test_rot_03_a_rotation_and_its_lineage_are_seen_together_or_not_at_all
     for number in range(REFRESH_RATE_LIMIT.burst):
         while number == 5 and not seen and not looking.done():
             await asyncio.sleep(0.01)
-        token = (await door.refresh(token)).tokens.refresh
+        token = (await endpoint.refresh(token)).tokens.refresh
     async with asyncio.timeout(30):
         await looking
     assert len(seen) > 1

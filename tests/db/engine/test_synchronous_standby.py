@@ -10,9 +10,9 @@ import pytest
 
 from db.engine.database import url_of
 from db.migration import upgrade
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support import databases
-from tests.support.doors import REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, Door
+from tests.support.endpoints import REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, RefreshEndpoint
 
 KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-phone"
 
@@ -59,32 +59,32 @@ async def _wait_for(connection: asyncpg.Connection, names: str) -> None:
 
 
 async def test_an_attempt_is_503_until_a_standby_has_it_and_is_answered_then(
-    api: Api, door: Door, alice: User, database_url: str
+    api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     first = await api.login()
     async with no_standby(database_url):
-        answers = [await door.refresh(first.refresh, KEY) for _ in range(3)]
+        answers = [await endpoint.refresh(first.refresh, KEY) for _ in range(3)]
         assert [answer.outcome for answer in answers] == [UNAVAILABLE] * 3
-    rotated = await door.refresh(first.refresh, KEY)
+    rotated = await endpoint.refresh(first.refresh, KEY)
     assert rotated.outcome == ROTATED
-    assert (await door.refresh(rotated.tokens.refresh, OTHER_KEY)).outcome == ROTATED
+    assert (await endpoint.refresh(rotated.tokens.refresh, OTHER_KEY)).outcome == ROTATED
 
 
 async def test_a_replay_is_503_until_a_standby_has_the_end_of_the_session(
-    api: Api, door: Door, alice: User, database_url: str
+    api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh, KEY)).tokens
+    second = (await endpoint.refresh(first.refresh, KEY)).tokens
     async with no_standby(database_url):
-        answers = [await door.refresh(first.refresh, OTHER_KEY) for _ in range(3)]
-        answers.append(await door.refresh(second.refresh))
+        answers = [await endpoint.refresh(first.refresh, OTHER_KEY) for _ in range(3)]
+        answers.append(await endpoint.refresh(second.refresh))
         assert [answer.outcome for answer in answers] == [UNAVAILABLE] * 4
     # The first of them ended the session, and no answer said so before it was certain.
-    assert (await door.refresh(first.refresh, OTHER_KEY)).outcome == REVOKED
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(first.refresh, OTHER_KEY)).outcome == REVOKED
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
 
 
-async def test_the_end_of_a_session_is_503_until_a_standby_has_it(api: Api, alice: User, database_url: str) -> None:
+async def test_the_end_of_a_session_is_503_until_a_standby_has_it(api: Api, alice: UserRow, database_url: str) -> None:
     pair = await api.login()
     by_token, by_id = {"refreshToken": pair.refresh}, {"id": pair.session_id}
     async with no_standby(database_url):

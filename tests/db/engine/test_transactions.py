@@ -13,7 +13,7 @@ from db.drivers.postgresql import Pool
 from db.engine.compiled import Compiled
 from db.engine.database import PostgreSQLDatabase
 from db.tables import families, users
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support import databases
 from tests.support.proxy import Proxy
 
@@ -29,7 +29,7 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
 
 
-async def assert_nothing_is_left(services: Services, url: str, user: User) -> None:
+async def assert_nothing_is_left(services: Services, url: str, user: UserRow) -> None:
     """No connection with a transaction open, none that is missing, and the user as before."""
     size = services.db.connections[1]
     assert services.db.connections == (0, size)
@@ -54,13 +54,15 @@ def pool_of(services: Services) -> Pool:
     return services.db._pool
 
 
-async def use(services: Services, user: User) -> None:
+async def use(services: Services, user: UserRow) -> None:
     async with services.db.transaction() as conn:
         assert await users.lock(conn, user.id)
 
 
 @on_postgresql
-async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(services: Services, alice: User) -> None:
+async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(
+    services: Services, alice: UserRow
+) -> None:
     async with services.db.transaction() as conn:
         await RENAMED.execute(conn, {"id": alice.id})
         assert (await services.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
@@ -69,7 +71,7 @@ async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(ser
 
 @on_postgresql
 async def test_what_raises_is_rolled_back_and_leaves_its_connection_as_it_was(
-    services: Services, database_url: str, alice: User
+    services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def raising() -> None:
         async with services.db.transaction() as conn:
@@ -83,7 +85,7 @@ async def test_what_raises_is_rolled_back_and_leaves_its_connection_as_it_was(
 
 @on_postgresql
 async def test_a_statement_that_fails_takes_the_transaction_with_it(
-    services: Services, database_url: str, alice: User
+    services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def failing() -> None:
         async with services.db.transaction() as conn:
@@ -99,7 +101,7 @@ async def test_a_statement_that_fails_takes_the_transaction_with_it(
 @pytest.mark.parametrize("again", [False, True], ids=["once", "and once more"])
 @pytest.mark.parametrize("moment", [0, 0.001, 0.003, 0.2])
 async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer(
-    services: Services, database_url: str, alice: User, moment: float, again: bool
+    services: Services, database_url: str, alice: UserRow, moment: float, again: bool
 ) -> None:
     async def slow() -> None:
         async with services.db.transaction() as conn:
@@ -122,7 +124,7 @@ async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer
 
 @on_postgresql
 async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
-    services: Services, database_url: str, alice: User
+    services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def waiting() -> None:
         async with services.db.transaction() as conn:
@@ -140,7 +142,7 @@ async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.3}], ids=[""])
 async def test_a_transaction_in_which_nothing_happens_for_long_is_rolled_back_and_is_an_outage(
-    services: Services, database_url: str, alice: User
+    services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def idle() -> None:
         async with services.db.transaction() as conn:
@@ -156,7 +158,7 @@ async def test_a_transaction_in_which_nothing_happens_for_long_is_rolled_back_an
 @through_a_proxy
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_where_the_connection_breaks_during_the_commit_the_outcome_is_unknown(
-    services: Services, proxy: Proxy, alice: User, committed: bool
+    services: Services, proxy: Proxy, alice: UserRow, committed: bool
 ) -> None:
     called = []
 
@@ -175,7 +177,7 @@ async def test_where_the_connection_breaks_during_the_commit_the_outcome_is_unkn
 
 @through_a_proxy
 async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committed(
-    services: Services, proxy: Proxy, alice: User
+    services: Services, proxy: Proxy, alice: UserRow
 ) -> None:
     async def rename() -> None:
         async with services.db.transaction() as conn:
@@ -193,7 +195,7 @@ async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committe
 @through_a_proxy
 @pytest.mark.parametrize("where", [b"BEGIN;", b"UPDATE users", b"ROLLBACK;"])
 async def test_where_the_connection_breaks_before_the_commit_nothing_was_written(
-    services: Services, proxy: Proxy, postgresql_url: str, alice: User, where: bytes
+    services: Services, proxy: Proxy, postgresql_url: str, alice: UserRow, where: bytes
 ) -> None:
     async def rename() -> None:
         async with services.db.transaction() as conn:
@@ -211,7 +213,7 @@ async def test_where_the_connection_breaks_before_the_commit_nothing_was_written
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 2}], ids=[""])
 async def test_transactions_and_single_statements_do_not_starve_each_other(
-    services: Services, database_url: str, alice: User
+    services: Services, database_url: str, alice: UserRow
 ) -> None:
     async with services.db.transaction():
         assert await services.accounts.get(alice.id)
@@ -224,7 +226,7 @@ async def test_transactions_and_single_statements_do_not_starve_each_other(
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 2, "database_timeout": 0.3}], ids=[""])
 async def test_whoever_waits_too_long_for_a_connection_is_told_that_the_database_is_not_there(
-    services: Services, database_url: str, alice: User
+    services: Services, database_url: str, alice: UserRow
 ) -> None:
     async with pool_of(services).transactions:
         with pytest.raises(DatabaseUnavailable):
@@ -234,7 +236,7 @@ async def test_whoever_waits_too_long_for_a_connection_is_told_that_the_database
 
 @on_postgresql
 async def test_a_transaction_is_retried_on_a_new_connection_where_the_kept_one_has_gone(
-    services: Services, database_url: str, alice: User
+    services: Services, database_url: str, alice: UserRow
 ) -> None:
     await use(services, alice)
     connection: asyncpg.Connection = await databases.connect(database_url)

@@ -8,7 +8,7 @@ import pytest
 
 from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from tests.support.clocks import FakeClock
-from tests.support.doors import REPLAYED, REVOKED, ROTATED, THROTTLED, Api, Door, Pair
+from tests.support.endpoints import REPLAYED, REVOKED, ROTATED, THROTTLED, Api, Pair, RefreshEndpoint
 from tests.support.servers import Fleet, backstage, fleet_on
 
 INTERVAL = timedelta(seconds=REFRESH_RATE_LIMIT.interval)
@@ -17,87 +17,93 @@ KEY = "the-attempt-of-one-tab"
 pytestmark = pytest.mark.usefixtures("alice")
 
 
-async def refreshed(door: Door, pair: Pair, times: int) -> Pair:
+async def refreshed(endpoint: RefreshEndpoint, pair: Pair, times: int) -> Pair:
     """What a session holds after so many refreshes at one instant."""
     for _ in range(times):
-        pair = (await door.refresh(pair.refresh)).tokens
+        pair = (await endpoint.refresh(pair.refresh)).tokens
     return pair
 
 
 async def test_rot_22_a_session_is_refreshed_twenty_times_at_once_and_then_every_ten_seconds(
-    api: Api, door: Door, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
-    pair = await refreshed(door, await api.login(), 20)
+    pair = await refreshed(endpoint, await api.login(), 20)
     for _ in range(3):
-        assert (await door.refresh(pair.refresh)).outcome == THROTTLED
+        assert (await endpoint.refresh(pair.refresh)).outcome == THROTTLED
         clock.advance(timedelta(seconds=9))
-        assert (await door.refresh(pair.refresh)).outcome == THROTTLED
+        assert (await endpoint.refresh(pair.refresh)).outcome == THROTTLED
         clock.advance(timedelta(seconds=1))
-        pair = await refreshed(door, pair, 1)
+        pair = await refreshed(endpoint, pair, 1)
 
 
-async def test_the_burst_is_whole_again_after_a_rest(api: Api, door: Door, clock: FakeClock) -> None:
-    pair = await refreshed(door, await api.login(), 20)
+async def test_the_burst_is_whole_again_after_a_rest(api: Api, endpoint: RefreshEndpoint, clock: FakeClock) -> None:
+    pair = await refreshed(endpoint, await api.login(), 20)
     clock.advance(20 * INTERVAL)
-    pair = await refreshed(door, pair, 20)
-    assert (await door.refresh(pair.refresh)).outcome == THROTTLED
+    pair = await refreshed(endpoint, pair, 20)
+    assert (await endpoint.refresh(pair.refresh)).outcome == THROTTLED
 
 
 async def test_who_is_throttled_is_told_how_long_to_wait_and_that_is_enough(
-    api: Api, door: Door, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
-    pair = await refreshed(door, await api.login(), 20)
+    pair = await refreshed(endpoint, await api.login(), 20)
     clock.advance(timedelta(seconds=3))
-    answer = await door.refresh(pair.refresh)
+    answer = await endpoint.refresh(pair.refresh)
     assert (answer.outcome, answer.retry_after) == (THROTTLED, 7)
     clock.advance(timedelta(seconds=answer.retry_after))
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_a_throttled_refresh_spends_nothing_and_is_no_replay(api: Api, door: Door, clock: FakeClock) -> None:
-    pair = await refreshed(door, await api.login(), 20)
+async def test_a_throttled_refresh_spends_nothing_and_is_no_replay(
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock
+) -> None:
+    pair = await refreshed(endpoint, await api.login(), 20)
     for _ in range(5):
-        assert (await door.refresh(pair.refresh)).outcome == THROTTLED
+        assert (await endpoint.refresh(pair.refresh)).outcome == THROTTLED
     assert await api.is_live(pair.access)
     clock.advance(INTERVAL)
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_an_answer_that_was_lost_is_given_again_however_busy_the_session_is(api: Api, door: Door) -> None:
-    pair = await refreshed(door, await api.login(), 19)
-    first = await door.refresh(pair.refresh, KEY)
-    assert (await door.refresh(first.tokens.refresh)).outcome == THROTTLED
-    assert (await door.refresh(pair.refresh, KEY)).tokens.refresh == first.tokens.refresh
+async def test_an_answer_that_was_lost_is_given_again_however_busy_the_session_is(
+    api: Api, endpoint: RefreshEndpoint
+) -> None:
+    pair = await refreshed(endpoint, await api.login(), 19)
+    first = await endpoint.refresh(pair.refresh, KEY)
+    assert (await endpoint.refresh(first.tokens.refresh)).outcome == THROTTLED
+    assert (await endpoint.refresh(pair.refresh, KEY)).tokens.refresh == first.tokens.refresh
 
 
-async def test_a_replay_ends_a_session_however_busy_it_is(api: Api, door: Door) -> None:
-    before = await refreshed(door, await api.login(), 19)
-    pair = await refreshed(door, before, 1)
-    assert (await door.refresh(before.refresh)).outcome == REPLAYED
-    assert (await door.refresh(pair.refresh)).outcome == REVOKED
+async def test_a_replay_ends_a_session_however_busy_it_is(api: Api, endpoint: RefreshEndpoint) -> None:
+    before = await refreshed(endpoint, await api.login(), 19)
+    pair = await refreshed(endpoint, before, 1)
+    assert (await endpoint.refresh(before.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED
     assert not await api.is_live(pair.access)
 
 
-async def test_another_session_of_the_same_user_is_not_slowed_down(api: Api, door: Door) -> None:
+async def test_another_session_of_the_same_user_is_not_slowed_down(api: Api, endpoint: RefreshEndpoint) -> None:
     other = await api.login()
-    pair = await refreshed(door, await api.login(), 20)
-    assert (await door.refresh(pair.refresh)).outcome == THROTTLED
-    await refreshed(door, other, 20)
+    pair = await refreshed(endpoint, await api.login(), 20)
+    assert (await endpoint.refresh(pair.refresh)).outcome == THROTTLED
+    await refreshed(endpoint, other, 20)
 
 
 @pytest.mark.parametrize("back", [timedelta(seconds=70), timedelta(hours=1), timedelta(days=20)])
 async def test_a_clock_that_is_put_back_keeps_nobody_waiting_for_it(
-    api: Api, door: Door, clock: FakeClock, back: timedelta
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock, back: timedelta
 ) -> None:
-    pair = await refreshed(door, await api.login(), 20)
+    pair = await refreshed(endpoint, await api.login(), 20)
     clock.advance(-back)
-    pair = await refreshed(door, pair, 20)
-    assert (await door.refresh(pair.refresh)).outcome == THROTTLED
+    pair = await refreshed(endpoint, pair, 20)
+    assert (await endpoint.refresh(pair.refresh)).outcome == THROTTLED
 
 
 @pytest.mark.parametrize("more_settings", [{"rate_limits": False}], ids=[""])
-async def test_without_the_throttle_a_session_is_refreshed_as_fast_as_one_likes(api: Api, door: Door) -> None:
-    await refreshed(door, await api.login(), 50)
+async def test_without_the_throttle_a_session_is_refreshed_as_fast_as_one_likes(
+    api: Api, endpoint: RefreshEndpoint
+) -> None:
+    await refreshed(endpoint, await api.login(), 50)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -108,12 +114,12 @@ def fleet(request: pytest.FixtureRequest, postgres: str, tmp_path_factory: pytes
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_ops_05_two_servers_count_the_refreshes_of_a_session_together(fleet: Fleet, password_hash: str) -> None:
-    async with backstage(fleet.database_url, password_hash) as behind, fleet.doors() as doors:
+    async with backstage(fleet.database_url, password_hash) as behind, fleet.endpoints() as endpoints:
         pair = await behind.session(await behind.user())
         begun = time.time()
         outcomes = []
         for number in range(40):
-            answer = await doors[number % len(doors)].refresh(pair.refresh)
+            answer = await endpoints[number % len(endpoints)].refresh(pair.refresh)
             outcomes.append(answer.outcome)
             pair = answer.pair or pair
         allowed = REFRESH_RATE_LIMIT.burst + (time.time() - begun) // REFRESH_RATE_LIMIT.interval + 1

@@ -20,7 +20,7 @@ from auth.services import Services
 from auth.use_cases.rotation import JUST_ISSUED
 from db.tables import families
 from db.tables.base import RevocationReason
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.sql import looking_at
@@ -31,7 +31,7 @@ SESSIONS = 30
 
 
 @pytest.fixture
-async def sessions(services: Services, alice: User, clock: FakeClock) -> list[SignedIn]:
+async def sessions(services: Services, alice: UserRow, clock: FakeClock) -> list[SignedIn]:
     """Sessions of alice's, one of which has been refreshed, so that every connection there is to be is there."""
     opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(SESSIONS + 1)]
     made = [one for one in opened if isinstance(one, SignedIn)]
@@ -110,7 +110,7 @@ async def test_by_setting_each_is_sent_by_itself(
 
 
 async def test_each_of_those_sent_together_has_its_own_verdict(
-    services: Services, clock: FakeClock, alice: User, sessions: list[SignedIn]
+    services: Services, clock: FakeClock, alice: UserRow, sessions: list[SignedIn]
 ) -> None:
     tokens = [one.tokens.refresh_token for one in sessions]
     ids = [one.family.id for one in sessions]
@@ -197,7 +197,7 @@ async def test_nobody_waits_for_another_one_s_lock(
 
 
 async def test_whoever_gives_up_is_not_rotated_behind_their_back(
-    services: Services, clock: FakeClock, alice: User, sessions: list[SignedIn]
+    services: Services, clock: FakeClock, alice: UserRow, sessions: list[SignedIn]
 ) -> None:
     """Nor are those kept waiting who were to be sent with them."""
     tokens = [one.tokens.refresh_token for one in sessions]
@@ -219,7 +219,7 @@ async def test_whoever_gives_up_is_not_rotated_behind_their_back(
 
 
 async def test_a_batch_has_an_end(
-    services: Services, alice: User, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    services: Services, alice: UserRow, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.hot_path.rotation_batches.MAX_BATCH", 4)
     clock.advance(timedelta(seconds=1))
@@ -251,7 +251,7 @@ async def test_while_a_batch_waits_for_another_process_everybody_else_is_answere
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ended_by", ["one who gives up", "a fault"])
 async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
-    services: Services, clock: FakeClock, alice: User, sessions: list[SignedIn], ended_by: str
+    services: Services, clock: FakeClock, alice: UserRow, sessions: list[SignedIn], ended_by: str
 ) -> None:
     """It is found out from within: the last row of the lineage stops until somebody gives up, or fails."""
     writer = services.db.writer
@@ -310,7 +310,7 @@ async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
 async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
     services: Services,
     clock: FakeClock,
-    alice: User,
+    alice: UserRow,
     database_url: str,
     sessions: list[SignedIn],
     monkeypatch: pytest.MonkeyPatch,

@@ -24,9 +24,9 @@ from db.tables.families import families
 from db.tables.login_failures import login_failures
 from db.tables.security_events import security_events
 from db.tables.usernames import usernames
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.proxy import Proxy
 from tests.support.sql import looking_at
 
@@ -71,7 +71,7 @@ def in_writer(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 async def test_the_writer_on_sqlite_and_a_transaction_write_the_same(
-    services: Services, alice: User, clock: FakeClock, in_writer: list[bool], monkeypatch: pytest.MonkeyPatch
+    services: Services, alice: UserRow, clock: FakeClock, in_writer: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sign_in(services, clock)
     assert in_writer == [False]  # no network is familiar yet
@@ -104,7 +104,7 @@ async def test_the_writer_on_sqlite_and_a_transaction_write_the_same(
 
 
 async def test_a_familiar_network_is_written_again_only_long_after_it_was_seen(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     seen = []
     for delay in (timedelta(0), timedelta(hours=1), timedelta(days=2)):
@@ -116,21 +116,24 @@ async def test_a_familiar_network_is_written_again_only_long_after_it_was_seen(
     assert seen[2] == clock.now()
 
 
-async def disabled(services: Services, user: User, clock: FakeClock) -> None:
+async def disabled(services: Services, user: UserRow, clock: FakeClock) -> None:
     await services.accounts.disable(user.id, clock.now())
 
 
-async def given_a_new_password(services: Services, user: User, clock: FakeClock) -> None:
+async def given_a_new_password(services: Services, user: UserRow, clock: FakeClock) -> None:
     await services.accounts.set_password(user, "another word altogether", clock.now())
 
 
-async def deleted(services: Services, user: User, _clock: FakeClock) -> None:
+async def deleted(services: Services, user: UserRow, _clock: FakeClock) -> None:
     await services.accounts.delete(user)
 
 
 @pytest.mark.parametrize("changed", [disabled, given_a_new_password, deleted])
 async def test_cred_11_a_user_who_changed_while_the_password_was_checked_is_not_signed_in(
-    services: Services, alice: User, clock: FakeClock, changed: Callable[[Services, User, FakeClock], Awaitable[None]]
+    services: Services,
+    alice: UserRow,
+    clock: FakeClock,
+    changed: Callable[[Services, UserRow, FakeClock], Awaitable[None]],
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
@@ -142,7 +145,7 @@ async def test_cred_11_a_user_who_changed_while_the_password_was_checked_is_not_
 
 @at_most_three
 async def test_sess_08_a_sign_in_beyond_the_limit_revokes_another_session(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     opened = []
     for _ in range(4):
@@ -153,7 +156,7 @@ async def test_sess_08_a_sign_in_beyond_the_limit_revokes_another_session(
 
 
 async def test_a_network_that_was_forgotten_during_the_hashing_is_stored_again(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
@@ -165,7 +168,7 @@ async def test_a_network_that_was_forgotten_during_the_hashing_is_stored_again(
 
 @at_most_three
 async def test_sess_08_many_sign_ins_at_once_count_each_other(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
     for _ in range(5):
@@ -181,7 +184,7 @@ async def test_sess_08_many_sign_ins_at_once_count_each_other(
 
 @on_postgresql
 async def test_a_sign_in_waits_for_a_transaction_that_holds_the_user(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
     admitted = await guess(services, clock)
@@ -197,7 +200,7 @@ async def test_a_sign_in_waits_for_a_transaction_that_holds_the_user(
 @pytest.mark.parametrize("kind", ["at its statement", "at the commit", "with a newer hash"])
 @pytest.mark.parametrize("arrived", [True, False], ids=["after it arrived", "before"])
 async def test_a_sign_in_whose_connection_breaks_opens_one_session_and_records_one(
-    services: Services, proxy: Proxy, alice: User, clock: FakeClock, kind: str, arrived: bool
+    services: Services, proxy: Proxy, alice: UserRow, clock: FakeClock, kind: str, arrived: bool
 ) -> None:
     for _ in range(3):
         await sign_in(services, clock)
@@ -220,7 +223,7 @@ async def test_a_sign_in_whose_connection_breaks_opens_one_session_and_records_o
 
 @through_a_proxy
 async def test_an_attempt_whose_connection_breaks_while_it_is_counted_is_counted_at_least_once(
-    services: Services, proxy: Proxy, alice: User, clock: FakeClock
+    services: Services, proxy: Proxy, alice: UserRow, clock: FakeClock
 ) -> None:
     for committed in (True, False):
         (proxy.cut_after if committed else proxy.cut_before)(b"synchronous_commit")
@@ -229,7 +232,7 @@ async def test_an_attempt_whose_connection_breaks_while_it_is_counted_is_counted
 
 
 async def test_cred_07_of_attempts_at_once_no_more_are_allowed_than_one_after_the_other(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     throttle = services.sign_in.throttle
     admitted = await asyncio.gather(*(throttle.register_attempt("alice", ADDRESS, clock.now()) for _ in range(40)))
@@ -239,7 +242,7 @@ async def test_cred_07_of_attempts_at_once_no_more_are_allowed_than_one_after_th
 
 
 async def test_cred_07_after_a_delay_one_of_many_attempts_at_once_is_allowed(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     throttle = services.sign_in.throttle
     for _ in range(5):
@@ -273,7 +276,7 @@ async def test_cred_07_attempts_at_once_after_a_window_begin_one_new_window(
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 24}], ids=[""])
 async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_the_limit(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     throttle = services.sign_in.throttle
     held = insert(login_failures).values(
@@ -301,7 +304,7 @@ async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_th
 
 @on_postgresql
 async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
-    services: Services, alice: User, bob: User, clock: FakeClock
+    services: Services, alice: UserRow, bob: UserRow, clock: FakeClock
 ) -> None:
     """Their events refer to the user, and wait; refreshes and reads have connections of their own."""
     opened = await services.sign_in.login("bob", PASSWORD, None, ORIGIN, clock.now())
@@ -320,7 +323,7 @@ async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
 
 @on_postgresql
 async def test_a_failed_attempt_at_a_user_who_is_being_deleted_leaves_no_event(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     admitted = await guess(services, clock)
     async with services.db.transaction() as conn:
@@ -335,7 +338,7 @@ async def test_a_failed_attempt_at_a_user_who_is_being_deleted_leaves_no_event(
 
 @on_postgresql
 async def test_a_password_change_waits_for_the_deletion_of_its_user_and_is_refused(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     admitted = await guess(services, clock)
     async with services.db.transaction() as conn:
@@ -357,7 +360,7 @@ async def test_a_password_change_waits_for_the_deletion_of_its_user_and_is_refus
 
 
 @on_postgresql
-async def test_a_refused_attempt_leaves_no_dead_row(services: Services, alice: User, clock: FakeClock) -> None:
+async def test_a_refused_attempt_leaves_no_dead_row(services: Services, alice: UserRow, clock: FakeClock) -> None:
     for _ in range(5):
         await guess(services, clock)
 

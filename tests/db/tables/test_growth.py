@@ -21,7 +21,7 @@ from db.hot_path.rotation import RotationClaim, rotate
 from db.migration import upgrade
 from db.tables.families import families
 from db.tables.refresh_tokens import OVERWRITTEN, SLOTS, refresh_tokens
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.bench.seeding import seed
 from tests.support import databases
 from tests.support.clocks import FakeClock
@@ -66,12 +66,12 @@ async def service(own_url: str, settings_for: Callable[..., Settings], clock: Fa
 
 
 @pytest.fixture
-async def somebody(service: Services, clock: FakeClock) -> User:
+async def somebody(service: Services, clock: FakeClock) -> UserRow:
     """A user."""
     return await service.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
 
 
-async def sign_in(service: Services, user: User, clock: FakeClock) -> SignedIn:
+async def sign_in(service: Services, user: UserRow, clock: FakeClock) -> SignedIn:
     """A sign-in from where the password has been verified."""
     signed_in = await service.sign_in.open_session(user, "a device", ORIGIN, clock.now())
     assert signed_in is not None
@@ -110,7 +110,7 @@ async def rotate_in_one_transaction(service: Services, token: str, clock: FakeCl
                     user_agent=ORIGIN.user_agent,
                 ),
                 slots=service.settings.lineage_depth,
-                pace=service.rotation.rate_limit,
+                rate_limit=service.rotation.rate_limit,
             )
             assert family is not None
             token = service.rotation.token_pairs.create(family, successor, now).refresh_token
@@ -130,7 +130,7 @@ async def size(service: Services) -> int:
 
 @pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
 async def test_on_postgresql_every_rotation_is_a_hot_update(
-    service: Services, somebody: User, own_url: str, clock: FakeClock
+    service: Services, somebody: UserRow, own_url: str, clock: FakeClock
 ) -> None:
     """PostgreSQL writes the new version of a row beside the old one and touches no index."""
     tokens = [(await sign_in(service, somebody, clock)).tokens.refresh_token for _ in range(100)]
@@ -208,7 +208,7 @@ async def statistics_of(url: str) -> dict[str, tuple[int, int]]:
 
 
 async def test_no_index_names_a_column_that_a_rotation_changes(
-    service: Services, somebody: User, clock: FakeClock
+    service: Services, somebody: UserRow, clock: FakeClock
 ) -> None:
     """In the database itself, whatever the tables are declared to be."""
     signed_in = await sign_in(service, somebody, clock)
@@ -249,7 +249,7 @@ async def test_no_index_names_a_column_that_a_rotation_changes(
 
 
 async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_refreshed_a_thousand_times(
-    service: Services, somebody: User, clock: FakeClock
+    service: Services, somebody: UserRow, clock: FakeClock
 ) -> None:
     first = (await sign_in(service, somebody, clock)).tokens.refresh_token
     on_sqlite = service.db.dialect == "sqlite"
@@ -272,7 +272,7 @@ async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_r
 
 
 async def test_rot_09_the_first_token_is_recognised_with_every_lineage_row_deleted(
-    service: Services, somebody: User, clock: FakeClock
+    service: Services, somebody: UserRow, clock: FakeClock
 ) -> None:
     first = (await sign_in(service, somebody, clock)).tokens.refresh_token
     token = await refresh_times(service, first, clock, 40)

@@ -13,7 +13,7 @@ from auth.credentials.login_throttle import LoginAttempt
 from auth.outcomes import Origin, SignedIn, TooManyAttempts
 from auth.services import Services
 from db.tables.login_failures import login_failures
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.sql import looking_at
@@ -42,7 +42,7 @@ async def exhausted(request: pytest.FixtureRequest, services: Services, clock: F
 
 
 async def test_a_refusal_leaves_every_row_as_it_was(
-    services: Services, alice: User, clock: FakeClock, exhausted: str
+    services: Services, alice: UserRow, clock: FakeClock, exhausted: str
 ) -> None:
     before = await rows(services)
     clock.advance(timedelta(milliseconds=500))
@@ -53,7 +53,7 @@ async def test_a_refusal_leaves_every_row_as_it_was(
 
 
 async def test_guesses_at_once_are_all_counted_and_all_taken_back(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """From addresses and at names in every order, by wrong passwords, right ones, and guesses nobody could look at."""
     dice = random.Random(1)
@@ -92,7 +92,7 @@ async def deadlocks_of(services: Services) -> int:
 
 
 async def test_a_name_that_fails_again_waits_from_its_last_failure_on(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     for _ in range(5):
         await guess(services, clock)
@@ -104,7 +104,7 @@ async def test_a_name_that_fails_again_waits_from_its_last_failure_on(
 
 
 async def test_a_success_takes_back_its_guess_where_others_failed_meanwhile(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     mine = await guess(services, clock)
     others = [await guess(services, clock, "bob"), await guess(services, clock, "nobody")]

@@ -33,11 +33,10 @@ from db.tables.login_failures import login_failures
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.security_events import security_events
 from db.tables.signing_keys import signing_keys
-from db.tables.users import UserRow as User
-from db.tables.users import users
+from db.tables.users import UserRow, users
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import DOORS, INVALID, PASSWORD, REPLAYED, REVOKED, ROTATED, Api, Pair
+from tests.support.endpoints import ENDPOINTS, INVALID, PASSWORD, REPLAYED, REVOKED, ROTATED, Api, Pair
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 
@@ -96,9 +95,9 @@ def readings(value: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-async def lived_in(api: Api, alice: User) -> Pair:
+async def lived_in(api: Api, alice: UserRow) -> Pair:
     """A session in a database in which all sorts of things have happened."""
-    rest = DOORS["rest"](api.http)
+    rest = ENDPOINTS["rest"](api.http)
     await api.try_login("alice", WRONG_PASSWORD)
     await api.try_login(TYPED_INTO_THE_WRONG_FIELD, WRONG_PASSWORD)
     first = (await rest.refresh((await api.login()).refresh, KEY)).tokens
@@ -141,12 +140,12 @@ async def test_data_01_and_tok_14_no_stored_value_is_a_token_or_the_secret_in_on
             forged = signed(access_header, access, Ed25519PrivateKey.from_private_bytes(raw[start : start + 32]).sign)
             with pytest.raises(Unauthenticated):
                 await services.sessions.authenticate(forged, clock.now())
-    # And through the doors, the two that look most like it.
+    # And through the endpoints, the two that look most like it.
     (current,) = [v for n, v in stored if n == "token_families.token_digest" and v == digest_of(lived_in.refresh)]
-    for door in DOORS.values():
+    for endpoint in ENDPOINTS.values():
         for reading in (current.hex(), encode(current)):
-            assert (await door(api.http).refresh(reading)).outcome == INVALID
-    assert (await DOORS["rest"](api.http).refresh(lived_in.refresh)).outcome == ROTATED
+            assert (await endpoint(api.http).refresh(reading)).outcome == INVALID
+    assert (await ENDPOINTS["rest"](api.http).refresh(lived_in.refresh)).outcome == ROTATED
 
 
 async def test_data_01_a_copy_of_the_database_does_not_start_under_another_secret(
@@ -201,20 +200,20 @@ async def test_the_secret_without_the_database_makes_no_access_token(
 
 
 async def test_what_is_stored_of_a_refresh_token_is_the_sha_256_of_its_secret(
-    api: Api, services: Services, alice: User
+    api: Api, services: Services, alice: UserRow
 ) -> None:
     pair = await api.login()
     for _ in range(3):
         async with looking_at(services.db) as conn:
             stored = (await conn.execute(select(families.c.token_digest))).scalar_one()
         assert stored == digest_of(pair.refresh)
-        pair = (await DOORS["rest"](api.http).refresh(pair.refresh)).tokens
+        pair = (await ENDPOINTS["rest"](api.http).refresh(pair.refresh)).tokens
 
 
 async def test_data_01_no_token_secret_or_password_is_anywhere_in_the_store(
     api: Api, services: Services, lived_in: Pair, database_url: str
 ) -> None:
-    fourth = (await DOORS["graphql"](api.http).refresh(lived_in.refresh, KEY)).tokens
+    fourth = (await ENDPOINTS["graphql"](api.http).refresh(lived_in.refresh, KEY)).tokens
     keys = SecretKeys.derive(SECRET.encode())
     (signing,) = services.keys.ring
     private = signing.private
@@ -267,7 +266,7 @@ def test_data_02_the_files_of_sqlite_are_readable_by_their_owner_alone(
 
 
 @pytest.fixture
-async def family(api: Api, services: Services, alice: User, bob: User) -> AsyncIterator[Row]:
+async def family(api: Api, services: Services, alice: UserRow, bob: UserRow) -> AsyncIterator[Row]:
     """Alice's one family, which must be unharmed in the end."""
     await api.login()
     async with looking_at(services.db) as conn:
@@ -303,7 +302,9 @@ async def test_ops_03_a_family_that_makes_no_sense_is_refused(services: Services
     await refuses(services, insert(families).values(family), "the same again")
 
 
-async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(services: Services, family: Row, bob: User) -> None:
+async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(
+    services: Services, family: Row, bob: UserRow
+) -> None:
     async with looking_at(services.db) as conn:
         row = dict((await conn.execute(select(refresh_tokens))).one()._mapping)
     nonsense: list[Row] = [
@@ -344,12 +345,12 @@ async def test_ops_03_other_rows_that_make_no_sense_are_refused(services: Servic
 
 
 async def test_a_family_takes_its_lineage_with_it_and_nobody_elses(
-    api: Api, services: Services, alice: User, bob: User
+    api: Api, services: Services, alice: UserRow, bob: UserRow
 ) -> None:
     for name in ("alice", "bob"):
         pair = await api.login(name)
         for _ in range(3):
-            pair = (await DOORS["rest"](api.http).refresh(pair.refresh)).tokens
+            pair = (await ENDPOINTS["rest"](api.http).refresh(pair.refresh)).tokens
     async with looking_at(services.db) as conn:
         await conn.execute(delete(families).where(families.c.user_id == alice.id))
     async with looking_at(services.db) as conn:
@@ -358,17 +359,17 @@ async def test_a_family_takes_its_lineage_with_it_and_nobody_elses(
 
 
 async def test_rot_09_a_replay_is_recognised_with_every_lineage_row_gone(
-    api: Api, services: Services, alice: User
+    api: Api, services: Services, alice: UserRow
 ) -> None:
-    door = DOORS["graphql"](api.http)
+    endpoint = ENDPOINTS["graphql"](api.http)
     first = pair = await api.login()
     for _ in range(17):
-        pair = (await door.refresh(pair.refresh)).tokens
+        pair = (await endpoint.refresh(pair.refresh)).tokens
     async with looking_at(services.db) as conn:
         await conn.execute(delete(refresh_tokens))
-    pair = (await door.refresh(pair.refresh)).tokens
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(pair.refresh)).outcome == REVOKED
+    pair = (await endpoint.refresh(pair.refresh)).tokens
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED
 
 
 async def refuses(services: Services, statement: Any, why: Any) -> None:

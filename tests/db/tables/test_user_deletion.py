@@ -12,17 +12,17 @@ from auth.credentials.login_throttle import LoginAttempt
 from auth.services import Services
 from db import metadata
 from db.tables import login_failures, users
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.cli import main
 from tests.support.clocks import FakeClock
-from tests.support.doors import INVALID, LOGIN, PASSWORD, ROTATED, Api, Door
+from tests.support.endpoints import INVALID, LOGIN, PASSWORD, ROTATED, Api, RefreshEndpoint
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 
 AGENT = "Alices-Telephone/4.2 (only she has one)"
 
 
-async def left_of(services: Services, user: User) -> set[str]:
+async def left_of(services: Services, user: UserRow) -> set[str]:
     """The tables that have a row of the user's, or a word that is theirs."""
     found = set()
     async with looking_at(services.db) as conn:
@@ -35,18 +35,18 @@ async def left_of(services: Services, user: User) -> set[str]:
 
 async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     api: Api,
-    door: Door,
-    alice: User,
-    bob: User,
+    endpoint: RefreshEndpoint,
+    alice: UserRow,
+    bob: UserRow,
     services: Services,
-    add_user: Callable[[str], Awaitable[User]],
+    add_user: Callable[[str], Awaitable[UserRow]],
 ) -> None:
     given = {"username": "alice", "password": PASSWORD, "deviceName": "alice's telephone"}
     response = await api.post(LOGIN, {"input": given}, **{"user-agent": AGENT})
     tokens = response.json()["data"]["login"]["tokens"]
     ended, theirs = await api.login(), await api.login("bob")
-    assert (await door.refresh(ended.refresh)).outcome == ROTATED
-    assert (await door.refresh(ended.refresh)).outcome != ROTATED
+    assert (await endpoint.refresh(ended.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(ended.refresh)).outcome != ROTATED
     await api.try_login("alice", "not her password")
     everywhere = {"users", "usernames", "token_families", "refresh_tokens", "security_events", "familiar_networks"}
     assert await left_of(services, alice) == everywhere
@@ -55,7 +55,7 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     assert await left_of(services, alice) == set()
     assert await left_of(services, bob) >= everywhere - {"familiar_networks"}
     assert not await api.is_live(tokens["accessToken"])
-    assert (await door.refresh(tokens["refreshToken"])).outcome == INVALID
+    assert (await endpoint.refresh(tokens["refreshToken"])).outcome == INVALID
     assert (await api.try_login("alice", PASSWORD))["__typename"] == "InvalidCredentialsError"
     await services.accounts.delete(alice)
 
@@ -63,20 +63,20 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     await add_user("alice")
     again = await api.login()
     assert not await api.is_live(tokens["accessToken"])
-    assert (await door.refresh(tokens["refreshToken"])).outcome == INVALID
+    assert (await endpoint.refresh(tokens["refreshToken"])).outcome == INVALID
     assert await api.is_live(again.access)
     assert await api.is_live(theirs.access)
 
 
 async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_nothing(
-    api: Api, door: Door, alice: User, services: Services, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
 
     async def refresh() -> None:
         token = pair.refresh
         for _ in range(10):
-            refreshed = await door.refresh(token)
+            refreshed = await endpoint.refresh(token)
             if refreshed.outcome != ROTATED:
                 assert refreshed.outcome == INVALID
                 return
@@ -122,7 +122,7 @@ def test_data_04_the_command_asks_before_it_deletes(kin: Callable[..., Result]) 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_the_throttle(
-    services: Services, alice: User, clock: FakeClock
+    services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """In the order in which a sign-in takes them, or the two wait for each other."""
     guess = await services.sign_in.throttle.register_attempt("alice", "198.51.100.7", clock.now())

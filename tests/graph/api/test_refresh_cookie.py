@@ -10,10 +10,10 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 
 from auth.config.settings import Settings
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, PASSWORD, REFRESH, Api
+from tests.support.endpoints import LOGIN, PASSWORD, REFRESH, Api
 
 NAME = "__Host-kindred-refresh"
 OWN_ORIGIN = "https://kindred.test"
@@ -259,7 +259,7 @@ def names_beside(name: bytes) -> Iterator[tuple[bytes, bool]]:
 
 
 @pytest.fixture
-async def bob_s(http: AsyncClient, bob: User) -> bytes:
+async def bob_s(http: AsyncClient, bob: UserRow) -> bytes:
     """The refresh token of an attacker's own session."""
     login = {"username": bob.username, "password": PASSWORD, "delivery": "COOKIE"}
     answer = await http.post("/graphql", json={"query": LOGIN, "variables": {"input": login}}, headers=COOKIE_HEADERS)

@@ -15,15 +15,15 @@ from sqlalchemy import delete, insert
 from auth.crypto.tokens import digest
 from auth.services import Services
 from db.tables.families import families
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import REVOKE, SESSIONS, Api, GraphQLDoor
+from tests.support.endpoints import REVOKE, SESSIONS, Api, GraphQLEndpoint
 from tests.support.sql import looking_at
 
 pytestmark = pytest.mark.usefixtures("graphql_plans", "alice")
 
 
-def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
+def family_row(user: UserRow, clock: FakeClock, **values: Any) -> dict[str, Any]:
     now = clock.now()
     row = {
         "user_id": user.id,
@@ -44,7 +44,7 @@ def family_row(user: User, clock: FakeClock, **values: Any) -> dict[str, Any]:
 def add_sessions(services: Services, clock: FakeClock) -> Callable[..., Any]:
     """Add sessions of a user, used a minute apart. The first one is the most recently used."""
 
-    async def add(user: User, count: int, **values: Any) -> list[str]:
+    async def add(user: UserRow, count: int, **values: Any) -> list[str]:
         rows = [
             family_row(user, clock, last_used_at=clock.now() - timedelta(minutes=m), **values) for m in range(count)
         ]
@@ -64,7 +64,7 @@ async def page(api: Api, bearer: str, **variables: Any) -> tuple[list[str], dict
 
 
 async def test_sess_01_a_page_has_twenty_sessions_most_recently_used_first(
-    api: Api, clock: FakeClock, alice: User, add_sessions: Callable[..., Any]
+    api: Api, clock: FakeClock, alice: UserRow, add_sessions: Callable[..., Any]
 ) -> None:
     clock.advance(timedelta(hours=1))
     older = await add_sessions(alice, 25)
@@ -76,7 +76,7 @@ async def test_sess_01_a_page_has_twenty_sessions_most_recently_used_first(
 
 
 async def test_five_pages_list_each_of_forty_five_sessions_once(
-    api: Api, clock: FakeClock, alice: User, bob: User, add_sessions: Callable[..., Any]
+    api: Api, clock: FakeClock, alice: UserRow, bob: UserRow, add_sessions: Callable[..., Any]
 ) -> None:
     await add_sessions(bob, 5)
     expected = await add_sessions(alice, 44)
@@ -99,7 +99,7 @@ async def test_five_pages_list_each_of_forty_five_sessions_once(
 
 
 async def test_a_cursor_keeps_its_position_when_sessions_are_added_revoked_and_refreshed(
-    api: Api, http: AsyncClient, clock: FakeClock, alice: User, add_sessions: Callable[..., Any]
+    api: Api, http: AsyncClient, clock: FakeClock, alice: UserRow, add_sessions: Callable[..., Any]
 ) -> None:
     phone = await api.login()
     clock.advance(timedelta(hours=1))
@@ -110,7 +110,7 @@ async def test_a_cursor_keeps_its_position_when_sessions_are_added_revoked_and_r
     assert rest[-1] == phone.session_id
     clock.advance(timedelta(minutes=1))
     await api.login()
-    await GraphQLDoor(http).refresh(phone.refresh)  # moves to the front
+    await GraphQLEndpoint(http).refresh(phone.refresh)  # moves to the front
     await api.data(REVOKE, {"input": {"id": first[-1]}}, current.access)  # the session of the cursor
     again, _ = await page(api, current.access, first=100, after=info["endCursor"])
     assert again == rest[:-1]
@@ -142,7 +142,7 @@ async def test_a_cursor_may_have_any_time(api: Api) -> None:
 
 
 async def test_sessions_are_listed_by_state_and_null_lists_all(
-    api: Api, clock: FakeClock, alice: User, services: Services
+    api: Api, clock: FakeClock, alice: UserRow, services: Services
 ) -> None:
     now = clock.now()
     before = now - timedelta(seconds=1)
@@ -181,7 +181,7 @@ async def test_all_pages_together_are_the_sorted_list(
     api: Api,
     services: Services,
     clock: FakeClock,
-    alice: User,
+    alice: UserRow,
     rows: list[tuple[int, str]],
     first: int,
     state: str | None,

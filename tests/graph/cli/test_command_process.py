@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 
-from tests.support.doors import LOGIN, PASSWORD
+from tests.support.endpoints import LOGIN, PASSWORD
 from tests.support.servers import environment, free_port
 
 KINDRED = str(Path(sys.executable).with_name("kindred"))

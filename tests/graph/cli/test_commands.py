@@ -25,7 +25,7 @@ from db.tables.families import families
 from graph.cli import main
 from tests.graph.api.test_session_pages import family_row
 from tests.support.clocks import FakeClock
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 

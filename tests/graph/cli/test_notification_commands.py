@@ -17,7 +17,7 @@ from auth.crypto.entropy import Entropy
 from auth.services import Services
 from db.tables.outbox import outbox
 from graph.cli import main
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.receivers import WEBHOOK_SECRET
 from tests.support.servers import SECRET, free_port
 from tests.support.sql import looking_at

@@ -14,10 +14,10 @@ from sqlalchemy import select
 
 from auth.services import Services
 from db.tables.families import families
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.bench.limits import InPlace, asked
 from tests.bench.service import REFRESH as ONLY_TOKENS
-from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, SESSIONS, Api, Pair
+from tests.support.endpoints import LOGIN, PASSWORD, REFRESH, REVOKE, SESSIONS, Api, Pair
 from tests.support.plans import needs_plans
 from tests.support.sql import looking_at
 from tests.support.statements import statements
@@ -42,7 +42,7 @@ OPERATIONS: dict[str, tuple[Operation, int]] = {
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_an_operation_sends_no_more_statements_than_before(
-    api: Api, services: Services, alice: User, name: str
+    api: Api, services: Services, alice: UserRow, name: str
 ) -> None:
     operation, most = OPERATIONS[name]
     for _ in range(3):
@@ -70,7 +70,7 @@ PLANNED: dict[str, Operation] = {
 @needs_plans
 @pytest.mark.parametrize("name", PLANNED)
 async def test_the_usual_operations_are_executed_by_plans_alone(
-    api: Api, alice: User, name: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, alice: UserRow, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = await api.login()
 
@@ -83,7 +83,7 @@ async def test_the_usual_operations_are_executed_by_plans_alone(
 
 @needs_plans
 async def test_a_refresh_makes_no_more_python_calls_than_before(
-    app: FastAPI, api: Api, services: Services, alice: User
+    app: FastAPI, api: Api, services: Services, alice: UserRow
 ) -> None:
     """Calls of functions written in Python, without the database and the client: 289 with Python 3.11.
 

@@ -24,12 +24,12 @@ from httpx2 import AsyncClient
 from auth.config.settings import Settings
 from auth.services import Services
 from auth.use_cases.sessions import Sessions
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.api.pagination import MAX_PAGE_SIZE
 from graph.api.schema import schema, sdl
 from graph.execution.documents import parse_and_validate
 from graph.execution.limits import LONGEST
-from tests.support.doors import REVOKE, SESSIONS, Api, GraphQLDoor, Pair
+from tests.support.endpoints import REVOKE, SESSIONS, Api, GraphQLEndpoint, Pair
 from tests.support.plans import PLANS_ENABLED
 
 SCHEMA = build_schema(sdl())
@@ -157,7 +157,7 @@ async def test_gql_03_gql_06_gql_07_each_limit_has_its_own_message(api: Api, doc
     assert body == {"errors": [{"message": message, "extensions": {"code": "LIMIT_EXCEEDED"}}]}
 
 
-async def test_documents_of_real_clients_pass_no_limit(api: Api, alice: User) -> None:
+async def test_documents_of_real_clients_pass_no_limit(api: Api, alice: UserRow) -> None:
     pair = await api.login()
     schema = await api.data(EVERYTHING)
     assert schema["__schema"]["queryType"]["name"] == "Query"
@@ -201,13 +201,13 @@ async def longest_block() -> AsyncIterator[list[float]]:
 
 
 @pytest.fixture
-async def full(api: Api, alice: User) -> Pair:
+async def full(api: Api, alice: UserRow) -> Pair:
     """A user with the maximum number of sessions, each with the longest lineage."""
-    door = GraphQLDoor(api.http)
+    endpoint = GraphQLEndpoint(api.http)
 
     async def use(pair: Pair) -> None:
         for _ in range(15):
-            pair = (await door.refresh(pair.refresh)).tokens
+            pair = (await endpoint.refresh(pair.refresh)).tokens
 
     await asyncio.gather(*[use(await api.login()) for _ in range(99)])
     return await api.login()
@@ -293,7 +293,7 @@ async def test_gql_10_introspection_can_be_disabled(api: Api, document: str) -> 
 
 
 @CLOSED
-async def test_gql_10_typename_is_always_available(api: Api, alice: User) -> None:
+async def test_gql_10_typename_is_always_available(api: Api, alice: UserRow) -> None:
     assert await api.data("{ __typename ...F } fragment F on Query { a: __typename }") == {
         "__typename": "Query",
         "a": "Query",
@@ -402,7 +402,7 @@ def test_gql_20_the_fields_that_need_a_caller_are_all_listed() -> None:
 
 
 @pytest.mark.parametrize("name", NEEDS_CALLER)
-async def test_gql_20_every_listed_field_needs_a_caller(api: Api, alice: User, bob: User, name: str) -> None:
+async def test_gql_20_every_listed_field_needs_a_caller(api: Api, alice: UserRow, bob: UserRow, name: str) -> None:
     session = await api.login()
     document = NEEDS_CALLER[name].replace("%s", session.session_id)
     kind = "Mutation" if document.startswith("mutation") else "Query"
@@ -434,7 +434,7 @@ async def test_gql_23_a_variable_of_a_wrong_type_is_bad_user_input(api: Api, val
 
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.3, "database_pool_size": 2}], ids=[""])
 async def test_gql_22_a_request_that_times_out_is_503_and_releases_its_connection(
-    api: Api, http: AsyncClient, services: Services, alice: User, monkeypatch: pytest.MonkeyPatch
+    api: Api, http: AsyncClient, services: Services, alice: UserRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = await api.login()
 

@@ -14,7 +14,7 @@ from graph.api.context import Context
 from graph.app import create_app
 from graph.execution.operation_plans import FallbackReason
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, REFRESH, REVOKE, SESSIONS, Api, Pair
+from tests.support.endpoints import LOGIN, REFRESH, REVOKE, SESSIONS, Api, Pair
 from tests.support.plans import needs_plans
 
 SESSION = "{ id state isCurrent deviceName userAgent ipAddress createdAt lastUsedAt expiresAt revokedAt }"

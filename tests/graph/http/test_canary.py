@@ -20,8 +20,8 @@ from db.drivers.errors import RolledBack
 from db.hot_path import rotation_batches
 from db.tables import families
 from db.tables.base import metadata
-from db.tables.users import UserRow as User
-from tests.support.doors import LOGIN, REFRESH, REVOKE, Api, Pair
+from db.tables.users import UserRow
+from tests.support.endpoints import LOGIN, REFRESH, REVOKE, Api, Pair
 from tests.support.loglines import Lines, logging_to
 from tests.support.servers import SECRET, environment, serving
 from tests.support.sql import looking_at
@@ -157,7 +157,7 @@ def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 @pytest.mark.parametrize("more_settings", [QUICKLY | {"environment": "production", "metrics": True}, QUICKLY])
 async def test_log_01_log_02_no_input_reaches_a_log_a_response_or_a_table(
-    app: FastAPI, api: Api, services: Services, alice: User, log: Lines, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, api: Api, services: Services, alice: UserRow, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair, second = await api.login(), await api.login()
     asks = [*ASKED, *with_session(pair)]

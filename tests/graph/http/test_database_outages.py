@@ -20,11 +20,11 @@ from db.engine.compiled import Compiled
 from db.engine.database import url_of
 from db.migration import upgrade
 from db.tables import families
-from db.tables.families import FamilyRow as TokenFamily
-from db.tables.users import UserRow as User
+from db.tables.families import FamilyRow
+from db.tables.users import UserRow
 from tests.support import databases
 from tests.support.clocks import FakeClock
-from tests.support.doors import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Door
+from tests.support.endpoints import LOGIN, PASSWORD, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, RefreshEndpoint
 from tests.support.proxy import Proxy
 from tests.support.sql import looking_at
 
@@ -88,20 +88,20 @@ locked = pytest.mark.parametrize(
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-async def family_of(services: Services, user: User) -> TokenFamily:
+async def family_of(services: Services, user: UserRow) -> FamilyRow:
     """The user's only family."""
     async with services.db.read() as conn:
         (family,) = await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10)
     return family
 
 
-async def sessions(services: Services, user: User, clock: FakeClock, count: int) -> list[str]:
+async def sessions(services: Services, user: UserRow, clock: FakeClock, count: int) -> list[str]:
     """Create sessions of a user without hashing a password for each. Return their refresh tokens."""
     opened = [await services.sign_in.open_session(user, None, Origin(), clock.now()) for _ in range(count)]
     return [signed_in.tokens.refresh_token for signed_in in opened if signed_in is not None]
 
 
-async def replays(services: Services, user: User) -> int:
+async def replays(services: Services, user: UserRow) -> int:
     """How many replays the security events have."""
     events = await services.accounts.events(user.id, after=None, limit=1000)
     return sum(event.kind == "REFRESH_TOKEN_REPLAYED" for event in events)
@@ -110,55 +110,67 @@ async def replays(services: Services, user: User) -> int:
 @impatient
 @locked
 async def test_rot_07_a_refresh_that_times_out_is_503_and_its_token_still_works_once(
-    api: Api, door: Door, answers: list[Response], lock: Lock, database_url: str, services: Services, alice: User
+    api: Api,
+    endpoint: RefreshEndpoint,
+    answers: list[Response],
+    lock: Lock,
+    database_url: str,
+    services: Services,
+    alice: UserRow,
 ) -> None:
     first = await api.login()
     async with lock(database_url):
-        assert (await door.refresh(first.refresh)).outcome == UNAVAILABLE
+        assert (await endpoint.refresh(first.refresh)).outcome == UNAVAILABLE
     refused = answers[-1]
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert refused.headers["cache-control"] == "no-store"
     assert (await family_of(services, alice)).generation == 1
-    assert (await door.refresh(first.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(first.refresh)).outcome == ROTATED
     assert await replays(services, alice) == 0
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
 @impatient
 @locked
 async def test_rot_07_a_replay_that_times_out_is_503_and_is_detected_when_it_is_sent_again(
-    api: Api, door: Door, lock: Lock, database_url: str
+    api: Api, endpoint: RefreshEndpoint, lock: Lock, database_url: str
 ) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     async with lock(database_url):
-        assert (await door.refresh(first.refresh)).outcome == UNAVAILABLE
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
+        assert (await endpoint.refresh(first.refresh)).outcome == UNAVAILABLE
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
 
 
 @impatient
 @locked
 async def test_rot_07_dos_06_many_refreshes_that_time_out_are_503_and_all_tokens_still_work(
-    api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User, clock: FakeClock
+    api: Api,
+    endpoint: RefreshEndpoint,
+    lock: Lock,
+    database_url: str,
+    services: Services,
+    alice: UserRow,
+    clock: FakeClock,
 ) -> None:
     # More refreshes than connections: some wait for the lock, the others for a connection.
     tokens = await sessions(services, alice, clock, 30)
     async with lock(database_url):
-        refused = await asyncio.gather(*map(door.refresh, tokens))
+        refused = await asyncio.gather(*map(endpoint.refresh, tokens))
     assert Counter(answer.outcome for answer in refused) == {UNAVAILABLE: len(tokens)}
-    rotated = [await door.refresh(token) for token in tokens]
+    rotated = [await endpoint.refresh(token) for token in tokens]
     assert Counter(answer.outcome for answer in rotated) == {ROTATED: len(tokens)}
     assert await replays(services, alice) == 0
 
 
 @locked
 async def test_rot_07_a_refresh_that_waits_for_less_than_the_timeout_succeeds(
-    api: Api, door: Door, lock: Lock, database_url: str, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, lock: Lock, database_url: str, services: Services, alice: UserRow
 ) -> None:
     first = await api.login()
     async with lock(database_url):
-        refreshing = asyncio.create_task(door.refresh(first.refresh))
+        refreshing = asyncio.create_task(endpoint.refresh(first.refresh))
         await asyncio.sleep(0.3)
         assert not refreshing.done()
     assert (await refreshing).outcome == ROTATED
@@ -168,9 +180,9 @@ async def test_rot_07_a_refresh_that_waits_for_less_than_the_timeout_succeeds(
 @impatient
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_rotates_nothing(
-    api: Api, door: Door, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow
 ) -> None:
-    # A rotation updates its row in place. A row of its lineage needs new space: more with a long User-Agent.
+    # A rotation updates its row in place. A row of its lineage needs new space: more with a long UserRow-Agent.
     api.http.headers["user-agent"] = "kindred-test/" + "x" * 499
 
     async def limit_to(pages: str) -> None:
@@ -180,49 +192,49 @@ async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_r
     async with looking_at(services.db) as conn:
         await limit_to(str((await conn.execute(text("PRAGMA page_count"))).scalar()))
     generation = 1
-    while (answer := await door.refresh(token)).outcome == ROTATED:
+    while (answer := await endpoint.refresh(token)).outcome == ROTATED:
         token, generation = answer.tokens.refresh, generation + 1
         assert generation < 20, "the disk was never full"
     assert answer.outcome == UNAVAILABLE
     assert (await family_of(services, alice)).generation == generation
     await limit_to("")
-    assert (await door.refresh(token)).outcome == ROTATED
+    assert (await endpoint.refresh(token)).outcome == ROTATED
     assert await replays(services, alice) == 0
 
 
 @on_postgresql
 async def test_rot_07_a_backend_that_is_terminated_during_a_refresh_is_replaced(
-    api: Api, door: Door, database_url: str, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, database_url: str, services: Services, alice: UserRow
 ) -> None:
     first = await api.login()
     async with row_lock(database_url) as holder:
-        refreshing = asyncio.create_task(door.refresh(first.refresh))
+        refreshing = asyncio.create_task(endpoint.refresh(first.refresh))
         for _ in range(3):
             await terminate(holder, await waiting_for_a_lock(holder))
     second = await refreshing
     assert second.outcome == ROTATED
     assert (await family_of(services, alice)).generation == 2
-    assert (await door.refresh(second.tokens.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(second.tokens.refresh)).outcome == ROTATED
     assert await replays(services, alice) == 0
 
 
 @on_postgresql
 async def test_rot_07_a_backend_that_is_terminated_during_a_replay_does_not_prevent_the_revocation(
-    api: Api, door: Door, database_url: str, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, database_url: str, services: Services, alice: UserRow
 ) -> None:
     first = await api.login()
-    second = (await door.refresh(first.refresh)).tokens
+    second = (await endpoint.refresh(first.refresh)).tokens
     async with row_lock(database_url) as holder:
-        replaying = asyncio.create_task(door.refresh(first.refresh))
+        replaying = asyncio.create_task(endpoint.refresh(first.refresh))
         await terminate(holder, await waiting_for_a_lock(holder))
     assert (await replaying).outcome == REPLAYED
-    assert (await door.refresh(second.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
     assert await replays(services, alice) == 1
 
 
 @on_postgresql
 async def test_connections_that_broke_while_idle_are_replaced(
-    api: Api, door: Door, database_url: str, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, database_url: str, services: Services, alice: UserRow
 ) -> None:
     token = (await api.login()).refresh
     for _ in range(3):
@@ -230,7 +242,7 @@ async def test_connections_that_broke_while_idle_are_replaced(
         await asyncio.gather(*(api.is_live("") for _ in range(20)), *(services.accounts.list_all() for _ in range(20)))
         async with row_lock(database_url) as holder:
             await holder.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + OURS)
-        answer = await door.refresh(token)
+        answer = await endpoint.refresh(token)
         assert answer.outcome == ROTATED
         token = answer.tokens.refresh
         async with row_lock(database_url) as holder:
@@ -263,17 +275,17 @@ async def terminate(connection: asyncpg.Connection, pid: int) -> None:
 @impatient
 @pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
 async def test_rot_07_a_refresh_while_connections_are_refused_is_503_and_its_token_still_works_once(
-    api: Api, door: Door, proxy: Proxy, answers: list[Response], services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, proxy: Proxy, answers: list[Response], services: Services, alice: UserRow
 ) -> None:
     first = await api.login()
     proxy.refuse()
     for key in (None, KEY):
-        assert (await door.refresh(first.refresh, key)).outcome == UNAVAILABLE
+        assert (await endpoint.refresh(first.refresh, key)).outcome == UNAVAILABLE
         assert answers[-1].headers["retry-after"] == "1"
     await proxy.listen()
-    assert (await door.refresh(first.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(first.refresh)).outcome == ROTATED
     assert await replays(services, alice) == 0
-    assert (await door.refresh(first.refresh)).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
 @pytest.fixture(scope="module")
@@ -309,10 +321,10 @@ def a_backend_of(server: databases.Server) -> psutil.Process:
 @pytest.mark.parametrize("database_url", ["crashing"], indirect=True)
 async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_revokes_no_session_even_without_keys(
     api: Api,
-    door: Door,
+    endpoint: RefreshEndpoint,
     database_url: str,
     services: Services,
-    alice: User,
+    alice: UserRow,
     server_to_crash: databases.Server,
     clock: FakeClock,
 ) -> None:
@@ -320,7 +332,7 @@ async def test_rot_07_rot_19_a_database_that_crashes_and_recovers_revokes_no_ses
 
     async def rotate_until_it_is_over(token: str) -> None:
         while not over.is_set():
-            answer = await door.refresh(token)
+            answer = await endpoint.refresh(token)
             assert answer.outcome == ROTATED
             token = answer.tokens.refresh
 
@@ -379,42 +391,42 @@ async def assert_isolated(services: Services) -> None:
 
 @at_every_isolation
 async def test_rot_21_at_stricter_isolation_one_of_many_refreshes_wins(
-    api: Api, door: Door, services: Services, alice: User, clock: FakeClock
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await assert_isolated(services)
     for round in range(5):
         first = await api.login()
-        answers = await asyncio.gather(*(door.refresh(first.refresh) for _ in range(RACERS)))
+        answers = await asyncio.gather(*(endpoint.refresh(first.refresh) for _ in range(RACERS)))
         outcomes = Counter(answer.outcome for answer in answers)
         assert outcomes[ROTATED] == 1, (round, outcomes)
         assert outcomes[ROTATED] + outcomes[REPLAYED] + outcomes[REVOKED] == RACERS, (round, outcomes)
         (second,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
-        assert (await door.refresh(second.refresh)).outcome == REVOKED, round
+        assert (await endpoint.refresh(second.refresh)).outcome == REVOKED, round
         assert not await api.is_live(second.access), round
     assert await replays(services, alice) == 5
 
 
 @at_every_isolation
 async def test_rot_21_at_stricter_isolation_one_attempt_that_is_repeated_is_no_replay(
-    api: Api, door: Door, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow
 ) -> None:
     await assert_isolated(services)
     for round in range(5):
         first = await api.login()
-        answers = await asyncio.gather(*(door.refresh(first.refresh, KEY) for _ in range(RACERS)))
+        answers = await asyncio.gather(*(endpoint.refresh(first.refresh, KEY) for _ in range(RACERS)))
         assert Counter(answer.outcome for answer in answers) == {ROTATED: RACERS}, round
         assert len({answer.tokens.refresh for answer in answers}) == 1, round
-        assert (await door.refresh(answers[0].tokens.refresh, OTHER_KEY)).outcome == ROTATED, round
+        assert (await endpoint.refresh(answers[0].tokens.refresh, OTHER_KEY)).outcome == ROTATED, round
     assert await replays(services, alice) == 0
 
 
 @at_every_isolation
 async def test_rot_21_at_stricter_isolation_refreshes_of_different_families_all_succeed(
-    api: Api, door: Door, services: Services, alice: User
+    api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow
 ) -> None:
     tokens = [(await api.login()).refresh for _ in range(5)]
     for round in range(10):
-        answers = await asyncio.gather(*map(door.refresh, tokens))
+        answers = await asyncio.gather(*map(endpoint.refresh, tokens))
         assert Counter(answer.outcome for answer in answers) == {ROTATED: len(tokens)}, round
         tokens = [answer.tokens.refresh for answer in answers]
     assert await replays(services, alice) == 0

@@ -10,10 +10,20 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from auth.config.settings import Settings
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from graph.execution.documents import parse_and_validate
-from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, SESSIONS, Api, Door, GraphQLDoor
+from tests.support.endpoints import (
+    LOGIN,
+    PASSWORD,
+    REFRESH,
+    REVOKE,
+    ROTATED,
+    SESSIONS,
+    Api,
+    GraphQLEndpoint,
+    RefreshEndpoint,
+)
 
 JSON = {"content-type": "application/json"}
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -108,14 +118,14 @@ async def test_an_optional_member_may_be_null(http: AsyncClient, nothing: dict[s
         "*/*",
     ],
 )
-async def test_gql_14_gql_15_only_json_is_read(api: Api, http: AsyncClient, alice: User, media_type: str) -> None:
+async def test_gql_14_gql_15_only_json_is_read(api: Api, http: AsyncClient, alice: UserRow, media_type: str) -> None:
     pair = await api.login()
     headers = {"content-type": media_type} if media_type else {}
     body = asking(query=REFRESH, variables={"input": {"refreshToken": pair.refresh}})
     assert_refused(await http.post("/graphql", content=body, headers=headers), 415)
     rest = await http.post("/auth/token/refresh", content=asking(refresh_token=pair.refresh), headers=headers)
     assert rest.status_code == 422
-    assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
+    assert (await GraphQLEndpoint(http).refresh(pair.refresh)).outcome == ROTATED
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/json;charset=UTF-8"])
@@ -126,7 +136,7 @@ async def test_a_media_type_may_have_parameters(http: AsyncClient, media_type: s
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 async def test_gql_12_net_07_both_endpoints_accept_post_only(
-    api: Api, http: AsyncClient, alice: User, method: str
+    api: Api, http: AsyncClient, alice: UserRow, method: str
 ) -> None:
     pair = await api.login()
     query = f'mutation {{ refreshToken(input: {{refreshToken: "{pair.refresh}"}}) {{ __typename }} }}'
@@ -136,7 +146,7 @@ async def test_gql_12_net_07_both_endpoints_accept_post_only(
         )
         assert (response.status_code, response.headers["allow"]) == (405, "POST")
         assert response.headers["cache-control"] == "no-store"
-    assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
+    assert (await GraphQLEndpoint(http).refresh(pair.refresh)).outcome == ROTATED
 
 
 async def test_web_05_graphiql_is_shown_to_browsers_in_development(http: AsyncClient) -> None:
@@ -211,7 +221,7 @@ async def test_gql_13_no_websocket_is_opened(app: FastAPI, path: str, protocol: 
     ],
 )
 async def test_gql_01_rot_16_a_document_has_one_mutation_field(
-    api: Api, alice: User, door: Door, document: str
+    api: Api, alice: UserRow, endpoint: RefreshEndpoint, document: str
 ) -> None:
     pair = await api.login()
     one = f'refreshToken(input: {{refreshToken: "{pair.refresh}"}}) {{ __typename }}'
@@ -221,10 +231,10 @@ async def test_gql_01_rot_16_a_document_has_one_mutation_field(
     assert "data" not in response.json()
     assert {error["extensions"]["code"] for error in response.json()["errors"]} == {"GRAPHQL_VALIDATION_FAILED"}
     assert await api.is_live(pair.access)
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_gql_01_twenty_login_attempts_in_one_document_are_refused(api: Api, alice: User) -> None:
+async def test_gql_01_twenty_login_attempts_in_one_document_are_refused(api: Api, alice: UserRow) -> None:
     guess = 'a{}: login(input: {{username: "alice", password: "{}"}}) {{ __typename }}'
     guesses = " ".join(guess.format(number, number) for number in range(20))
     assert await api.codes(f"mutation {{ {guesses} }}") == ["GRAPHQL_VALIDATION_FAILED"]
@@ -233,7 +243,7 @@ async def test_gql_01_twenty_login_attempts_in_one_document_are_refused(api: Api
     assert [edge["node"]["kind"] for edge in edges["edges"]] == ["LOGIN_SUCCEEDED"]
 
 
-async def test_one_mutation_field_may_stand_beside_typename(api: Api, alice: User) -> None:
+async def test_one_mutation_field_may_stand_beside_typename(api: Api, alice: UserRow) -> None:
     pair = await api.login()
     field = f'refreshToken(input: {{refreshToken: "{pair.refresh}"}}) {{ __typename }}'
     answer = await api.data(f"mutation {{ __typename ...F name: __typename }} fragment F on Mutation {{ {field} }}")
@@ -249,15 +259,17 @@ async def test_gql_08_a_fragment_that_spreads_itself_is_refused(api: Api) -> Non
         assert set(await api.codes(document)) == {"GRAPHQL_VALIDATION_FAILED"}
 
 
-async def test_gql_02_rot_17_batches_are_refused(api: Api, http: AsyncClient, alice: User, door: Door) -> None:
+async def test_gql_02_rot_17_batches_are_refused(
+    api: Api, http: AsyncClient, alice: UserRow, endpoint: RefreshEndpoint
+) -> None:
     pair = await api.login()
     one = {"query": REFRESH, "variables": {"input": {"refreshToken": pair.refresh}}}
     assert_refused(await http.post("/graphql", json=[one, one]), 400)
     assert_refused(await http.post("/graphql", json=[one]), 400)
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
-async def test_net_01_no_response_may_be_stored_by_a_cache(api: Api, http: AsyncClient, alice: User) -> None:
+async def test_net_01_no_response_may_be_stored_by_a_cache(api: Api, http: AsyncClient, alice: UserRow) -> None:
     pair = await api.login()
     responses = [
         await api.post(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}),
@@ -285,7 +297,7 @@ async def test_net_01_no_response_may_be_stored_by_a_cache(api: Api, http: Async
     assert {response.headers.get("cache-control") for response in responses} == {"no-store"}
 
 
-async def test_a_document_is_parsed_and_validated_once(api: Api, alice: User) -> None:
+async def test_a_document_is_parsed_and_validated_once(api: Api, alice: UserRow) -> None:
     pair = await api.login()
     document = SESSIONS + "# sent again and again"
     before = parse_and_validate.cache_info()
@@ -301,5 +313,5 @@ async def test_a_document_is_parsed_and_validated_once(api: Api, alice: User) ->
 
 
 @pytest.mark.parametrize("more_settings", [{"access_token_ttl": timedelta(seconds=90)}])
-async def test_tok_11_the_setting_decides_the_lifetime_of_an_access_token(api: Api, alice: User) -> None:
+async def test_tok_11_the_setting_decides_the_lifetime_of_an_access_token(api: Api, alice: UserRow) -> None:
     assert (await api.try_login("alice", PASSWORD))["tokens"]["expiresIn"] == 90

@@ -11,7 +11,7 @@ from httpx2 import ASGITransport, AsyncClient
 from auth.use_cases.accounts import Accounts
 from auth.use_cases.rotation import Rotation
 from graph.api.schema import schema
-from tests.support.doors import LOGIN, REFRESH, REVOKE, SESSIONS, Api
+from tests.support.endpoints import LOGIN, REFRESH, REVOKE, SESSIONS, Api
 
 pytestmark = pytest.mark.usefixtures("alice")
 

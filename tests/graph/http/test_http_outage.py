@@ -13,9 +13,20 @@ from sqlalchemy.engine import make_url
 from auth.services import Services
 from db.drivers.errors import RolledBack
 from db.tables import families, refresh_tokens
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support import databases
-from tests.support.doors import LOGIN, PASSWORD, REFRESH, REVOKE, ROTATED, SESSIONS, UNAVAILABLE, Api, Door, GraphQLDoor
+from tests.support.endpoints import (
+    LOGIN,
+    PASSWORD,
+    REFRESH,
+    REVOKE,
+    ROTATED,
+    SESSIONS,
+    UNAVAILABLE,
+    Api,
+    GraphQLEndpoint,
+    RefreshEndpoint,
+)
 
 pytestmark = pytest.mark.usefixtures("alice")
 
@@ -65,7 +76,7 @@ def failing(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 @QUICKLY
 async def test_an_outage_is_503_for_every_request_and_revokes_no_session(
-    api: Api, http: AsyncClient, door: Door, outage: Outage
+    api: Api, http: AsyncClient, endpoint: RefreshEndpoint, outage: Outage
 ) -> None:
     pair, other = await api.login(), await api.login()
     async with outage():
@@ -97,7 +108,7 @@ async def test_an_outage_is_503_for_every_request_and_revokes_no_session(
         assert not await api.is_live(pair.refresh)  # what is no access token needs no database to be refused
     assert (await http.get("/readyz")).status_code == 200
     assert await api.is_live(other.access)
-    assert (await door.refresh(pair.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
 @QUICKLY
@@ -121,10 +132,10 @@ async def test_issued_tokens_arrive_even_if_the_database_fails_before_the_rest_i
     assert (listed.status_code, listed.json()["data"]) == (503, None)
     for answer in answers:
         (result,) = answer.json()["data"].values()
-        assert (await GraphQLDoor(http).refresh(result["tokens"]["refreshToken"])).outcome == ROTATED
+        assert (await GraphQLEndpoint(http).refresh(result["tokens"]["refreshToken"])).outcome == ROTATED
 
 
-async def test_gql_21_requests_at_the_same_time_are_not_mixed_up(api: Api, bob: User) -> None:
+async def test_gql_21_requests_at_the_same_time_are_not_mixed_up(api: Api, bob: UserRow) -> None:
     alices, bobs = await api.login(), await api.login("bob")
     pending = [api.post("{ viewer { username } }", bearer=pair.access) for pair in (alices, bobs) * 20]
     names = [response.json()["data"]["viewer"]["username"] for response in await asyncio.gather(*pending)]

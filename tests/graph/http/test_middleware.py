@@ -14,14 +14,14 @@ from auth.credentials.password_hashing import Hasher
 from auth.services import Services
 from auth.use_cases.rotation import Rotation
 from db.drivers.errors import DatabaseUnavailable
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from graph.http.middleware import MAX_BODY_BYTES
-from tests.support.doors import LOGIN, REFRESH, ROTATED, Api, GraphQLDoor
+from tests.support.endpoints import LOGIN, REFRESH, ROTATED, Api, GraphQLEndpoint
 from tests.support.statements import statements
 
 JSON = {"content-type": "application/json"}
-DOORS = ("/graphql", "/auth/token/refresh")
+ENDPOINTS = ("/graphql", "/auth/token/refresh")
 ORIGIN = "https://app.example.org"
 Made = Callable[..., Settings]
 
@@ -76,7 +76,7 @@ async def every_answer(http: AsyncClient, api: Api, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("more_settings", [{}, {"allowed_origins": ORIGIN}])
 async def test_net_01_web_04_web_06_web_09_every_response_of_every_route_has_the_security_headers(
-    remote: AsyncClient, alice: User, monkeypatch: pytest.MonkeyPatch
+    remote: AsyncClient, alice: UserRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = await every_answer(remote, Api(remote), monkeypatch)
     assert {answer.status_code for answer in answers} >= {200, 400, 401, 404, 405, 413, 415, 422, 500, 503}
@@ -120,13 +120,13 @@ async def test_net_06_no_request_is_redirected(http: AsyncClient, path: str) -> 
 
 
 async def test_web_03_without_the_setting_cors_allows_no_origin(http: AsyncClient) -> None:
-    for path in DOORS:
+    for path in ENDPOINTS:
         headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
         for answer in (await http.options(path, headers=headers), await http.post(path, json={}, headers=headers)):
             assert [name for name in answer.headers if name.startswith("access-control-")] == []
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("more_settings", [{"allowed_origins": f"{ORIGIN},http://localhost:3000"}])
 class TestOrigins:
     """CORS, with two origins allowed."""
@@ -198,7 +198,7 @@ class TestOrigins:
     "host", ["kindred.test/x", "kindred.test?x", "a b", "a@b", "kindred.test:x", "", "[::1", "a,b"]
 )
 async def test_net_05_a_malformed_host_is_refused(http: AsyncClient, host: str) -> None:
-    for path in (*DOORS, "/healthz", "/nowhere"):
+    for path in (*ENDPOINTS, "/healthz", "/nowhere"):
         assert (await http.post(path, json={}, headers={"host": host})).status_code == 400
 
 
@@ -217,7 +217,7 @@ TWICE: dict[str, tuple[str, list[str]]] = {
 
 
 @pytest.mark.parametrize("more_settings", [{"allowed_origins": ORIGIN}])
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("name", TWICE)
 @pytest.mark.usefixtures("alice")
 async def test_web_02_a_repeated_header_that_identifies_the_caller_is_refused(
@@ -237,7 +237,7 @@ async def test_web_02_a_repeated_header_that_identifies_the_caller_is_refused(
             assert "access-control-allow-origin" not in answer.headers
             assert f"The header `{name}` was sent more than once. Send it once." in answer.text
     # Nothing was consumed.
-    assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
+    assert (await GraphQLEndpoint(http).refresh(pair.refresh)).outcome == ROTATED
 
 
 @pytest.mark.usefixtures("alice")
@@ -264,7 +264,7 @@ async def test_web_02_only_sp_and_htab_are_stripped_from_headers_that_identify_t
                     wrong.append((beside, answer.text))
     assert wrong == []
     # Nothing was consumed.
-    assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
+    assert (await GraphQLEndpoint(http).refresh(pair.refresh)).outcome == ROTATED
 
 
 @pytest.mark.parametrize("more_settings", [{"allowed_hosts": "kindred.test,[::1]"}])
@@ -299,7 +299,7 @@ def assert_too_large(answer: Response, path: str) -> None:
         assert answer.json() == {"detail": message}
 
 
-@pytest.mark.parametrize("path", [*DOORS, "/healthz", "/nowhere"])
+@pytest.mark.parametrize("path", [*ENDPOINTS, "/healthz", "/nowhere"])
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10 * 1024 * 1024])
 async def test_dos_02_a_large_body_is_refused_before_any_byte_is_read(app: FastAPI, path: str, size: int) -> None:
     sent: list[Any] = []
@@ -319,7 +319,7 @@ async def test_dos_02_a_large_body_is_refused_before_any_byte_is_read(app: FastA
     assert sent[0]["status"] == 413
 
 
-@pytest.mark.parametrize("path", [*DOORS, "/healthz", "/nowhere"])
+@pytest.mark.parametrize("path", [*ENDPOINTS, "/healthz", "/nowhere"])
 async def test_dos_02_a_body_without_a_length_is_read_up_to_the_limit_only(http: AsyncClient, path: str) -> None:
     taken: list[int] = []
     answer = await http.post(path, content=in_pieces(10 * 1024 * 1024, taken), headers=JSON)
@@ -328,7 +328,7 @@ async def test_dos_02_a_body_without_a_length_is_read_up_to_the_limit_only(http:
 
 
 async def test_dos_02_the_largest_body_is_accepted_in_one_chunk_or_many(
-    api: Api, http: AsyncClient, alice: User
+    api: Api, http: AsyncClient, alice: UserRow
 ) -> None:
     body = json.dumps({"query": "{ __typename }"}).encode()
     padding = MAX_BODY_BYTES - len(body)
@@ -349,7 +349,7 @@ async def test_dos_02_an_invalid_content_length_does_not_bypass_the_limit(http: 
     assert (await http.post("/graphql", content=b"{}", headers=headers)).status_code in (400, 413)
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("more_settings", [{"http_read_timeout": 1}])
 async def test_dos_03_a_body_that_does_not_arrive_times_out(http: AsyncClient, path: str) -> None:
     async def slowly() -> AsyncIterator[bytes]:
@@ -364,7 +364,7 @@ async def test_dos_03_a_body_that_does_not_arrive_times_out(http: AsyncClient, p
 
 @pytest.mark.parametrize("size", [1025, 50_000, 1_000_000, 10_000_000])
 async def test_dos_01_a_long_password_is_never_hashed(
-    api: Api, alice: User, monkeypatch: pytest.MonkeyPatch, size: int
+    api: Api, alice: UserRow, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     async def hashed(*_: Any) -> None:
         raise AssertionError("the password was hashed")
@@ -378,14 +378,14 @@ async def test_dos_01_a_long_password_is_never_hashed(
         assert answer.json()["data"]["login"]["__typename"] == "InvalidCredentialsError"
 
 
-async def test_net_07_method_override_headers_are_ignored(api: Api, http: AsyncClient, alice: User) -> None:
+async def test_net_07_method_override_headers_are_ignored(api: Api, http: AsyncClient, alice: UserRow) -> None:
     pair = await api.login()
     for name in ("x-http-method-override", "x-http-method", "x-method-override"):
         answer = await http.get("/auth/token/refresh", headers={name: "POST"})
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
         answer = await http.post("/auth/token/refresh", json={"refresh_token": "x"}, headers={name: "GET"})
         assert answer.status_code == 401
-    assert (await GraphQLDoor(http).refresh(pair.refresh)).outcome == ROTATED
+    assert (await GraphQLEndpoint(http).refresh(pair.refresh)).outcome == ROTATED
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"])

@@ -16,10 +16,10 @@ from auth.config.settings import Settings
 from auth.services import Services
 from db.migration import head
 from db.tables.base import metadata
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.app import create_app
 from tests.support.clocks import FakeClock
-from tests.support.doors import REVOKE, SESSIONS, Api, Pair
+from tests.support.endpoints import REVOKE, SESSIONS, Api, Pair
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 
@@ -28,7 +28,7 @@ KEY = "the-first-attempt-of-the-phone"
 
 
 @pytest.fixture
-async def pair(api: Api, alice: User) -> Pair:
+async def pair(api: Api, alice: UserRow) -> Pair:
     """The tokens of a new session of Alice."""
     return await api.login()
 

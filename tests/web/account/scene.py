@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from auth.outcomes import Origin, Replayed, Rotated, SignedIn
 from auth.services import Services
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 
 _MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
 SAFARI = f"{_MAC} AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15"

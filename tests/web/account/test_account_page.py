@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Route, expect
 
 from auth.clock import SystemClock
 from auth.outcomes import Origin
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.servers import backstage
 from tests.web.account.page import Visit, axe_installed, findings, visiting
 from tests.web.account.scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, Past

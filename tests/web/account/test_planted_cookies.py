@@ -11,7 +11,7 @@ from httpx2 import AsyncClient
 from playwright.async_api import Browser, BrowserContext, expect
 
 from auth.clock import SystemClock
-from tests.support.doors import Api
+from tests.support.endpoints import Api
 from tests.support.receivers import certificate
 from tests.support.relay import Answer, Asked, relaying
 from tests.support.servers import backstage, serving

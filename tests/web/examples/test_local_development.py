@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from auth.clock import SystemClock
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.repository import ROOT
 from tests.support.servers import backstage, free_port, serving
 

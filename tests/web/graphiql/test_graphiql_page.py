@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.async_api import Browser, Page, expect
 
 from auth.clock import SystemClock
-from tests.support.doors import PASSWORD
+from tests.support.endpoints import PASSWORD
 from tests.support.servers import backstage, serving
 
 

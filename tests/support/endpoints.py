@@ -1,4 +1,4 @@
-"""The two doors to a refresh, and GraphQL for the rest, spoken over HTTP as a front end does."""
+"""The two endpoints to a refresh, and GraphQL for the rest, spoken over HTTP as a front end does."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -90,7 +90,7 @@ class Refreshed:
         return self.pair
 
 
-class Door(Protocol):
+class RefreshEndpoint(Protocol):
     """A way to refresh."""
 
     async def refresh(self, token: str, key: str | None = None) -> Refreshed: ...
@@ -141,7 +141,7 @@ class Api:
         return response.status_code == 200
 
 
-class GraphQLDoor:
+class GraphQLEndpoint:
     """The mutation `refreshToken`."""
 
     def __init__(self, http: AsyncClient) -> None:
@@ -161,7 +161,7 @@ class GraphQLDoor:
         return Refreshed(ROTATED, response.status_code, pair)
 
 
-class RestDoor:
+class RestEndpoint:
     """`POST /auth/token/refresh`."""
 
     def __init__(self, http: AsyncClient) -> None:
@@ -179,5 +179,5 @@ class RestDoor:
         return Refreshed(_REST[body["detail"]], response.status_code, retry_after=wait)
 
 
-DOORS: dict[str, type[GraphQLDoor] | type[RestDoor]] = {"graphql": GraphQLDoor, "rest": RestDoor}
+ENDPOINTS: dict[str, type[GraphQLEndpoint] | type[RestEndpoint]] = {"graphql": GraphQLEndpoint, "rest": RestEndpoint}
 PASSWORD = "violet kettle orbits 42 lanterns"
