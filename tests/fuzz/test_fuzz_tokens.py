@@ -37,7 +37,7 @@ def genuine(issuer: Issuer) -> dict[TokenKind, str]:
 
 
 def test_a_changed_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
-    issuer = fuzzed_app[0].state.services.rotation.minting.issuer
+    issuer = fuzzed_app[0].state.services.rotation.token_pairs.issuer
     tokens = genuine(issuer)
     now = SystemClock().now()
     for kind, token in tokens.items():
@@ -58,7 +58,7 @@ def test_a_changed_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, 
 
 
 def test_what_was_never_a_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
-    issuer = fuzzed_app[0].state.services.rotation.minting.issuer
+    issuer = fuzzed_app[0].state.services.rotation.token_pairs.issuer
     now = SystemClock().now()
     parts = st.text(SEGMENT, max_size=60)
     anything = st.one_of(

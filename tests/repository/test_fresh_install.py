@@ -57,7 +57,7 @@ async def test_cred_13_in_production_there_is_no_account_that_nobody_made(databa
 def test_cred_13_no_migration_makes_a_user_and_no_file_holds_a_secret() -> None:
     for path in (ROOT / "migrations").glob("**/*.py"):
         assert not re.search(r"insert", path.read_text(encoding="utf-8"), re.I), path
-    text = (ROOT / "auth" / "settings.py").read_text(encoding="utf-8")
+    text = (ROOT / "auth" / "config" / "settings.py").read_text(encoding="utf-8")
     assert re.search(r"secret: SecretStr \| None = Field\(\s+None,", text)
 
 

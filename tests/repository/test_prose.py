@@ -16,7 +16,7 @@ WORDS = {
     r"what (comes|came) of|comes to nothing": "the result",
     r"of ours|of theirs": "our, their",
     r"mend(s|ed|ing)?": "fix",
-    r"endpoints?": "endpoint",
+    r"doors?": "endpoint",
     r"judg(e|es|ed|ing|ement)": "check, decide",
     r"the house": "the architecture",
     r"in the way of": "what prevents it",
@@ -34,7 +34,12 @@ ALLOWED = (r"zxcvbn|\[\"guesses|_GUESSES|\bto guess\b",)
 FILES = [
     *sorted(path for name in ("auth", "db", "graph", "migrations") for path in (ROOT / name).rglob("*.py")),
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted(path for kind in ("ts", "mjs", "css", "md") for path in (ROOT / "web").glob(f"[!n]*/**/*.{kind}")),
+    *sorted(
+        path
+        for kind in ("ts", "mjs", "css", "md")
+        for path in (ROOT / "web").rglob(f"*.{kind}")
+        if not {"node_modules", "dist"} & set(path.parts)
+    ),
     *(
         ROOT / name
         for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "schema.graphql", "Makefile", "pyproject.toml")

@@ -257,7 +257,7 @@ async def test_a_username_is_taken_once_however_it_is_written(services: Services
         *(services.accounts.add(name, None, NEW_PASSWORD, now) for name in ("Straße", "STRASSE", "strasse")),
         return_exceptions=True,
     )
-    assert sorted(type(result).__name__ for result in results) == ["User", "UsernameTaken", "UsernameTaken"]
+    assert sorted(type(result).__name__ for result in results) == ["UserRow", "UsernameTaken", "UsernameTaken"]
     assert isinstance(await services.accounts.add("same", None, "same", now), WeakPassword)
     assert len(await services.accounts.list_all()) == 2
 

@@ -112,8 +112,8 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
     # Spending the parent and storing the child are one statement on one row: there is no moment between them. What
     # can be stopped is the transaction around it, and whoever comes meanwhile waits for the row, then judges.
     first = await api.login()
-    minting = services.rotation.token_pairs
-    presented = decode_token(minting.issuer, first.refresh, TokenKind.REFRESH, clock.now())
+    token_pairs = services.rotation.token_pairs
+    presented = decode_token(token_pairs.issuer, first.refresh, TokenKind.REFRESH, clock.now())
     jti = derive_successor(presented, KEY)
     async with services.db.transaction() as paused:
         family = await rotate(
@@ -136,7 +136,7 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
         await asyncio.sleep(0.2)
         assert not replay.done()
     assert (await replay).outcome == REPLAYED
-    child = minting.create(family, jti, clock.now())
+    child = token_pairs.create(family, jti, clock.now())
     assert (await endpoint.refresh(child.refresh_token, KEY)).outcome == REVOKED
     assert not await api.is_live(child.access_token)
 

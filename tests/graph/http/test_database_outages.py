@@ -182,7 +182,7 @@ async def test_rot_07_a_refresh_that_waits_for_less_than_the_timeout_succeeds(
 async def test_rot_07_a_disk_that_is_full_between_the_rotation_and_its_lineage_rotates_nothing(
     api: Api, endpoint: RefreshEndpoint, services: Services, alice: UserRow
 ) -> None:
-    # A rotation updates its row in place. A row of its lineage needs new space: more with a long UserRow-Agent.
+    # A rotation updates its row in place. A row of its lineage needs new space: more with a long User-Agent.
     api.http.headers["user-agent"] = "kindred-test/" + "x" * 499
 
     async def limit_to(pages: str) -> None:
