@@ -1,1 +1,1 @@
-"""Policy: passwords, tokens, the rotation rule, the use cases. No HTTP, no GraphQL, no SQL text."""
+"""What is decided: passwords, tokens, the rotation rule, every use case. No HTTP, no GraphQL, no SQL."""

@@ -12,7 +12,7 @@ from db.tables.users import UserRow
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ClientInfo:
     """Where a request came from, cut to the lengths that the database stores. None for what is not known."""
 
     ip: str | None = None
@@ -147,3 +147,4 @@ LoginOutcome = SignedIn | WrongCredentials | TooManyAttempts
 ChangePasswordOutcome = PasswordSet | WrongCredentials | WeakPassword | TooManyAttempts
 RefreshOutcome = Rotated | Invalid | Expired | Revoked | Replayed | StoreBehind | TooManyAttempts
 RevokeOutcome = RevokeSucceeded | NotFound | Invalid
+Outcome = LoginOutcome | RefreshOutcome | RevokeOutcome | ChangePasswordOutcome

@@ -1,4 +1,4 @@
-"""The composition: every use case, built with one database, one server secret and one source of randomness."""
+"""Creates every use case and connects them, over one database, one server secret and one source of randomness."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from auth.background.pruning import Pruning
 from auth.config.settings import Settings
 from auth.credentials.login_throttle import NO_RATE_LIMIT, REFRESH_RATE_LIMIT, LoginThrottle
 from auth.credentials.password_hashing import Hasher
+from auth.crypto.derived_keys import SecretKeys
 from auth.crypto.entropy import Entropy
-from auth.crypto.secret_keys import SecretKeys
 from auth.crypto.signing_keys import SigningKeyStore
 from auth.crypto.tokens import Issuer
 from auth.use_cases.accounts import Accounts

@@ -1,1 +1,1 @@
-"""What is said: GraphQL, REST, pages, the command line. No SQL, no rules."""
+"""What callers and operators see: GraphQL, REST, pages, notifications, the command line. No SQL, no rules."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from auth.clock import Clock
-from auth.crypto.secret_keys import WrongSecret
+from auth.crypto.derived_keys import WrongSecret
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.migration import current, head

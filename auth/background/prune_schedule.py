@@ -1,4 +1,4 @@
-"""Scheduled pruning: one worker at a time deletes old rows, so an operator needs no cron job."""
+"""Scheduled pruning by one worker at a time, and what a wrong clock left: warnings, and sessions to shorten."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ class PruneSchedule:
     entropy: Entropy
     interval: timedelta
     # The longest lifetime of a session.
-    session_limit: timedelta
+    session_lifetime: timedelta
     plausible_time: PlausibleTime = field(default_factory=PlausibleTime)
 
     async def run(self, clock: Clock) -> None:
@@ -99,15 +99,15 @@ class PruneSchedule:
         async with self.db.transaction() as conn:
             if is_first:  # many batches take longer than the clocks may differ by
                 await require_agreement(conn, now, undone="no session was shortened")
-            keys = await families.opened_after(conn, after, limit=self.session_limit, most=BATCH)
+            keys = await families.opened_after(conn, after, limit=self.session_lifetime, most=BATCH)
             await users.lock_several(conn, {key.user_id for key in keys})  # users first (decision 25)
-            return await families.shorten(conn, now, keys, after=after, limit=self.session_limit)
+            return await families.shorten(conn, now, keys, after=after, limit=self.session_lifetime)
 
     @retried(idempotent=True)
     async def future_sessions_warning(self, now: datetime) -> str | None:
         """Say what an operator should do about sessions that were opened after `now`; None if there are none."""
         async with self.db.read() as conn:
-            count = await families.count_opened_after(conn, now + CLOCKS_MUST_AGREE, limit=self.session_limit)
+            count = await families.count_opened_after(conn, now + CLOCKS_MUST_AGREE, limit=self.session_lifetime)
         if not count:
             return None
         return (

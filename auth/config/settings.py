@@ -9,8 +9,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from auth.config.durations import Duration, Leeway, OptionalDuration
-from auth.config.endpoints import MailAddress, SmtpUrl, WebhookSecret, WebhookUrl, is_safe_webhook
 from auth.config.lists import Hosts, Networks, Origins
+from auth.config.notification_targets import MailAddress, SmtpUrl, WebhookSecret, WebhookUrl, is_safe_webhook
 from auth.config.secret_policy import weaknesses
 from db.engine.database import url_of
 from db.tables.base import NotificationChannel, SigningAlgorithm

@@ -16,15 +16,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from auth.clock_agreement import CLOCKS_MUST_AGREE
-from auth.credentials.addresses import network_of, networks_of
-from auth.outcomes import Origin, TooManyAttempts
+from auth.credentials.ip_addresses import network_of, networks_of
+from auth.outcomes import ClientInfo, TooManyAttempts
 from db.drivers.errors import DatabaseUnavailable
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
 from db.hot_path import login_attempts
 from db.hot_path.login_attempts import Counts, FailureCount, ThrottleKeys
+from db.hot_path.new_sessions import AttemptKeys
 from db.hot_path.rate_limit import RateLimit
-from db.hot_path.session_inserts import AttemptKeys
 from db.tables import familiar_networks, login_failures
 from db.tables.users import UserRow
 
@@ -47,7 +47,7 @@ NO_RATE_LIMIT = RateLimit(burst=10**9, interval=1)
 class LoginAttempt:
     """A login attempt that is allowed and counted, and the keys that it is counted under."""
 
-    name: bytes
+    name_digest: bytes
     addresses: tuple[bytes, ...]
     # How many the name has with this one; 0 if the throttle is off.
     attempt_number: int
@@ -65,7 +65,7 @@ class LoginAttempt:
         return self.attempt_number == MAX_FAILURES
 
 
-class RateLimitRule(NamedTuple):
+class AddressLimit(NamedTuple):
     """How many failures a network may have within a time."""
 
     key: bytes
@@ -83,22 +83,26 @@ class LoginThrottle:
 
     # If the connection breaks in the middle, an attempt is counted once too often rather than not at all.
     @retried(idempotent=True)
-    async def register_attempt(self, name_key: str, ip: str | None, now: datetime) -> LoginAttempt | TooManyAttempts:
+    async def register_attempt(
+        self, username_key: str, ip: str | None, now: datetime
+    ) -> LoginAttempt | TooManyAttempts:
         """Count a login attempt, or refuse it. A refused attempt is not counted.
 
         Unknown names are treated as known ones (CRED-08).
         """
-        network, rules = _network_key(ip), _address_rules(ip)
-        keys = ThrottleKeys(_name_key(name_key, None), _name_key(name_key, network), tuple(rule.key for rule in rules))
+        network, rules = _network_digest(ip), _address_rules(ip)
+        keys = ThrottleKeys(
+            _name_digest(username_key, None), _name_digest(username_key, network), tuple(rule.key for rule in rules)
+        )
         if not self.enabled:
-            matched = await login_attempts.match_user(self.db, name_key, network)
-            return LoginAttempt(keys.name_key(matched), (), 0, matched.user if matched else None)
+            matched = await login_attempts.match_user(self.db, username_key, network)
+            return LoginAttempt(keys.name_digest(matched), (), 0, matched.user if matched else None)
         matched, counts = await login_attempts.record_attempt(
-            self.db, name_key, network, keys, now, partial(apply_limits, rules, now)
+            self.db, username_key, network, keys, now, partial(apply_limits, rules, now)
         )
         if isinstance(counts, timedelta):
             return TooManyAttempts(math.ceil(counts.total_seconds()))
-        name = keys.name_key(matched)
+        name = keys.name_digest(matched)
         return LoginAttempt(name, keys.addresses, counts[name].failures, matched.user if matched else None)
 
     async def record_success(self, conn: Connection, attempt: LoginAttempt) -> None:
@@ -108,7 +112,7 @@ class LoginThrottle:
         at other names.
         """
         if self.enabled:
-            await login_failures.refund(conn, attempt.addresses, deleted=attempt.name)
+            await login_failures.refund(conn, attempt.addresses, deleted=attempt.name_digest)
 
     def attempt_keys(self, attempt: LoginAttempt | None, user: UserRow, ip: str | None, now: datetime) -> AttemptKeys:
         """Return what a sign-in writes to the throttle: the refund of its attempt, if any, and the user's network.
@@ -119,8 +123,8 @@ class LoginThrottle:
         if not self.enabled:
             return AttemptKeys()
         all_forgotten = now - user.created_at > self.network_retention or user.password_changed_at != user.created_at
-        name, addresses = (attempt.name, attempt.addresses) if attempt else (None, ())
-        return AttemptKeys(name, addresses, _network_key(ip), all_forgotten, self._precision)
+        name, addresses = (attempt.name_digest, attempt.addresses) if attempt else (None, ())
+        return AttemptKeys(name, addresses, _network_digest(ip), all_forgotten, self._precision)
 
     @property
     def _precision(self) -> timedelta:
@@ -141,15 +145,15 @@ class LoginThrottle:
     @retried(idempotent=False)
     async def _refund(self, attempt: LoginAttempt) -> None:
         async with self.db.transaction() as conn:
-            await login_failures.refund(conn, [*attempt.addresses, attempt.name])
+            await login_failures.refund(conn, [*attempt.addresses, attempt.name_digest])
 
-    async def reset(self, conn: Connection, name_key: str) -> None:
+    async def reset(self, conn: Connection, username_key: str) -> None:
         """Forget every failure of a name, from every network."""
-        networks = await familiar_networks.list_for_username(conn, name_key)
-        await login_failures.delete_keys(conn, [_name_key(name_key, network) for network in (None, *networks)])
+        networks = await familiar_networks.list_for_username(conn, username_key)
+        await login_failures.delete_keys(conn, [_name_digest(username_key, network) for network in (None, *networks)])
 
-    async def start_over(
-        self, conn: Connection, user_id: UUID, name_key: str, now: datetime, *, only_from: Origin | None
+    async def forget_after_new_password(
+        self, conn: Connection, user_id: UUID, username_key: str, now: datetime, *, only_from: ClientInfo | None
     ) -> None:
         """After a new password, forget every failure, and every familiar network except that of `only_from`.
 
@@ -157,10 +161,10 @@ class LoginThrottle:
         would keep its own hundred attempts, and sign-ins from it would cause no notification. The caller holds the
         user's row, so no sign-in with the old password can add its network afterwards.
         """
-        await self.reset(conn, name_key)  # first, because it needs the networks
+        await self.reset(conn, username_key)  # first, because it needs the networks
         await familiar_networks.delete_for_user(conn, user_id)
         if self.enabled and only_from is not None:
-            network = _network_key(only_from.ip)
+            network = _network_digest(only_from.ip)
             await familiar_networks.remember(conn, user_id, network, now, precision=self._precision)
 
     @retried(idempotent=True)
@@ -172,16 +176,16 @@ class LoginThrottle:
 
 
 @lru_cache(maxsize=4096)
-def _address_rules(ip: str | None) -> tuple[RateLimitRule, ...]:
+def _address_rules(ip: str | None) -> tuple[AddressLimit, ...]:
     """Return the rules for attempts from an address. The largest network comes first."""
     return tuple(
-        RateLimitRule(_digest(f"address, {window}", network), limit * factor, window)
+        AddressLimit(_digest(f"address, {window}", network), limit * factor, window)
         for network, factor in networks_of(ip)
         for limit, window in _ADDRESS_LIMITS
     )
 
 
-def apply_limits(rules: Sequence[RateLimitRule], now: datetime, name: bytes, before: Counts) -> Counts | timedelta:
+def apply_limits(rules: Sequence[AddressLimit], now: datetime, name: bytes, before: Counts) -> Counts | timedelta:
     """Decide on an attempt: return the counts with it, or how long the client must wait."""
     none = FailureCount(0, now, now)
     counts = {}
@@ -218,14 +222,14 @@ def backoff_delay(count: FailureCount, now: datetime) -> timedelta:
     return max(last + delay - now, timedelta(0))
 
 
-def _name_key(name: str, familiar_network: bytes | None) -> bytes:
+def _name_digest(name: str, familiar_network: bytes | None) -> bytes:
     """Return the key for failures of a name: from unfamiliar networks, or from one familiar network."""
     if familiar_network is None:
         return _digest("name", name)
     return _digest("name, from where its owner is", name, familiar_network.hex())
 
 
-def _network_key(ip: str | None) -> bytes:
+def _network_digest(ip: str | None) -> bytes:
     return _digest("network", network_of(ip))
 
 

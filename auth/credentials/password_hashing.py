@@ -182,7 +182,7 @@ class Hasher:
 def lower_priority() -> None:
     """Make the current thread yield to all others, on Linux, where each thread has its own niceness.
 
-    A refresh takes half a millisecond and must not wait for passwords, which take twenty, if every core is busy.
+    A refresh takes less than a millisecond. If every core is busy, it must not wait for passwords, which take twenty.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 10)

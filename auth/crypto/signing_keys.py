@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from auth.clock_agreement import require_agreement
 from auth.crypto.base64url import thumbprint
+from auth.crypto.derived_keys import NONCE_LENGTH, SecretKeys, WrongSecret
 from auth.crypto.entropy import Entropy
 from auth.crypto.key_ring import AccessKey, KeyRing, PrivateKey, public_jwk
-from auth.crypto.secret_keys import NONCE_LENGTH, SecretKeys, WrongSecret
 from db.drivers.errors import DatabaseUnavailable
 from db.engine.database import Database
 from db.engine.retry import retried

@@ -10,7 +10,14 @@ from auth.credentials.login_throttle import LoginAttempt, LoginThrottle
 from auth.credentials.password_hashing import Hasher, is_usable_hash, normalize_password
 from auth.credentials.password_strength import PasswordStrength
 from auth.crypto.entropy import Entropy
-from auth.outcomes import ChangePasswordOutcome, Origin, PasswordSet, TooManyAttempts, WeakPassword, WrongCredentials
+from auth.outcomes import (
+    ChangePasswordOutcome,
+    ClientInfo,
+    PasswordSet,
+    TooManyAttempts,
+    WeakPassword,
+    WrongCredentials,
+)
 from auth.use_cases.security_events import AuditLog, new_event
 from auth.use_cases.sessions import Unauthenticated, revoke_sessions
 from db.engine.database import Database
@@ -114,9 +121,9 @@ class Accounts:
             user = await users.lock(conn, user_id)
             if user is not None and user.is_active:
                 await users.set_active(conn, user_id, is_active=False)
-                event = new_event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, Origin())
+                event = new_event(self.entropy, user_id, SecurityEventKind.USER_DISABLED, now, ClientInfo())
                 await self.audit_log.record(conn, [event])
-            return await revoke_sessions(conn, self.entropy, user_id, Origin(), now, RevocationReason.USER_DISABLED)
+            return await revoke_sessions(conn, self.entropy, user_id, ClientInfo(), now, RevocationReason.USER_DISABLED)
 
     @retried(idempotent=True)
     async def enable(self, user_id: UUID) -> None:
@@ -141,11 +148,11 @@ class Accounts:
         if reason := await self._weakness(password, user.username):
             return WeakPassword(reason)
         new_hash = await self._hash(password)
-        revoked_count = await self._store_password(user.id, new_hash, Origin(), now, current=None, verified=None)
+        revoked_count = await self._store_password(user.id, new_hash, ClientInfo(), now, current=None, verified=None)
         return PasswordSet(revoked_count or 0)
 
     async def change_password(
-        self, current: FamilyRow, current_password: str, new_password: str, origin: Origin, now: datetime
+        self, current: FamilyRow, current_password: str, new_password: str, client: ClientInfo, now: datetime
     ) -> ChangePasswordOutcome:
         """Change the caller's own password. Revokes all their sessions except `current`.
 
@@ -153,30 +160,30 @@ class Accounts:
         user no longer exists, `HashingQueueFull` and `DatabaseUnavailable`.
         """
         with self.hasher.slot():
-            return await self._change_password(current, current_password, new_password, origin, now)
+            return await self._change_password(current, current_password, new_password, client, now)
 
     async def _change_password(
-        self, current: FamilyRow, current_password: str, new_password: str, origin: Origin, now: datetime
+        self, current: FamilyRow, current_password: str, new_password: str, client: ClientInfo, now: datetime
     ) -> ChangePasswordOutcome:
         user = await self.get(current.user_id)
         if user is None:
             raise Unauthenticated  # deleted since the access token was checked
         if (normalized := normalize_password(current_password)) is None:
             return WrongCredentials()
-        attempt = await self.throttle.register_attempt(_key_of(user), origin.ip, now)
+        attempt = await self.throttle.register_attempt(_key_of(user), client.ip, now)
         if isinstance(attempt, TooManyAttempts):
             return attempt
         async with self.throttle.refund_on_outage(attempt):
             verified = await self.hasher.verify(normalized, user.hashed_password)
         if not verified.matches:
-            await self._record_failure(user, origin, now)
+            await self._record_failure(user, client, now)
             return WrongCredentials(attempt.starts_throttling, attempt.locks_account)
         await self._record_success(attempt)
         if reason := await self._weakness(new_password, user.username):
             return WeakPassword(reason)
         new_hash = await self._hash(new_password)
         revoked_count = await self._store_password(
-            user.id, new_hash, origin, now, current=current.id, verified=user.hashed_password
+            user.id, new_hash, client, now, current=current.id, verified=user.hashed_password
         )
         return WrongCredentials() if revoked_count is None else PasswordSet(revoked_count)
 
@@ -193,7 +200,7 @@ class Accounts:
         self,
         user_id: UUID,
         new_hash: str,
-        origin: Origin,
+        client: ClientInfo,
         now: datetime,
         *,
         current: UUID | None,
@@ -216,12 +223,12 @@ class Accounts:
                     raise Unauthenticated
             await users.set_password(conn, user_id, new_hash, changed_at=now)
             # If an operator set it, the request's network is not one of the user's.
-            only_from = origin if current is not None else None
-            await self.throttle.start_over(conn, user_id, _key_of(user), now, only_from=only_from)
-            event = new_event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, origin, family_id=current)
+            only_from = client if current is not None else None
+            await self.throttle.forget_after_new_password(conn, user_id, _key_of(user), now, only_from=only_from)
+            event = new_event(self.entropy, user_id, SecurityEventKind.PASSWORD_CHANGED, now, client, family_id=current)
             await self.audit_log.record(conn, [event])
             return await revoke_sessions(
-                conn, self.entropy, user_id, origin, now, RevocationReason.PASSWORD_CHANGED, except_=current
+                conn, self.entropy, user_id, client, now, RevocationReason.PASSWORD_CHANGED, except_=current
             )
 
     @retried(idempotent=False)
@@ -236,8 +243,8 @@ class Accounts:
             await self.throttle.reset(conn, _key_of(user))
 
     @retried(idempotent=False)
-    async def _record_failure(self, user: UserRow, origin: Origin, now: datetime) -> None:
-        event = new_event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, origin)
+    async def _record_failure(self, user: UserRow, client: ClientInfo, now: datetime) -> None:
+        event = new_event(self.entropy, user.id, SecurityEventKind.LOGIN_FAILED, now, client)
         async with self.db.transaction() as conn:
             # The lock orders this against a deletion of the user: no event is stored for a user who does not exist.
             if await users.lock(conn, user.id) is None:

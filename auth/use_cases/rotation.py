@@ -12,7 +12,7 @@ A lost response must not look like a breach. So the client names each attempt wi
 is derived from the presented token and that key: an attempt that is repeated finds its own successor in place.
 
 Two steps decide every request. First claim: one conditional UPDATE rotates the family. Only if it changed no row, lock
-the family and find out why. Nothing is ever read before the UPDATE, so no two requests can both rotate a token.
+the family and find out why. No request decides by what it read before the UPDATE, so no two can rotate the same token.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from auth.clock_agreement import CLOCKS_MUST_AGREE, require_agreement
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import Claims, InvalidToken, TokenKind, decode_token, derive_successor, digest
 from auth.outcomes import (
+    ClientInfo,
     Expired,
     Invalid,
-    Origin,
     RefreshOutcome,
     Replayed,
     Revoked,
@@ -61,7 +61,9 @@ class Rotation:
     rate_limit: RateLimit
     batcher: RotationBatcher
 
-    async def refresh(self, token: str, idempotency_key: str | None, origin: Origin, now: datetime) -> RefreshOutcome:
+    async def refresh(
+        self, token: str, idempotency_key: str | None, client: ClientInfo, now: datetime
+    ) -> RefreshOutcome:
         """Exchange a refresh token for its successor. Raises `DatabaseUnavailable`, which is never a replay."""
         try:
             presented = decode_token(self.token_pairs.issuer, token, TokenKind.REFRESH, now)
@@ -79,16 +81,16 @@ class Rotation:
             successor=digest(successor),
             now=now,
             idle_limit=now + self.idle_limit,
-            ip=origin.ip,
-            user_agent=origin.user_agent,
+            ip=client.ip,
+            user_agent=client.user_agent,
         )
-        return await self._rotate(claim, presented, successor, keyless, origin, now)
+        return await self._rotate(claim, presented, successor, keyless, client, now)
 
     # Idempotent: a rotation that was committed finds its own successor in place. If the connection breaks during the
     # commit, the retry learns what happened, and answers it.
     @retried(idempotent=True)
     async def _rotate(
-        self, claim: RotationClaim, presented: Claims, successor: str, keyless: bool, origin: Origin, now: datetime
+        self, claim: RotationClaim, presented: Claims, successor: str, keyless: bool, client: ClientInfo, now: datetime
     ) -> RefreshOutcome:
         user_id, family_id = presented.user_id, presented.session_id
 
@@ -120,18 +122,18 @@ class Rotation:
                 return Rotated(self.token_pairs.create(family, successor, now), family, repeated=True)
             if family.token_digest == claim.presented:  # still the current token: only the rate limit refused it
                 return TooManyAttempts(self.rate_limit.retry_after(family.rate_limit_tat, now))
-            await self._revoke_replayed(conn, family, presented.generation, origin, now)
+            await self._revoke_replayed(conn, family, presented.generation, client, now)  # anything else is a replay
             return Replayed(user_id, family_id)  # returned, not raised, so that the revocation is committed
 
     async def _revoke_replayed(
-        self, conn: Connection, family: FamilyRow, generation: int, origin: Origin, now: datetime
+        self, conn: Connection, family: FamilyRow, generation: int, client: ClientInfo, now: datetime
     ) -> None:
         reason, kind = RevocationReason.REFRESH_TOKEN_REPLAYED, SecurityEventKind.REFRESH_TOKEN_REPLAYED
         # One event for each revocation: of many replays at once, the one whose UPDATE revokes the family records it.
         for family_id in await families.revoke(conn, family.user_id, now=now, reason=reason, only=family.id):
             # The generation tells the owner which token two parties held.
             replay = new_event(
-                self.entropy, family.user_id, kind, now, origin, family_id=family_id, detail=str(generation)
+                self.entropy, family.user_id, kind, now, client, family_id=family_id, detail=str(generation)
             )
             await self.audit_log.record(conn, [replay])
 

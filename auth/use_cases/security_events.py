@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from auth.crypto.entropy import Entropy
-from auth.outcomes import Origin
+from auth.outcomes import ClientInfo
 from db.engine.database import Connection
 from db.tables import outbox, security_events
 from db.tables.base import NotificationChannel, NotificationKind, SecurityEventKind
@@ -59,7 +59,7 @@ def new_event(
     user_id: UUID | None,
     kind: SecurityEventKind,
     now: datetime,
-    origin: Origin,
+    client: ClientInfo,
     *,
     family_id: UUID | None = None,
     detail: str | None = None,
@@ -71,7 +71,7 @@ def new_event(
         "family_id": family_id,
         "kind": kind.value,
         "occurred_at": now,
-        "ip": origin.ip,
-        "user_agent": origin.user_agent,
+        "ip": client.ip,
+        "user_agent": client.user_agent,
         "detail": detail,
     }

@@ -8,7 +8,7 @@ from uuid import UUID
 from auth.clock_agreement import require_agreement
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import InvalidToken, Issuer, TokenKind, decode_token
-from auth.outcomes import Invalid, NotFound, Origin, RevokeOutcome, RevokeSucceeded
+from auth.outcomes import ClientInfo, Invalid, NotFound, RevokeOutcome, RevokeSucceeded
 from auth.use_cases.security_events import new_event
 from db.engine.database import Connection, Database
 from db.engine.retry import retried
@@ -91,25 +91,25 @@ class Sessions:
         self,
         user_id: UUID,
         family_id: UUID,
-        origin: Origin,
+        client: ClientInfo,
         now: datetime,
         reason: RevocationReason = RevocationReason.REVOKED_BY_USER,
     ) -> RevokeSucceeded | NotFound:
         """Revoke one of a user's sessions. A session that is revoked already stays unchanged."""
         async with self.db.transaction() as conn:
-            await revoke_sessions(conn, self.entropy, user_id, origin, now, reason, only=family_id)
+            await revoke_sessions(conn, self.entropy, user_id, client, now, reason, only=family_id)
             # Locked: if an earlier attempt wrote the revocation, it is acknowledged only once synchronous standbys have
             # it.
             family = await families.lock(conn, user_id, family_id)
         return NotFound() if family is None else RevokeSucceeded(family)
 
-    async def revoke_by_token(self, refresh_token: str, origin: Origin, now: datetime) -> RevokeOutcome:
+    async def revoke_by_token(self, refresh_token: str, client: ClientInfo, now: datetime) -> RevokeOutcome:
         """Revoke the session of any refresh token that this service issued, current or not (RFC 7009)."""
         try:
             claims = decode_token(self.issuer, refresh_token, TokenKind.REFRESH, now)
         except InvalidToken:
             return Invalid()
-        outcome = await self.revoke(claims.user_id, claims.session_id, origin, now)
+        outcome = await self.revoke(claims.user_id, claims.session_id, client, now)
         return Invalid() if isinstance(outcome, NotFound) else outcome
 
     # Not idempotent: a second time, the count would be 0.
@@ -117,7 +117,7 @@ class Sessions:
     async def revoke_all(
         self,
         user_id: UUID,
-        origin: Origin,
+        client: ClientInfo,
         now: datetime,
         *,
         except_: UUID | None = None,
@@ -127,10 +127,10 @@ class Sessions:
         async with self.db.transaction() as conn:
             # The lock excludes a sign-in, and a second revocation of all sessions, which would deadlock with this one.
             await users.lock(conn, user_id)
-            return await revoke_sessions(conn, self.entropy, user_id, origin, now, reason, except_=except_)
+            return await revoke_sessions(conn, self.entropy, user_id, client, now, reason, except_=except_)
 
     async def revoke_issued_before(
-        self, issued_before: datetime, origin: Origin, now: datetime, *, user_id: UUID | None = None
+        self, issued_before: datetime, client: ClientInfo, now: datetime, *, user_id: UUID | None = None
     ) -> int:
         """Revoke every live session whose current refresh token is older than that instant, of one user or of all.
 
@@ -140,7 +140,7 @@ class Sessions:
         """
         total, last_key = 0, None
         while True:
-            keys, revoked_count = await self._revoke_batch(issued_before, origin, now, user_id, last_key)
+            keys, revoked_count = await self._revoke_batch(issued_before, client, now, user_id, last_key)
             total += revoked_count
             if not keys:
                 return total
@@ -148,7 +148,7 @@ class Sessions:
 
     @retried(idempotent=True)
     async def _revoke_batch(
-        self, issued_before: datetime, origin: Origin, now: datetime, of_user: UUID | None, after: FamilyKey | None
+        self, issued_before: datetime, client: ClientInfo, now: datetime, of_user: UUID | None, after: FamilyKey | None
     ) -> tuple[Sequence[FamilyKey], int]:
         reason, kind = RevocationReason.REVOKED_BY_OPERATOR, SecurityEventKind.SESSION_REVOKED
         async with self.db.transaction() as conn:
@@ -159,7 +159,7 @@ class Sessions:
             await users.lock_several(conn, {key.user_id for key in keys})
             revoked = await families.revoke_issued_before(conn, issued_before, keys, now=now, reason=reason)
             events = [
-                new_event(self.entropy, key.user_id, kind, now, origin, family_id=key.id, detail=reason)
+                new_event(self.entropy, key.user_id, kind, now, client, family_id=key.id, detail=reason)
                 for key in revoked
             ]
             await security_events.add(conn, events)
@@ -170,7 +170,7 @@ async def revoke_sessions(
     conn: Connection,
     entropy: Entropy,
     user_id: UUID,
-    origin: Origin,
+    client: ClientInfo,
     now: datetime,
     reason: RevocationReason,
     *,
@@ -181,7 +181,7 @@ async def revoke_sessions(
     revoked_ids = await families.revoke(conn, user_id, now=now, reason=reason, only=only, except_=except_)
     kind = SecurityEventKind.SESSION_REVOKED
     events = [
-        new_event(entropy, user_id, kind, now, origin, family_id=family_id, detail=reason) for family_id in revoked_ids
+        new_event(entropy, user_id, kind, now, client, family_id=family_id, detail=reason) for family_id in revoked_ids
     ]
     await security_events.add(conn, events)
     return len(revoked_ids)

@@ -11,13 +11,13 @@ from auth.credentials.login_throttle import LoginAttempt, LoginThrottle
 from auth.credentials.password_hashing import Hasher, normalize_password
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import digest
-from auth.outcomes import LoginOutcome, Origin, SignedIn, TooManyAttempts, WrongCredentials
+from auth.outcomes import ClientInfo, LoginOutcome, SignedIn, TooManyAttempts, WrongCredentials
 from auth.use_cases.security_events import NEW_NETWORK, AuditLog, new_event
 from auth.use_cases.sessions import revoke_sessions
 from auth.use_cases.token_pairs import TokenPairFactory
 from db.engine.database import Database
 from db.engine.retry import retried
-from db.hot_path import session_inserts
+from db.hot_path import new_sessions
 from db.tables import security_events, users
 from db.tables.base import RevocationReason, SecurityEventKind
 from db.tables.families import FamilyRow
@@ -40,7 +40,7 @@ class SignIn:
     max_sessions_per_user: int
 
     async def login(
-        self, username: str, password: str, device_name: str | None, origin: Origin, now: datetime
+        self, username: str, password: str, device_name: str | None, client: ClientInfo, now: datetime
     ) -> LoginOutcome:
         """Open a session for a client that knows the password. No client names the session's id (CRED-11).
 
@@ -53,7 +53,7 @@ class SignIn:
             # Refused by its form alone, before any lookup, so the time does not depend on whether the user exists.
             return WrongCredentials()
         with self.hasher.slot():
-            attempt = await self.throttle.register_attempt(key, origin.ip, now)
+            attempt = await self.throttle.register_attempt(key, client.ip, now)
             if isinstance(attempt, TooManyAttempts):
                 return attempt
             async with self.throttle.refund_on_outage(attempt):
@@ -62,18 +62,18 @@ class SignIn:
                 verified = await self.hasher.verify(normalized, user.hashed_password if user else None)
                 if user is not None and verified.matches and user.is_active:
                     signed_in = await self.open_session(
-                        user, device_name, origin, now, attempt=attempt, newer_hash=verified.newer_hash
+                        user, device_name, client, now, attempt=attempt, newer_hash=verified.newer_hash
                     )
                     if signed_in is not None:
                         return signed_in
-            await self.record_failure(key, attempt, origin, now)
+            await self.record_failure(key, attempt, client, now)
         return WrongCredentials(attempt.starts_throttling, attempt.locks_account)
 
     async def open_session(
         self,
         user: UserRow,
         device_name: str | None,
-        origin: Origin,
+        client: ClientInfo,
         now: datetime,
         *,
         attempt: LoginAttempt | None = None,
@@ -86,25 +86,25 @@ class SignIn:
         replaces the hash of the same password.
         """
         jti = self.entropy.token()
-        family = self._family(user.id, jti, device_name, origin, now)
-        new = session_inserts.NewSession(
+        family = self._family(user.id, jti, device_name, client, now)
+        new = new_sessions.NewSession(
             family,
-            new_event(self.entropy, user.id, SecurityEventKind.LOGIN_SUCCEEDED, now, origin, family_id=family["id"]),
+            new_event(self.entropy, user.id, SecurityEventKind.LOGIN_SUCCEEDED, now, client, family_id=family["id"]),
             detail_if_new=NEW_NETWORK,
-            attempt=self.throttle.attempt_keys(attempt, user, origin.ip, now),
+            attempt=self.throttle.attempt_keys(attempt, user, client.ip, now),
             slots=self.lineage_depth,
             keep=self.max_sessions_per_user - 1,
             now=now,
         )
-        stored = await self._store(new, user, newer_hash, origin)
+        stored = await self._store(new, user, newer_hash, client)
         return None if stored is None else SignedIn(self.token_pairs.create(stored, jti, now), stored, user)
 
     # Idempotent: if the first attempt was committed after all, the next one finds its session.
     @retried(idempotent=True)
     async def _store(
-        self, new: session_inserts.NewSession, verified: UserRow, newer_hash: str | None, origin: Origin
+        self, new: new_sessions.NewSession, verified: UserRow, newer_hash: str | None, client: ClientInfo
     ) -> FamilyRow | None:
-        if newer_hash is None and (stored := await session_inserts.insert_in_writer(self.db, new, verified)):
+        if newer_hash is None and (stored := await new_sessions.insert_in_writer(self.db, new, verified)):
             return stored
         async with self.db.transaction() as conn:
             # The user may have been disabled or given a new password during the hashing. The row is locked until the
@@ -113,22 +113,22 @@ class SignIn:
             user = await users.lock(conn, verified.id)
             if user is None or not user.is_active or user.hashed_password not in (verified.hashed_password, newer_hash):
                 return None
-            created = await session_inserts.insert_locked(conn, new)
+            created = await new_sessions.insert_locked(conn, new)
             if newer_hash is not None:
                 await users.set_password(conn, user.id, newer_hash, changed_at=None)
             for family_id in created.over_limit:
                 reason = RevocationReason.SESSION_LIMIT
-                await revoke_sessions(conn, self.entropy, user.id, origin, new.now, reason, only=family_id)
+                await revoke_sessions(conn, self.entropy, user.id, client, new.now, reason, only=family_id)
             if created.from_new_network:
                 await self.audit_log.notify(conn, new.event | {"detail": NEW_NETWORK})
             return created.family
 
-    async def record_failure(self, key: str, attempt: LoginAttempt, origin: Origin, now: datetime) -> None:
+    async def record_failure(self, key: str, attempt: LoginAttempt, client: ClientInfo, now: datetime) -> None:
         """Append the events of a failed attempt, if the name exists. The statements are the same if it does not."""
         kinds = [SecurityEventKind.LOGIN_FAILED]
         if attempt.starts_throttling:  # once, because an event for each refusal would let an attacker fill the table
             kinds.append(SecurityEventKind.LOGIN_THROTTLED)
-        await self._append(key, [new_event(self.entropy, None, kind, now, origin) for kind in kinds])
+        await self._append(key, [new_event(self.entropy, None, kind, now, client) for kind in kinds])
 
     @retried(idempotent=True)
     async def _append(self, key: str, events: Sequence[dict[str, Any]]) -> None:
@@ -137,7 +137,7 @@ class SignIn:
                 await security_events.add_for_name(conn, key, event)
 
     def _family(
-        self, user_id: UUID, jti: str, device_name: str | None, origin: Origin, now: datetime
+        self, user_id: UUID, jti: str, device_name: str | None, client: ClientInfo, now: datetime
     ) -> dict[str, Any]:
         absolute_limit = now + self.absolute_limit
         return {
@@ -146,8 +146,8 @@ class SignIn:
             "token_digest": digest(jti),
             "generation": 1,
             "device_name": device_name,
-            "user_agent": origin.user_agent,
-            "ip": origin.ip,
+            "user_agent": client.user_agent,
+            "ip": client.ip,
             "created_at": now,
             "last_used_at": now,
             "expires_at": min(now + self.idle_limit, absolute_limit),

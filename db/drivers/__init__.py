@@ -1,1 +1,1 @@
-"""What talks to asyncpg and to sqlite3."""
+"""Access to asyncpg and sqlite3, and the meaning of their errors."""

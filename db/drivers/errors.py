@@ -18,7 +18,7 @@ _OUTAGES = {"25006", "25P03", "55P03"}
 
 
 class DatabaseUnavailable(Exception):
-    """The database did not do the work. The cause is in `__cause__`; the answer is 503."""
+    """The database did not confirm the work. The cause is in `__cause__`; the client gets 503."""
 
 
 class RolledBack(DatabaseUnavailable):
@@ -26,7 +26,7 @@ class RolledBack(DatabaseUnavailable):
 
 
 class TransactionConflict(RolledBack):
-    """Another transaction was in the way."""
+    """Another transaction held what this one needed, or was preferred to it."""
 
 
 class OutcomeUnknown(DatabaseUnavailable):

@@ -1,4 +1,4 @@
-"""The types of what goes into a statement and of what comes out."""
+"""Types of the parameters and of the rows of a statement."""
 
 from collections import namedtuple
 from typing import Any, TypeVar

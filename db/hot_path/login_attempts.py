@@ -56,7 +56,7 @@ class ThrottleKeys:
     familiar: bytes
     addresses: tuple[bytes, ...]
 
-    def name_key(self, matched: MatchedUser | None) -> bytes:
+    def name_digest(self, matched: MatchedUser | None) -> bytes:
         """Attempts from a network that the user has signed in from have a count of their own."""
         return self.familiar if matched is not None and matched.is_familiar else self.unfamiliar
 
@@ -163,7 +163,7 @@ async def record_attempt(
     async with db.read() as conn:
         rows = await _READ.all(conn, values | {"key": [keys.unfamiliar, keys.familiar, *keys.addresses]})
     matched = _matched(rows[0])
-    name_key = keys.name_key(matched)
+    name_key = keys.name_digest(matched)
     before = {row.key: _count(row) for row in rows if row.failures is not None}
     counts = decide(name_key, before)
     if isinstance(counts, timedelta):
@@ -202,7 +202,7 @@ def _record_on_sqlite(
 ) -> tuple[MatchedUser | None, Counts | timedelta]:
     """SQLite: the same in one transaction, beside which no other one writes."""
     matched = _matched(_MATCH.on_sqlite.one_or_none(connection, values))
-    name_key = keys.name_key(matched)
+    name_key = keys.name_digest(matched)
     rows = [_READ_ON_SQLITE.on_sqlite.one_or_none(connection, {"key": key}) for key in (name_key, *keys.addresses)]
     counts = decide(name_key, {row.subject: _count(row) for row in rows if row is not None})
     if not isinstance(counts, timedelta):

@@ -1,4 +1,4 @@
-"""`leases`: which worker does the work that one worker at a time does. The lease of a worker that dies expires."""
+"""`leases`: which worker holds a task that only one may run, such as pruning. The lease of a dead worker expires."""
 
 from datetime import datetime
 from typing import Any

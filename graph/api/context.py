@@ -1,4 +1,4 @@
-"""The context of one GraphQL request: its instant, its origin, and its caller, authenticated when first needed."""
+"""The context of one GraphQL request: its instant, its client, and its caller, authenticated when first needed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from starlette.responses import Response
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
-from auth.credentials.addresses import normalize_address
-from auth.outcomes import Origin
+from auth.credentials.ip_addresses import normalize_address
+from auth.outcomes import ClientInfo, Outcome
 from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import DatabaseUnavailable
@@ -24,10 +24,10 @@ from graph.api.refresh_cookie import RefreshCookie
 from graph.observability.access_log import RequestRecord
 
 
-def origin_of(request: Request) -> Origin:
+def client_of(request: Request) -> ClientInfo:
     """Return the peer's address and the User-Agent header, cut to the length that the database stores."""
     user_agent = request.headers.get("user-agent")
-    return Origin(
+    return ClientInfo(
         ip=normalize_address(request.client.host) if request.client else None,
         user_agent=user_agent[:USER_AGENT_LENGTH] if user_agent else None,
     )
@@ -44,12 +44,12 @@ class Context:
     # The caller's session, once it is authenticated.
     authenticated_session: FamilyRow | None = None
     # The response has new tokens. An error would lose them, so optional parts of the response may then be empty.
-    issued_tokens: bool = False
+    response_has_tokens: bool = False
 
     @cached_property
-    def origin(self) -> Origin:
-        """The origin of the request."""
-        return origin_of(self.request)
+    def client(self) -> ClientInfo:
+        """The address and user agent of the request."""
+        return client_of(self.request)
 
     @cached_property
     def cookie(self) -> RefreshCookie:
@@ -67,7 +67,7 @@ class Context:
         record: RequestRecord = self.request.scope["request_record"]
         return record
 
-    def record_outcome(self, outcome: object) -> None:
+    def record_outcome(self, outcome: Outcome) -> None:
         """Record the outcome of a use case for the access log and the metrics."""
         self.request_record.record_outcome(outcome, self.now)
 
@@ -100,7 +100,7 @@ class Context:
         except Unauthenticated:
             return None
         except DatabaseUnavailable:
-            if self.issued_tokens:
+            if self.response_has_tokens:
                 return None
             raise
 
@@ -126,7 +126,7 @@ class Context:
             try:
                 lineages = await self.services.sessions.list_lineages(_user_of(keys), family_ids)
             except DatabaseUnavailable:
-                if self.issued_tokens:
+                if self.response_has_tokens:
                     return [[] for _ in keys]
                 raise
             return [lineages[family_id] for family_id in family_ids]

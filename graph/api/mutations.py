@@ -72,12 +72,12 @@ class Mutation:
         if in_cookie:
             context.cookie.require()  # or another site could sign its visitors in to its own account (WEB-02)
         outcome = await context.services.sign_in.login(
-            input.username, input.password, device_name, context.origin, context.now
+            input.username, input.password, device_name, context.client, context.now
         )
         context.record_outcome(outcome)
         match outcome:
             case SignedIn(tokens, family, user):
-                context.issued_tokens = True
+                context.response_has_tokens = True
                 tokens = context.cookie.set(context.response, tokens, context.now) if in_cookie else tokens
                 return LoginSuccess(
                     tokens=TokenPair.of(tokens), session=Session.of(family, context.now), viewer=User.of(user)
@@ -99,14 +99,14 @@ class Mutation:
         context = info.context
         token = context.cookie.token() if input.refresh_token is None else input.refresh_token
         outcome = await context.services.rotation.refresh(
-            token, check_idempotency_key(input.idempotency_key), context.origin, context.now
+            token, check_idempotency_key(input.idempotency_key), context.client, context.now
         )
         context.record_outcome(outcome)
         if input.refresh_token is None:
             outcome = context.cookie.apply_outcome(context.response, outcome, context.now)
         match outcome:
             case Rotated(tokens, family):
-                context.issued_tokens = True
+                context.response_has_tokens = True
                 return RefreshTokenSuccess(tokens=TokenPair.of(tokens), session=Session.of(family, context.now))
             case Invalid():
                 return InvalidRefreshTokenError()
@@ -137,20 +137,20 @@ class Mutation:
         context, sessions = info.context, info.context.services.sessions
         outcome: outcomes.RevokeOutcome
         if input is None:
-            outcome = await sessions.revoke_by_token(context.cookie.token(), context.origin, context.now)
+            outcome = await sessions.revoke_by_token(context.cookie.token(), context.client, context.now)
             context.cookie.clear_if_sent(context.response)
         elif isinstance(input.refresh_token, str):  # the empty string too
-            outcome = await sessions.revoke_by_token(input.refresh_token, context.origin, context.now)
+            outcome = await sessions.revoke_by_token(input.refresh_token, context.client, context.now)
         else:
             caller = await context.caller()
             session_id = parse_id(input.id or "")
             outcome = (
-                await sessions.revoke(caller.user_id, session_id, context.origin, context.now)
+                await sessions.revoke(caller.user_id, session_id, context.client, context.now)
                 if session_id
                 else NotFound()
             )
             if session_id == caller.id:
-                context.cookie.clear_if_requested(context.response)
+                context.cookie.clear_if_header_sent(context.response)
         context.record_outcome(outcome)
         match outcome:
             case RevokeSucceeded(family):
@@ -167,18 +167,18 @@ class Mutation:
         context = info.context
         caller = await context.caller()
         revoked = await context.services.sessions.revoke_all(
-            caller.user_id, context.origin, context.now, except_=caller.id
+            caller.user_id, context.client, context.now, except_=caller.id
         )
-        context.request_record.revoked(revoked)
+        context.request_record.record_revocations(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
     @strawberry.mutation(description="Revoke every session of the viewer, including the current one.")
     async def revoke_all_sessions(self, info: Info) -> RevokeSessionsPayload | None:
         context = info.context
         caller = await context.caller()
-        revoked = await context.services.sessions.revoke_all(caller.user_id, context.origin, context.now)
-        context.cookie.clear_if_requested(context.response)
-        context.request_record.revoked(revoked)
+        revoked = await context.services.sessions.revoke_all(caller.user_id, context.client, context.now)
+        context.cookie.clear_if_header_sent(context.response)
+        context.request_record.record_revocations(revoked)
         return RevokeSessionsPayload(revoked_count=revoked)
 
     @strawberry.mutation(description="Set a new password and revoke every other session.")
@@ -187,7 +187,7 @@ class Mutation:
     ) -> ChangePasswordResult | None:
         context = info.context
         outcome = await context.services.accounts.change_password(
-            await context.caller(), input.current_password, input.new_password, context.origin, context.now
+            await context.caller(), input.current_password, input.new_password, context.client, context.now
         )
         context.record_outcome(outcome)
         match outcome:

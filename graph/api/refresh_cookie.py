@@ -124,7 +124,7 @@ class RefreshCookie:
         """Make the browser delete the cookie (SESS-12)."""
         self._set(response, "", 0)
 
-    def clear_if_requested(self, response: Response) -> None:
+    def clear_if_header_sent(self, response: Response) -> None:
         """Clear the cookie if the request has the header `Kindred-Delivery: cookie`: its session was revoked by ID."""
         if self.request.headers.get(HEADER) == COOKIE:
             self.clear(response)

@@ -1,4 +1,4 @@
-"""Object types and enums of the API. Here, and only here, a token family becomes a session."""
+"""Object types and enums of the API. A token family of the database is a session here."""
 
 from collections.abc import Awaitable
 from datetime import datetime

@@ -14,8 +14,8 @@ from auth.clock import SystemClock
 from auth.clock_agreement import ClocksDiffer, ImplausibleClock
 from auth.config.secret import InvalidSecret, load_secret
 from auth.config.settings import Settings
+from auth.crypto.derived_keys import WrongSecret
 from auth.crypto.entropy import Entropy
-from auth.crypto.secret_keys import WrongSecret
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.tables.users import UserRow

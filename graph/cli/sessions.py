@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from auth.outcomes import NotFound, Origin
+from auth.outcomes import ClientInfo, NotFound
 from auth.services import Services
 from db.tables.base import RevocationReason, SessionState
 from db.tables.families import FamilyRow, state_of
@@ -84,11 +84,13 @@ def _revoke(name: str, session_id: str | None) -> None:
         user = await require_user(services, name)
         reason = RevocationReason.REVOKED_BY_OPERATOR
         if session_id is None:
-            count = await services.sessions.revoke_all(user.id, Origin(), now, reason=reason)
+            count = await services.sessions.revoke_all(user.id, ClientInfo(), now, reason=reason)
             typer.echo(f"Revoked {count_of(count, 'session')} of {user.username}.")
             return
         family_id = parse_id(session_id)
-        outcome = await services.sessions.revoke(user.id, family_id, Origin(), now, reason) if family_id else NotFound()
+        outcome = (
+            await services.sessions.revoke(user.id, family_id, ClientInfo(), now, reason) if family_id else NotFound()
+        )
         if isinstance(outcome, NotFound):
             raise CommandError(f"{user.username} has no session {session_id}. Run `kindred session list {name}`.")
         typer.echo(f"The session is revoked ({_state(outcome.family, now)}).")
@@ -101,7 +103,9 @@ def _revoke_issued_before(name: str | None, instant: datetime) -> None:
         if instant > now:
             raise CommandError(f"{format_timestamp(instant)} is in the future. Give a time in the past.")
         user = await require_user(services, name) if name is not None else None
-        count = await services.sessions.revoke_issued_before(instant, Origin(), now, user_id=user.id if user else None)
+        count = await services.sessions.revoke_issued_before(
+            instant, ClientInfo(), now, user_id=user.id if user else None
+        )
         typer.echo(f"Revoked {count_of(count, 'session')} of {user.username if user else 'all users'}.")
 
     run_with_services(work)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from auth.credentials.addresses import normalize_address
+from auth.credentials.ip_addresses import normalize_address
 from auth.outcomes import WeakPassword
 from auth.services import Services
 from auth.use_cases.accounts import InvalidEmail, InvalidUsername, UsernameTaken

@@ -45,7 +45,7 @@ def error_for(scope: Scope, status: int, code: Code, message: str, headers: dict
 
 
 def unavailable_for(scope: Scope) -> Response:
-    """503 in the format of the endpoint: the request changed nothing, and the client may send it again."""
+    """503 in the format of the endpoint: the client may send the same request again, a refresh with the same key."""
     return error_for(scope, 503, Code.UNAVAILABLE, UNAVAILABLE, RETRY_LATER)
 
 

@@ -88,7 +88,7 @@ class GraphQLEndpoint:
             return graphql_error(415, "Send JSON in UTF-8, with the header `Content-Type: application/json`.")
         body = parse_request((await request.receive())["body"])  # whole: `RequestBodyLimit` has read all of it
         response = Response(headers=NO_STORE, media_type=JSON)
-        # The only clock reading of the request.
+        # The instant of everything that the request does. (The access log reads the clock for itself.)
         context = Context(self._services(), request, response, self._clock.now())
         try:
             result = await schema.execute_document(
@@ -138,7 +138,7 @@ def render(result: ExecutionResult, context: Context, media_type: str) -> dict[s
     )
     default = 400 if request_error and media_type == GRAPHQL_JSON else 200
     context.response.status_code = max((STATUS.get(code, default) for code in codes), default=default)
-    context.request_record.failed(max(codes, key=severity))
+    context.request_record.record_failure(max(codes, key=severity))
     if Code.UNAUTHENTICATED in codes:
         context.response.headers["www-authenticate"] = challenge(anonymous=anonymous)
     if Code.UNAVAILABLE in codes:

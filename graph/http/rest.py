@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from auth.clock import Clock
 from auth.outcomes import Expired, Invalid, RefreshOutcome, Replayed, Revoked, Rotated, StoreBehind, TooManyAttempts
 from auth.services import Services
-from graph.api.context import origin_of
+from graph.api.context import client_of
 from graph.api.inputs import IDEMPOTENCY_KEY
 from graph.api.refresh_cookie import RefreshCookie
 from graph.http.errors import NO_STORE, RETRY_LATER, challenge, rest_error
@@ -76,7 +76,7 @@ def router(clock: Clock) -> APIRouter:
                 [{"loc": ("body", "refresh_token"), "msg": "Field required", "type": "missing"}]
             )
         token = cookie.token() if body.refresh_token is None else body.refresh_token
-        outcome = await services.rotation.refresh(token, idempotency_key, origin_of(request), now)
+        outcome = await services.rotation.refresh(token, idempotency_key, client_of(request), now)
         record.record_outcome(outcome, now)
         response = _response(outcome, in_cookie=in_cookie)
         if in_cookie:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from auth.background.notifications import Channel, Delivered, Failed, Notification
-from auth.config.endpoints import mail_server, webhook_keys
+from auth.config.notification_targets import mail_server, webhook_keys
 from auth.config.settings import Settings
 from db.tables.base import NotificationChannel
 from graph.notifications.mail import Mail

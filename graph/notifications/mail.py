@@ -22,7 +22,7 @@ from aiosmtplib import (
 )
 
 from auth.background.notifications import ATTEMPT_TIMEOUT, Delivered, Failed, Notification
-from auth.config.endpoints import MailServer
+from auth.config.notification_targets import MailServer
 from db.tables.base import NotificationChannel, NotificationKind
 from graph.api.device_names import describe_device
 from graph.notifications.connection_errors import connection_error_reason

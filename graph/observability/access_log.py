@@ -15,11 +15,12 @@ from uuid import UUID
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.clock import Clock
-from auth.credentials.addresses import normalize_address
+from auth.credentials.ip_addresses import normalize_address
 from auth.crypto.entropy import Entropy
+from auth.outcomes import Outcome
 from db.tables.base import USER_AGENT_LENGTH
 from graph.observability.log_format import escape_control
-from graph.observability.vocabulary import BY_CODE, log_entry_for
+from graph.observability.outcome_names import BY_CODE, log_entry_for
 
 logger = logging.getLogger("kindred")
 requests = logging.getLogger("kindred.requests")
@@ -65,17 +66,17 @@ class RequestRecord:
     # Why graphql-core executed the operation although plans are on.
     plan_fallback: str = ""
 
-    def record_outcome(self, outcome: object, now: datetime) -> None:
+    def record_outcome(self, outcome: Outcome, now: datetime) -> None:
         """Record the outcome of a use case."""
         self.outcome, self.security_events, owner = log_entry_for(outcome, self.operation, now)
         if owner is not None:
             self.user_id, self.session_id = owner
 
-    def revoked(self, count: int) -> None:
+    def record_revocations(self, count: int) -> None:
         """Record how many sessions were revoked."""
         self.outcome, self.security_events = "revoked", ("authn_token_revoked",) if count else ()
 
-    def failed(self, code: str) -> None:
+    def record_failure(self, code: str) -> None:
         """Record an error of the whole request. The outcome of a use case has priority, except over a bug."""
         if not self.outcome or code == "INTERNAL":
             self.outcome, self.security_events = BY_CODE.get(code, ("refused", ()))
@@ -119,7 +120,7 @@ class AccessLogMiddleware:
         except Exception as error:
             # If the client already has its 500, the error stops here: the server would log it with its message.
             failure = error
-            record.failed("INTERNAL")
+            record.record_failure("INTERNAL")
             if not status:
                 raise
         finally:
@@ -131,7 +132,7 @@ class AccessLogMiddleware:
         # Never the path that the client sent: it may contain a token.
         path = scope["path"] if scope["path"] in self._paths else getattr(scope.get("route"), "path", "unknown")
         if not record.outcome:
-            record.failed(_CODES.get(status, "" if status >= 400 else "OK"))
+            record.record_failure(_CODES.get(status, "" if status >= 400 else "OK"))
         if self._observer:
             fields = record.operation
             operation = fields[0] if len(fields) == 1 else "several" if fields else path

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from auth.background.diagnostics import clock_difference
 from auth.clock import SystemClock
 from auth.config.settings import Settings
-from auth.outcomes import Origin, SignedIn
+from auth.outcomes import ClientInfo, SignedIn
 from auth.services import Services
 from db import metadata
 from db.tables.families import families
@@ -105,14 +105,14 @@ async def test_rot_20_the_limits_are_kept_to_the_microsecond(
 ) -> None:
     """SQLite compares timestamps as text. If a fraction of 0 were left out, they would sort wrongly."""
     for start in (clock.now(), clock.now() + MICROSECOND, clock.now() - MICROSECOND):
-        signed_in = await services.sign_in.open_session(alice, None, Origin(), start)
+        signed_in = await services.sign_in.open_session(alice, None, ClientInfo(), start)
         assert isinstance(signed_in, SignedIn)
         end = start + services.settings.session_ttl
         token = signed_in.tokens.refresh_token
         clock.instant = end
-        late = await services.rotation.refresh(token, None, Origin(), end)
+        late = await services.rotation.refresh(token, None, ClientInfo(), end)
         assert type(late).__name__ == "Expired"
-        in_time = await services.rotation.refresh(token, None, Origin(), end - MICROSECOND)
+        in_time = await services.rotation.refresh(token, None, ClientInfo(), end - MICROSECOND)
         assert type(in_time).__name__ == "Rotated"
 
 

@@ -16,7 +16,7 @@ from auth.background.pruning import Pruned
 from auth.clock_agreement import CLOCKS_MUST_AGREE, ClocksDiffer, ImplausibleClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
-from auth.outcomes import Origin, Rotated, SignedIn
+from auth.outcomes import ClientInfo, Rotated, SignedIn
 from auth.services import Services
 from db.tables import leases
 from db.tables.base import SigningAlgorithm
@@ -116,7 +116,7 @@ async def test_data_03_a_clock_that_jumps_a_year_together_with_the_database_s_de
 ) -> None:
     """As on one machine, where the service and the database share a clock."""
     live, ended = await api.login(), await api.login()
-    await services.sessions.revoke_all(alice.id, Origin(), clock.now())
+    await services.sessions.revoke_all(alice.id, ClientInfo(), clock.now())
     live = await api.login()
     assert await services.prune_schedule.prune_if_due(clock) == NOTHING
     before = [len(await every(services, table)) for table in leases.leases.metadata.sorted_tables]
@@ -142,7 +142,7 @@ async def test_data_03_a_clock_that_jumps_a_year_together_with_the_database_s_de
 
 
 async def _refreshed(services: Services, token: str, clock: FakeClock) -> Any:
-    return (await services.rotation.refresh(token, None, Origin(), clock.now())).tokens  # type: ignore[union-attr]
+    return (await services.rotation.refresh(token, None, ClientInfo(), clock.now())).tokens  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("gap", "is_believed"), [(7 * DAY, True), (9 * DAY, False), (YEAR, False)], ids=str)
@@ -269,10 +269,10 @@ async def test_ops_04_sessions_are_not_revoked_by_age_while_the_database_s_clock
     clock.advance(MINUTE)
     clock.database_ahead = ahead
     with pytest.raises(ClocksDiffer, match="so no session was revoked"):
-        await services.sessions.revoke_issued_before(clock.now(), Origin(), clock.now())
+        await services.sessions.revoke_issued_before(clock.now(), ClientInfo(), clock.now())
     assert await api.is_live(pair.access)
     clock.database_ahead = MINUTE
-    assert await services.sessions.revoke_issued_before(clock.now(), Origin(), clock.now()) == 1
+    assert await services.sessions.revoke_issued_before(clock.now(), ClientInfo(), clock.now()) == 1
 
 
 @APART
@@ -379,12 +379,14 @@ async def test_rot_20_a_machine_that_is_behind_shortens_no_session_that_it_rotat
     services: Services, alice: UserRow, clock: FakeClock, behind: timedelta, at_once: int
 ) -> None:
     """Alone and in batches, once and repeated."""
-    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(at_once)]
+    opened = [await services.sign_in.open_session(alice, None, ClientInfo(), clock.now()) for _ in range(at_once)]
     tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
     clock.advance(HOUR)
     for now in (clock.now(), clock.now() - behind, clock.now() - behind + MINUTE, clock.now() + HOUR):
         before = {family.id: family for family in await every(services, families)}
-        outcomes = await asyncio.gather(*(services.rotation.refresh(token, None, Origin(), now) for token in tokens))
+        outcomes = await asyncio.gather(
+            *(services.rotation.refresh(token, None, ClientInfo(), now) for token in tokens)
+        )
         tokens = [outcome.tokens.refresh_token for outcome in outcomes if isinstance(outcome, Rotated)]
         assert len(tokens) == at_once
         for family in await every(services, families):
@@ -493,21 +495,23 @@ async def _open_session(database_url: str, now: datetime) -> None:
     await services.keys.reload()
     user = await services.accounts.find_by_username("alice")
     assert user is not None
-    await services.sign_in.open_session(user, None, Origin(), now)
+    await services.sign_in.open_session(user, None, ClientInfo(), now)
     await services.stop()
 
 
 REVOCATIONS: dict[str, Callable[[Services, UserRow, Pair, datetime], Any]] = {
     "revoke by id": lambda services, user, pair, now: services.sessions.revoke(
-        user.id, UUID(pair.session_id), Origin(), now
+        user.id, UUID(pair.session_id), ClientInfo(), now
     ),
-    "revoke by token": lambda services, user, pair, now: services.sessions.revoke_by_token(pair.refresh, Origin(), now),
-    "revoke all": lambda services, user, pair, now: services.sessions.revoke_all(user.id, Origin(), now),
+    "revoke by token": lambda services, user, pair, now: services.sessions.revoke_by_token(
+        pair.refresh, ClientInfo(), now
+    ),
+    "revoke all": lambda services, user, pair, now: services.sessions.revoke_all(user.id, ClientInfo(), now),
     "disable": lambda services, user, pair, now: services.accounts.disable(user.id, now),
     "a new password": lambda services, user, pair, now: services.accounts.set_password(
         user, "not the password of before", now
     ),
-    "issued before": lambda services, user, pair, now: services.sessions.revoke_issued_before(now, Origin(), now),
+    "issued before": lambda services, user, pair, now: services.sessions.revoke_issued_before(now, ClientInfo(), now),
 }
 
 
@@ -569,5 +573,5 @@ async def test_ops_04_a_session_used_in_the_future_is_revoked_too(
     clock.step(HOUR)
     pair = (await endpoint.refresh(pair.refresh)).tokens
     clock.step(-HOUR)
-    assert await services.sessions.revoke_issued_before(clock.now(), Origin(), clock.now()) == 1
+    assert await services.sessions.revoke_issued_before(clock.now(), ClientInfo(), clock.now()) == 1
     assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
-from auth.outcomes import Origin, Rotated, SignedIn
+from auth.outcomes import ClientInfo, Rotated, SignedIn
 from auth.services import Services
 from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
@@ -22,13 +22,13 @@ async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_a
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     dice = random.Random(1)
-    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(FAMILIES)]
+    opened = [await services.sign_in.open_session(alice, None, ClientInfo(), clock.now()) for _ in range(FAMILIES)]
     tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
     ids = [signed_in.family.id for signed_in in opened if isinstance(signed_in, SignedIn)]
     cancelled = 0
 
     async def refresh(number: int, key: str) -> None:
-        outcome = await services.rotation.refresh(tokens[number], key, Origin(), clock.now())
+        outcome = await services.rotation.refresh(tokens[number], key, ClientInfo(), clock.now())
         assert isinstance(outcome, Rotated), outcome
         assert outcome.family.id == ids[number]
         tokens[number] = outcome.tokens.refresh_token

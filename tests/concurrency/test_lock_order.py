@@ -21,7 +21,7 @@ from auth.config.secret import load_secret
 from auth.config.settings import Settings
 from auth.credentials.login_throttle import LoginAttempt
 from auth.crypto.entropy import Entropy
-from auth.outcomes import Origin, Rotated
+from auth.outcomes import ClientInfo, Rotated
 from auth.services import Services
 from auth.use_cases.security_events import new_event
 from auth.use_cases.sessions import Unauthenticated
@@ -41,9 +41,9 @@ ROUNDS, AT_ONCE = 60, 6
 JITTER = 0.03  # seconds
 # Each user has so many, the limit of sessions too: each sign-in ends another session.
 SESSIONS = 6
-ORIGIN = Origin("198.51.100.7", "a browser")
+ORIGIN = ClientInfo("198.51.100.7", "a browser")
 # In the place of one that the throttle refuses.
-UNCOUNTED = LoginAttempt(name=bytes(32), addresses=(), attempt_number=0)
+UNCOUNTED = LoginAttempt(name_digest=bytes(32), addresses=(), attempt_number=0)
 FAR_AHEAD = timedelta(days=3650)
 
 
@@ -131,7 +131,7 @@ async def fail_to_change_password(services: Services, target: Target) -> None:
 
 async def set_password(services: Services, target: Target) -> None:
     await services.accounts._store_password(
-        target.user.id, target.user.hashed_password, Origin(), now(), current=None, verified=None
+        target.user.id, target.user.hashed_password, ClientInfo(), now(), current=None, verified=None
     )
 
 

@@ -40,10 +40,10 @@ from auth.clock_agreement import CLOCKS_MUST_AGREE
 from auth.config.settings import Settings
 from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.outcomes import (
+    ClientInfo,
     Expired,
     Invalid,
     NotFound,
-    Origin,
     Replayed,
     Revoked,
     RevokeSucceeded,
@@ -273,7 +273,7 @@ class Machine(RuleBasedStateMachine):
         user = self.run(self.services.accounts.get(self.users[name].id))
         assert user is not None
         # A sign-in from where the password has been verified.
-        signed_in = self.run(self.services.sign_in.open_session(user, None, Origin(), self.now))
+        signed_in = self.run(self.services.sign_in.open_session(user, None, ClientInfo(), self.now))
         assert isinstance(signed_in, SignedIn) == self.active[name]
         if signed_in is not None:
             first = Token(signed_in.tokens.refresh_token, 1, self.now)
@@ -331,7 +331,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=number, asking=st.sampled_from(NAMES))
     def revoke_by_id(self, which: int, asking: str) -> None:
         session = self.sessions[which % len(self.sessions)]
-        outcome = self.run(self.services.sessions.revoke(self.users[asking].id, session.id, Origin(), self.now))
+        outcome = self.run(self.services.sessions.revoke(self.users[asking].id, session.id, ClientInfo(), self.now))
         if session.store.gone or asking != session.owner:
             assert isinstance(outcome, NotFound)
         else:
@@ -343,7 +343,7 @@ class Machine(RuleBasedStateMachine):
     def revoke_by_any_token(self, which: int, place: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         token = session.tokens[place % len(session.tokens)].text
-        outcome = self.run(self.services.sessions.revoke_by_token(token, Origin(), self.now))
+        outcome = self.run(self.services.sessions.revoke_by_token(token, ClientInfo(), self.now))
         assert isinstance(outcome, Invalid if session.store.gone else RevokeSucceeded)
         self.end(session)
 
@@ -351,7 +351,7 @@ class Machine(RuleBasedStateMachine):
     def revoke_all(self, name: str) -> None:
         owned = [session for session in self.sessions if session.owner == name]
         live = sum(session.is_live(self.now) for session in owned)
-        assert self.run(self.services.sessions.revoke_all(self.users[name].id, Origin(), self.now)) == live
+        assert self.run(self.services.sessions.revoke_all(self.users[name].id, ClientInfo(), self.now)) == live
         for session in owned:
             self.end(session)
 
@@ -375,7 +375,7 @@ class Machine(RuleBasedStateMachine):
         current = self.sessions[which % len(self.sessions)]
         # From where the old password has been verified.
         change = self.services.accounts._store_password(
-            self.users[current.owner].id, hashed, Origin(), self.now, current=current.id, verified=None
+            self.users[current.owner].id, hashed, ClientInfo(), self.now, current=current.id, verified=None
         )
         if not current.is_live(self.now):
             with pytest.raises(Unauthenticated):
@@ -498,7 +498,7 @@ class Machine(RuleBasedStateMachine):
     async def answer(self, token: str, key: str | None, through: str) -> tuple[str, str, str]:
         """The outcome's name, and the tokens where there are any."""
         if through == "the rule":
-            outcome = await self.services.rotation.refresh(token, key, Origin(), self.now)
+            outcome = await self.services.rotation.refresh(token, key, ClientInfo(), self.now)
             if isinstance(outcome, Rotated):
                 return ROTATED, outcome.tokens.refresh_token, outcome.tokens.access_token
             return OUTCOMES[type(outcome)], "", ""

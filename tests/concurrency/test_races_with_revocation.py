@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 
 from auth.clock import SystemClock
-from auth.credentials.login_throttle import LoginAttempt, _network_key
+from auth.credentials.login_throttle import LoginAttempt, _network_digest
 from auth.credentials.password_hashing import hash_password
-from auth.outcomes import Origin
+from auth.outcomes import ClientInfo
 from db.tables import familiar_networks, families
 from db.tables.base import SessionState
 from db.tables.users import UserRow
@@ -64,7 +64,7 @@ class Scene:
         revoked = await self.operator.services.accounts._store_password(
             user.id,
             self.new_hash,
-            Origin(),
+            ClientInfo(),
             SystemClock().now(),
             current=UUID(current.session_id) if current else None,
             verified=user.hashed_password if current else None,
@@ -211,16 +211,16 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
 ) -> None:
     """An attacker who knew the old password: from one network that is familiar already, and from another one."""
     # The owner's requests have no address.
-    network_of_owner = {_network_key(None)} if by_owner else set()
+    network_of_owner = {_network_digest(None)} if by_owner else set()
     async with backstage(fleet.database_url, password_hash) as elsewhere:
         throttle, sign_in = elsewhere.services.sign_in.throttle, elsewhere.services.sign_in
 
         async def play(round: int) -> None:
             user = await scene.operator.user()
             current = await scene.operator.session(user)
-            origins = [Origin(str(IPv4Address(random.randrange(2**24, 2**31)))) for _ in range(4)]
+            origins = [ClientInfo(str(IPv4Address(random.randrange(2**24, 2**31)))) for _ in range(4)]
 
-            async def admitted(origin: Origin) -> LoginAttempt:
+            async def admitted(origin: ClientInfo) -> LoginAttempt:
                 guess = await throttle.register_attempt(user.username, origin.ip, SystemClock().now())
                 assert isinstance(guess, LoginAttempt)
                 return guess

@@ -23,7 +23,7 @@ from auth.clock import SystemClock
 from auth.config.secret import load_secret
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
-from auth.outcomes import Origin, SignedIn
+from auth.outcomes import ClientInfo, SignedIn
 from auth.services import Services
 from db.engine.database import url_of
 from db.migration import upgrade
@@ -225,7 +225,9 @@ class Backstage:
 
     async def sign_in(self, user: UserRow) -> Pair | None:
         """What comes of a sign-in once the password was found right; None where it came to nothing."""
-        signed_in: SignedIn | None = await self.services.sign_in.open_session(user, None, Origin(), SystemClock().now())
+        signed_in: SignedIn | None = await self.services.sign_in.open_session(
+            user, None, ClientInfo(), SystemClock().now()
+        )
         if signed_in is None:
             return None
         return Pair(signed_in.tokens.access_token, signed_in.tokens.refresh_token, str(signed_in.family.id))

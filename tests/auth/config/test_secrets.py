@@ -18,8 +18,8 @@ from typer.testing import CliRunner, Result
 from auth.config.secret import InvalidSecret, load_secret
 from auth.config.settings import Settings
 from auth.crypto import signing_keys
+from auth.crypto.derived_keys import SecretKeys
 from auth.crypto.entropy import Entropy
-from auth.crypto.secret_keys import SecretKeys
 from auth.crypto.signing_keys import ROTATION_DUE
 from auth.services import Services
 from db.tables.users import UserRow

@@ -12,7 +12,7 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner, Result
 
-from auth.config.endpoints import mail_server, webhook_keys
+from auth.config.notification_targets import mail_server, webhook_keys
 from auth.config.settings import GROUPS, Environment, Settings
 from graph.cli import main
 from tests.support.databases import migrated_sqlite

@@ -14,10 +14,10 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import select
 
 from auth.config.settings import Settings
-from auth.credentials.addresses import normalize_address
+from auth.credentials.ip_addresses import normalize_address
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
-from db.hot_path import login_attempts, session_inserts
+from db.hot_path import login_attempts, new_sessions
 from db.tables import familiar_networks, users
 from db.tables.login_failures import login_failures
 from db.tables.users import UserRow
@@ -242,7 +242,7 @@ async def test_a_guess_that_nobody_could_look_at_is_not_counted(
     await ask_while_away(login_attempts, "record_attempt", wrong)
     await ask_while_away(users, "lock", right)  # no network is familiar yet
     assert (await stranger.api.post(LOGIN, right)).status_code == 200
-    await ask_while_away(session_inserts, "insert_in_writer", right)
+    await ask_while_away(new_sessions, "insert_in_writer", right)
     with ExitStack() as places:
         for _ in range(5 * services.hasher.threads):
             places.enter_context(services.hasher.slot())

@@ -14,7 +14,7 @@ import pytest
 from httpx2 import AsyncClient, Response, TransportError
 
 from auth.clock import SystemClock
-from auth.crypto.secret_keys import SecretKeys
+from auth.crypto.derived_keys import SecretKeys
 from tests.support.endpoints import Pair
 from tests.support.servers import SECRET as OLD
 from tests.support.servers import Backstage, backstage, serving

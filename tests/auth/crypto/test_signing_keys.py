@@ -15,8 +15,8 @@ from httpx2 import AsyncClient
 from sqlalchemy import select, update
 
 from auth.config.settings import Settings
+from auth.crypto.derived_keys import WrongSecret
 from auth.crypto.entropy import Entropy
-from auth.crypto.secret_keys import WrongSecret
 from auth.crypto.signing_keys import PUBLISH_LEAD
 from auth.services import Services
 from db.tables.base import SigningAlgorithm

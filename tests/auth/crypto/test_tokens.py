@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from auth.crypto.base64url import base64url
+from auth.crypto.derived_keys import SecretKeys
 from auth.crypto.key_ring import MAX_CACHED_CLAIMS
-from auth.crypto.secret_keys import SecretKeys
 from auth.services import Services
 from db.tables.base import SigningAlgorithm
 from db.tables.families import families

@@ -10,9 +10,9 @@ import pytest
 from httpx2 import AsyncClient
 from passlib.hash import argon2, bcrypt
 
-from auth.credentials.login_throttle import _name_key
+from auth.credentials.login_throttle import _name_digest
 from auth.credentials.password_hashing import verify_password
-from auth.outcomes import Origin, PasswordSet, WeakPassword
+from auth.outcomes import ClientInfo, PasswordSet, WeakPassword
 from auth.services import Services
 from auth.use_cases.accounts import InvalidEmail, InvalidPasswordHash, InvalidUsername, UsernameTaken
 from auth.use_cases.sessions import Unauthenticated
@@ -64,7 +64,7 @@ async def failures(services: Services, user: UserRow) -> int:
     """Return the failures under the name, from the network that the test and the user share."""
     async with services.db.read() as conn:
         (network,) = await familiar_networks.list_for_username(conn, user.username)
-        row = await login_failures.get(conn, _name_key(user.username, network))
+        row = await login_failures.get(conn, _name_digest(user.username, network))
     return row.failures if row else 0
 
 
@@ -161,7 +161,7 @@ async def disable(services: Services, user: UserRow, _pair: Pair, clock: FakeClo
 
 
 async def sign_out(services: Services, user: UserRow, pair: Pair, clock: FakeClock) -> None:
-    await services.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now())
+    await services.sessions.revoke(user.id, UUID(pair.session_id), ClientInfo(), clock.now())
 
 
 @TWO_THREADS
@@ -202,7 +202,7 @@ async def test_a_password_change_is_unauthenticated_if_the_user_is_deleted_while
     watch.going.set()
     assert await changing == ["UNAUTHENTICATED"]
     with pytest.raises(Unauthenticated):
-        await services.accounts.change_password(family, current, NEW_PASSWORD, Origin(), clock.now())
+        await services.accounts.change_password(family, current, NEW_PASSWORD, ClientInfo(), clock.now())
 
 
 @TWO_THREADS

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from auth.outcomes import Expired, Origin, RevokeSucceeded, Rotated
+from auth.outcomes import ClientInfo, Expired, RevokeSucceeded, Rotated
 from auth.services import Services
 from db.tables.base import SessionState
 from db.tables.families import FamilyRow, state_of
@@ -67,7 +67,7 @@ async def test_the_answer_says_when_the_shortened_access_token_expires(
     session_ends = clock.now() + 15 * MINUTE
     first = await api.login()
     clock.advance(9 * MINUTE + timedelta(milliseconds=400))
-    outcome = await services.rotation.refresh(first.refresh, None, Origin(), clock.now())
+    outcome = await services.rotation.refresh(first.refresh, None, ClientInfo(), clock.now())
     assert isinstance(outcome, Rotated)
     assert outcome.tokens.access_token_expires_at == session_ends
     issued_at, expires_at = (claims_of(outcome.tokens.access_token)[name] for name in ("iat", "exp"))
@@ -110,7 +110,7 @@ async def test_a_list_of_sessions_and_a_refresh_agree_at_the_idle_limit(
     assert await states(services, alice, clock.now()) == {SessionState.ACTIVE: 1, SessionState.EXPIRED: 0}
     clock.advance(INSTANT)
     assert await states(services, alice, clock.now()) == {SessionState.ACTIVE: 0, SessionState.EXPIRED: 1}
-    assert isinstance(await services.rotation.refresh(pair.refresh, None, Origin(), clock.now()), Expired)
+    assert isinstance(await services.rotation.refresh(pair.refresh, None, ClientInfo(), clock.now()), Expired)
 
 
 @short_idle_limit
@@ -119,7 +119,7 @@ async def test_revoking_counts_no_session_that_is_at_its_idle_limit(
 ) -> None:
     await api.login()
     clock.advance(10 * MINUTE)
-    assert await services.sessions.revoke_all(alice.id, Origin(), clock.now()) == 0
+    assert await services.sessions.revoke_all(alice.id, ClientInfo(), clock.now()) == 0
     current = await api.login()
     page = (await api.data(SESSIONS, {"state": "EXPIRED"}, current.access))["sessions"]["edges"]
     assert len(page) == 1
@@ -144,7 +144,7 @@ async def test_a_revocation_at_the_idle_limit_comes_too_late_to_count(
     """The session had expired by then. A list of sessions and a refresh say the same."""
     pair = await api.login()
     clock.advance(10 * MINUTE - before_limit)
-    revoked = await services.sessions.revoke(alice.id, UUID(pair.session_id), Origin(), clock.now())
+    revoked = await services.sessions.revoke(alice.id, UUID(pair.session_id), ClientInfo(), clock.now())
     assert isinstance(revoked, RevokeSucceeded)
     assert state_of(revoked.family, clock.now()) is state
     assert (await endpoint.refresh(pair.refresh)).outcome == outcome

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
-from auth.outcomes import Origin
+from auth.outcomes import ClientInfo
 from auth.services import Services
 from auth.use_cases import sessions
 from db import metadata
@@ -72,7 +72,7 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_r
     restored_at = clock.now()
     clock.advance(MINUTE)
     signed_in_since = await api.login("bob")
-    assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 2
+    assert await services.sessions.revoke_issued_before(restored_at, ClientInfo(), clock.now()) == 2
     for token in (stolen.refresh, current.refresh, spared.refresh):
         assert (await endpoint.refresh(token)).outcome == REVOKED
     for access in (stolen.access, current.access, spared.access):
@@ -80,7 +80,7 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_r
     assert (await endpoint.refresh(signed_in_since.refresh)).outcome == ROTATED
     # No replay is recorded. The owner sees that an operator revoked the session.
     assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 2
-    assert await services.sessions.revoke_issued_before(restored_at, Origin(), clock.now()) == 0
+    assert await services.sessions.revoke_issued_before(restored_at, ClientInfo(), clock.now()) == 0
 
 
 async def kinds(services: Services) -> list[tuple[str, str | None]]:
@@ -98,7 +98,7 @@ async def test_ops_04_the_age_of_the_current_token_decides(
     used = (await rest.refresh(used.refresh)).tokens
     at_that_instant = clock.now()
     clock.advance(MINUTE)
-    assert await services.sessions.revoke_issued_before(at_that_instant, Origin(), clock.now()) == 1
+    assert await services.sessions.revoke_issued_before(at_that_instant, ClientInfo(), clock.now()) == 1
     assert await api.is_live(used.access)
     assert (await rest.refresh(idle.refresh)).outcome == REVOKED
 
@@ -108,7 +108,7 @@ async def test_ops_04_the_sessions_of_one_user_can_be_revoked(
 ) -> None:
     mine, theirs = await api.login(), await api.login("bob")
     clock.advance(MINUTE)
-    ended = await services.sessions.revoke_issued_before(clock.now(), Origin(), clock.now(), user_id=alice.id)
+    ended = await services.sessions.revoke_issued_before(clock.now(), ClientInfo(), clock.now(), user_id=alice.id)
     assert ended == 1
     assert [await api.is_live(pair.access) for pair in (mine, theirs)] == [False, True]
 
@@ -123,7 +123,7 @@ async def test_ops_04_many_sessions_are_revoked_in_batches_each_with_its_event(
             await conn.execute(insert(families), [family(user, now - DAY) for _ in range(25)])
             await conn.execute(insert(families), [family(user, now) for _ in range(3)])
     with statements(services) as sent:
-        assert await services.sessions.revoke_issued_before(now, Origin(), now) == 50
+        assert await services.sessions.revoke_issued_before(now, ClientInfo(), now) == 50
     assert len([statement for statement in sent if statement.startswith("UPDATE")]) <= 6
     assert await kinds(services) == [("SESSION_REVOKED", "REVOKED_BY_OPERATOR")] * 50
     async with looking_at(services.db) as conn:
@@ -151,7 +151,7 @@ async def test_ops_04_a_session_refreshed_during_the_command_keeps_its_new_token
         return found
 
     monkeypatch.setattr(family_table, "issued_before", refreshed_meanwhile)
-    assert await services.sessions.revoke_issued_before(now, Origin(), now) == 4
+    assert await services.sessions.revoke_issued_before(now, ClientInfo(), now) == 4
 
 
 def family(user: UserRow, used_at: datetime) -> dict[str, Any]:

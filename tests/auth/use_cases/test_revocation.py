@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from httpx2 import AsyncClient
 
-from auth.outcomes import Origin
+from auth.outcomes import ClientInfo
 from auth.services import Services
 from db.tables.base import RevocationReason, metadata
 from db.tables.users import UserRow
@@ -177,7 +177,7 @@ async def end_by_replay(api: Api, _services: Services, pair: Pair, _user: UserRo
 
 async def end_by_operator(_api: Api, services: Services, pair: Pair, user: UserRow, clock: FakeClock) -> None:
     reason = RevocationReason.REVOKED_BY_OPERATOR
-    await services.sessions.revoke(user.id, UUID(pair.session_id), Origin(), clock.now(), reason)
+    await services.sessions.revoke(user.id, UUID(pair.session_id), ClientInfo(), clock.now(), reason)
 
 
 async def end_by_disabling(_api: Api, services: Services, _pair: Pair, user: UserRow, clock: FakeClock) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert, select
 
-from auth.outcomes import Origin, SignedIn
+from auth.outcomes import ClientInfo, SignedIn
 from auth.services import Services
 from db.tables.families import families
 from db.tables.security_events import security_events
@@ -30,7 +30,7 @@ at_most = [
 
 async def open_session(services: Services, user: UserRow, clock: FakeClock) -> SignedIn:
     """A sign-in from where the password has been verified."""
-    signed_in = await services.sign_in.open_session(user, None, Origin(), clock.now())
+    signed_in = await services.sign_in.open_session(user, None, ClientInfo(), clock.now())
     assert signed_in is not None
     return signed_in
 
@@ -86,7 +86,7 @@ async def test_sess_08_sessions_that_have_ended_do_not_count(
 ) -> None:
     for _ in range(3):
         await open_session(services, alice, clock)
-    await services.sessions.revoke_all(alice.id, Origin(), clock.now())
+    await services.sessions.revoke_all(alice.id, ClientInfo(), clock.now())
     for _ in range(3):
         await open_session(services, alice, clock)
     clock.advance(timedelta(days=30))

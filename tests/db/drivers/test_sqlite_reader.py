@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy.engine import make_url
 
-from auth.outcomes import Origin, SignedIn
+from auth.outcomes import ClientInfo, SignedIn
 from auth.services import Services
 from db.drivers.errors import DatabaseUnavailable
 from db.drivers.sqlite_reader import SQLiteReader
@@ -31,7 +31,7 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture
 async def session(services: Services, alice: UserRow, clock: FakeClock) -> SignedIn:
     """A session of alice's."""
-    opened = await services.sign_in.open_session(alice, None, Origin(), clock.now())
+    opened = await services.sign_in.open_session(alice, None, ClientInfo(), clock.now())
     assert isinstance(opened, SignedIn)
     return opened
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from auth.outcomes import Invalid, Origin, RefreshOutcome, Replayed, Revoked, Rotated, SignedIn
+from auth.outcomes import ClientInfo, Invalid, RefreshOutcome, Replayed, Revoked, Rotated, SignedIn
 from auth.services import Services
 from auth.use_cases.rotation import JUST_ISSUED
 from db.tables import families
@@ -33,10 +33,12 @@ SESSIONS = 30
 @pytest.fixture
 async def sessions(services: Services, alice: UserRow, clock: FakeClock) -> list[SignedIn]:
     """Sessions of alice's, one of which has been refreshed, so that every connection there is to be is there."""
-    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(SESSIONS + 1)]
+    opened = [await services.sign_in.open_session(alice, None, ClientInfo(), clock.now()) for _ in range(SESSIONS + 1)]
     made = [one for one in opened if isinstance(one, SignedIn)]
     last = made.pop()
-    assert isinstance(await services.rotation.refresh(last.tokens.refresh_token, KEY, Origin(), clock.now()), Rotated)
+    assert isinstance(
+        await services.rotation.refresh(last.tokens.refresh_token, KEY, ClientInfo(), clock.now()), Rotated
+    )
     return made
 
 
@@ -45,7 +47,7 @@ async def refreshed(
 ) -> list[RefreshOutcome]:
     """What comes of refreshing all of them at once."""
     return await asyncio.gather(
-        *(services.rotation.refresh(token, key(n), Origin(), clock.now()) for n, token in enumerate(tokens))
+        *(services.rotation.refresh(token, key(n), ClientInfo(), clock.now()) for n, token in enumerate(tokens))
     )
 
 
@@ -160,7 +162,7 @@ async def test_one_that_the_database_refuses_does_not_spoil_the_others(
     outcomes: list[Any] = await asyncio.gather(
         *(
             services.rotation.refresh(
-                one.tokens.refresh_token, KEY, Origin(user_agent=agent if n == 17 else None), clock.now()
+                one.tokens.refresh_token, KEY, ClientInfo(user_agent=agent if n == 17 else None), clock.now()
             )
             for n, one in enumerate(sessions)
         ),
@@ -184,7 +186,7 @@ async def test_nobody_waits_for_another_one_s_lock(
         async with holder.transaction():
             await holder.execute("SELECT FROM token_families WHERE id = $1 FOR UPDATE", held)
             requests = [
-                asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()))
+                asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, ClientInfo(), clock.now()))
                 for one in sessions
             ]
             async with asyncio.timeout(4):
@@ -202,7 +204,7 @@ async def test_whoever_gives_up_is_not_rotated_behind_their_back(
     """Nor are those kept waiting who were to be sent with them."""
     tokens = [one.tokens.refresh_token for one in sessions]
     requests = [
-        asyncio.create_task(services.rotation.refresh(token, f"attempt-number-{n:03}", Origin(), clock.now()))
+        asyncio.create_task(services.rotation.refresh(token, f"attempt-number-{n:03}", ClientInfo(), clock.now()))
         for n, token in enumerate(tokens)
     ]
     await asyncio.sleep(0)  # all of them wait now, the first of them for the database
@@ -223,7 +225,7 @@ async def test_a_batch_has_an_end(
 ) -> None:
     monkeypatch.setattr("db.hot_path.rotation_batches.MAX_BATCH", 4)
     clock.advance(timedelta(seconds=1))
-    opened = [await services.sign_in.open_session(alice, None, Origin(), clock.now()) for _ in range(19)]
+    opened = [await services.sign_in.open_session(alice, None, ClientInfo(), clock.now()) for _ in range(19)]
     tokens = [one.tokens.refresh_token for one in opened if isinstance(one, SignedIn)]
     await refreshed(services, clock, tokens[:1])
     with transactions(services) as sent:
@@ -281,7 +283,7 @@ async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
     ids = [one.family.id for one in others]
 
     def refresh(one: SignedIn, agent: str | None = None) -> "asyncio.Task[RefreshOutcome]":
-        origin = Origin(user_agent=agent)
+        origin = ClientInfo(user_agent=agent)
         return asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, origin, clock.now()))
 
     requests = [refresh(first), *(refresh(one) for one in others[:-1]), refresh(others[-1], "stop")]
@@ -330,7 +332,7 @@ async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
     monkeypatch.setattr(writer, "_do", held)
 
     requests = [
-        asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()))
+        asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, ClientInfo(), clock.now()))
         for one in sessions
     ]
     assert await asyncio.to_thread(entered.wait, 10)
@@ -347,7 +349,7 @@ async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
     found = await services.sessions.get_many(alice.id, [one.family.id for one in sessions[-3:]])
     assert {family.generation for family in found.values()} == {1}
     again = await asyncio.gather(
-        *(services.rotation.refresh(one.tokens.refresh_token, KEY, Origin(), clock.now()) for one in sessions)
+        *(services.rotation.refresh(one.tokens.refresh_token, KEY, ClientInfo(), clock.now()) for one in sessions)
     )
     assert Counter(map(type, again)) == {Rotated: SESSIONS}
 

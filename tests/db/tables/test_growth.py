@@ -14,7 +14,7 @@ from auth.config.settings import Settings
 from auth.credentials.login_throttle import REFRESH_RATE_LIMIT
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import TokenKind, decode_token, derive_successor, digest
-from auth.outcomes import Origin, Replayed, Revoked, Rotated, SignedIn
+from auth.outcomes import ClientInfo, Replayed, Revoked, Rotated, SignedIn
 from auth.services import Services
 from db.engine.database import url_of
 from db.hot_path.rotation import RotationClaim, rotate
@@ -29,7 +29,9 @@ from tests.support.servers import SECRET, UNKNOWN_PASSWORD_HASH
 from tests.support.sql import looking_at
 
 HOT_TABLES = ("token_families", "refresh_tokens")
-ORIGIN = Origin("2001:db8:85a3:8d3:1319:8a2e:370:7348", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) " + "x" * 80)
+ORIGIN = ClientInfo(
+    "2001:db8:85a3:8d3:1319:8a2e:370:7348", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) " + "x" * 80
+)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +217,7 @@ async def test_no_index_names_a_column_that_a_rotation_changes(
     token = await refresh_times(service, signed_in.tokens.refresh_token, clock, SLOTS - 1)
     before = await rows(service)
     clock.advance(timedelta(days=1))
-    elsewhere = Origin("192.0.2.1", "another browser")
+    elsewhere = ClientInfo("192.0.2.1", "another browser")
     for _ in range(SLOTS):
         outcome = await service.rotation.refresh(token, None, elsewhere, clock.now())
         assert isinstance(outcome, Rotated)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from auth.credentials.login_throttle import LoginAttempt
-from auth.outcomes import Origin, SignedIn, TooManyAttempts
+from auth.outcomes import ClientInfo, SignedIn, TooManyAttempts
 from auth.services import Services
 from db.tables.login_failures import login_failures
 from db.tables.users import UserRow
@@ -66,7 +66,9 @@ async def test_guesses_at_once_are_all_counted_and_all_taken_back(
             return
         await asyncio.sleep(dice.uniform(0, 0.01))
         if name == "alice" and number % 2:
-            opened = await services.sign_in.open_session(alice, None, Origin(address), clock.now(), attempt=admitted)
+            opened = await services.sign_in.open_session(
+                alice, None, ClientInfo(address), clock.now(), attempt=admitted
+            )
             assert isinstance(opened, SignedIn)
         else:
             await services.sign_in.throttle._refund(admitted)
@@ -108,7 +110,7 @@ async def test_a_success_takes_back_its_guess_where_others_failed_meanwhile(
 ) -> None:
     mine = await guess(services, clock)
     others = [await guess(services, clock, "bob"), await guess(services, clock, "nobody")]
-    await services.sign_in.open_session(alice, None, Origin(ADDRESSES[0]), clock.now(), attempt=mine)
+    await services.sign_in.open_session(alice, None, ClientInfo(ADDRESSES[0]), clock.now(), attempt=mine)
     assert sorted(row.failures for row in await rows(services)) == [1, 1, 2, 2]
     for other in others:
         await services.sign_in.throttle._refund(other)

@@ -20,9 +20,9 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from auth.config.settings import Settings
+from auth.crypto.derived_keys import SecretKeys, WrongSecret
 from auth.crypto.entropy import Entropy
-from auth.crypto.secret_keys import SecretKeys, WrongSecret
-from auth.outcomes import Invalid, Origin, Replayed, StoreBehind
+from auth.outcomes import ClientInfo, Invalid, Replayed, StoreBehind
 from auth.services import Services
 from auth.use_cases.rotation import JUST_ISSUED
 from auth.use_cases.sessions import Unauthenticated
@@ -128,7 +128,9 @@ async def test_data_01_and_tok_14_no_stored_value_is_a_token_or_the_secret_in_on
             payload = encode(json.dumps(refresh | {"jti": reading}).encode())
             tokens.append(f"{lived_in.refresh.split('.')[0]}.{payload}.{genuine}")
             for token in tokens:
-                assert isinstance(await services.rotation.refresh(token, None, Origin(), clock.now()), Invalid), name
+                assert isinstance(await services.rotation.refresh(token, None, ClientInfo(), clock.now()), Invalid), (
+                    name
+                )
                 with pytest.raises(Unauthenticated):
                     await services.sessions.authenticate(token, clock.now())
             forged = signed(access_header | {"alg": "HS256"}, access, with_hmac(as_bytes(value)))
@@ -158,7 +160,7 @@ async def test_data_01_a_copy_of_the_database_does_not_start_under_another_secre
     async with looking_at(thief.db) as conn:
         await conn.execute(delete(signing_keys))
     await thief.start(clock.now())
-    assert isinstance(await thief.rotation.refresh(lived_in.refresh, None, Origin(), clock.now()), Invalid)
+    assert isinstance(await thief.rotation.refresh(lived_in.refresh, None, ClientInfo(), clock.now()), Invalid)
     with pytest.raises(Unauthenticated):
         await thief.sessions.authenticate(lived_in.access, clock.now())
     await thief.stop()
@@ -175,14 +177,14 @@ async def test_the_secret_without_the_database_makes_no_refresh_token(
     for unknown in ({"sid": str(uuid4())}, {"sub": str(uuid4())}):
         token = signed(header, claims | unknown, forge)
         now = clock.now() + JUST_ISSUED
-        assert isinstance(await services.rotation.refresh(token, KEY, Origin(), now), Invalid)
+        assert isinstance(await services.rotation.refresh(token, KEY, ClientInfo(), now), Invalid)
     # As if just issued, it may be of a session that the store has lost: 503, and nothing changes either.
     token = signed(header, claims | {"sid": str(uuid4())}, forge)
-    assert isinstance(await services.rotation.refresh(token, KEY, Origin(), clock.now()), StoreBehind)
+    assert isinstance(await services.rotation.refresh(token, KEY, ClientInfo(), clock.now()), StoreBehind)
     assert await everything(services) == before
     # Whose ids are known: a token that is not the family's current one has been rotated, for all the rule can know.
     token = signed(header, claims | {"jti": encode(os.urandom(32))}, forge)
-    outcome = await services.rotation.refresh(token, KEY, Origin(), clock.now())
+    outcome = await services.rotation.refresh(token, KEY, ClientInfo(), clock.now())
     assert isinstance(outcome, Replayed)
     assert not await api.is_live(lived_in.access)
 

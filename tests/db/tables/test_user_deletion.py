@@ -133,6 +133,6 @@ async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_th
         await asyncio.sleep(0.2)
         assert not deleting.done()
         async with asyncio.timeout(0.5):  # PostgreSQL looks for deadlocks after a second
-            await login_failures.refund(conn, guess.addresses, deleted=guess.name)
+            await login_failures.refund(conn, guess.addresses, deleted=guess.name_digest)
     await deleting
     assert await services.accounts.get(alice.id) is None

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from auth.clock import SystemClock
 from auth.config.settings import Settings
 from auth.crypto.entropy import Entropy
-from auth.outcomes import Origin, SignedIn
+from auth.outcomes import ClientInfo, SignedIn
 from auth.services import Services
 from db.migration import head
 from db.tables.families import families
@@ -85,7 +85,7 @@ def sign_in(database_url: str, name: str, password: str, times: int = 1) -> list
 
     async def work(services: Services) -> list[str | None]:
         outcomes = [
-            await services.sign_in.login(name, password, "Laptop", Origin("192.0.2.1"), SystemClock().now())
+            await services.sign_in.login(name, password, "Laptop", ClientInfo("192.0.2.1"), SystemClock().now())
             for _ in range(times)
         ]
         return [str(outcome.family.id) if isinstance(outcome, SignedIn) else None for outcome in outcomes]

@@ -14,7 +14,7 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import Text, column, text
 from sqlalchemy.engine import make_url
 
-from auth.outcomes import Origin
+from auth.outcomes import ClientInfo
 from auth.services import Services
 from db.engine.compiled import Compiled
 from db.engine.database import url_of
@@ -97,7 +97,7 @@ async def family_of(services: Services, user: UserRow) -> FamilyRow:
 
 async def sessions(services: Services, user: UserRow, clock: FakeClock, count: int) -> list[str]:
     """Create sessions of a user without hashing a password for each. Return their refresh tokens."""
-    opened = [await services.sign_in.open_session(user, None, Origin(), clock.now()) for _ in range(count)]
+    opened = [await services.sign_in.open_session(user, None, ClientInfo(), clock.now()) for _ in range(count)]
     return [signed_in.tokens.refresh_token for signed_in in opened if signed_in is not None]
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from auth.background import notifications
 from auth.background.notifications import ATTEMPT_TIMEOUT, Delivered, Failed, Notification, attempt
-from auth.config.endpoints import MailServer, mail_server
+from auth.config.notification_targets import MailServer, mail_server
 from auth.credentials.identifiers import clean_device_name
 from auth.services import Services
 from db.tables.base import NotificationKind

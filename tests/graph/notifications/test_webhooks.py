@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from auth.background import notifications
 from auth.background.notifications import Delivered, Failed, Notification, attempt
-from auth.config.endpoints import webhook_keys
+from auth.config.notification_targets import webhook_keys
 from db.tables.base import NotificationKind
 from graph.cli import main
 from graph.notifications.webhook import Webhook, headers_of

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from auth.outcomes import Origin, Replayed, Rotated, SignedIn
+from auth.outcomes import ClientInfo, Replayed, Rotated, SignedIn
 from auth.services import Services
 from tests.support.endpoints import PASSWORD
 
@@ -32,7 +32,7 @@ class Past:
 
     async def sign_in(self, user_agent: str | None, ip: str, ago: timedelta, name: str | None = None) -> SignedIn:
         """Sign in this long ago."""
-        origin = Origin(ip, user_agent)
+        origin = ClientInfo(ip, user_agent)
         signed_in = await self.services.sign_in.login(self.username, PASSWORD, name, origin, self.now - ago)
         assert isinstance(signed_in, SignedIn)
         return signed_in
@@ -40,20 +40,20 @@ class Past:
     async def fail(self, user_agent: str, ip: str, ago: timedelta) -> None:
         """Try a wrong password this long ago."""
         await self.services.sign_in.login(
-            self.username, "not my password", None, Origin(ip, user_agent), self.now - ago
+            self.username, "not my password", None, ClientInfo(ip, user_agent), self.now - ago
         )
 
     async def renew(self, token: str, user_agent: str, ip: str, ago: timedelta) -> str:
         """Refresh this long ago. Returns the next token."""
         self._attempts += 1
         key = f"attempt-number-{self._attempts:04}"
-        rotated = await self.services.rotation.refresh(token, key, Origin(ip, user_agent), self.now - ago)
+        rotated = await self.services.rotation.refresh(token, key, ClientInfo(ip, user_agent), self.now - ago)
         assert isinstance(rotated, Rotated)
         return rotated.tokens.refresh_token
 
     async def replay(self, token: str, user_agent: str, ip: str, ago: timedelta) -> None:
         """Use a token a second time."""
-        replayed = await self.services.rotation.refresh(token, None, Origin(ip, user_agent), self.now - ago)
+        replayed = await self.services.rotation.refresh(token, None, ClientInfo(ip, user_agent), self.now - ago)
         assert isinstance(replayed, Replayed)
 
     async def several_devices(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 
 from auth.clock import SystemClock
-from auth.outcomes import Origin
+from auth.outcomes import ClientInfo
 from tests.support.endpoints import PASSWORD
 from tests.support.servers import backstage
 from tests.web.account.page import Visit, axe_installed, findings, visiting
@@ -298,7 +298,7 @@ async def test_a_session_that_ends_during_an_action_is_reported(browser: Browser
         await visit.sign_in()
         user = await past.services.accounts.find_by_username(past.username)
         assert user
-        await past.services.sessions.revoke_all(user.id, Origin(), SystemClock().now())
+        await past.services.sessions.revoke_all(user.id, ClientInfo(), SystemClock().now())
         await (
             visit.button("Sign out of this device").locator("xpath=../..").get_by_role("button", name="Rename").click()
         )

@@ -10,13 +10,13 @@ import pytest
 from passlib.hash import argon2
 from sqlalchemy import delete, insert, select, text
 
-from auth.credentials.login_throttle import LoginAttempt, _name_key
-from auth.outcomes import Origin, SignedIn, TooManyAttempts
+from auth.credentials.login_throttle import LoginAttempt, _name_digest
+from auth.outcomes import ClientInfo, SignedIn, TooManyAttempts
 from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
 from db.drivers.errors import RolledBack
 from db.engine.compiled import Compiled
-from db.hot_path import session_inserts
+from db.hot_path import new_sessions
 from db.tables import users
 from db.tables.base import metadata
 from db.tables.familiar_networks import familiar_networks
@@ -31,7 +31,7 @@ from tests.support.proxy import Proxy
 from tests.support.sql import looking_at
 
 ADDRESS = "198.51.100.7"
-ORIGIN = Origin(ADDRESS, "a browser")
+ORIGIN = ClientInfo(ADDRESS, "a browser")
 DEVICE = "cut the connection here"
 
 at_most_three = pytest.mark.parametrize("more_settings", [{"max_sessions_per_user": 3}], ids=["3"])
@@ -59,14 +59,14 @@ async def guess(services: Services, clock: FakeClock) -> LoginAttempt:
 @pytest.fixture
 def in_writer(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each sign-in was written in the writer's thread. On PostgreSQL there is none."""
-    results, insert_in_writer = [], session_inserts.insert_in_writer
+    results, insert_in_writer = [], new_sessions.insert_in_writer
 
     async def watched(*arguments: Any) -> Any:
         stored = await insert_in_writer(*arguments)
         results.append(stored is not None)
         return stored
 
-    monkeypatch.setattr(session_inserts, "insert_in_writer", watched)
+    monkeypatch.setattr(new_sessions, "insert_in_writer", watched)
     return results
 
 
@@ -96,7 +96,7 @@ async def test_the_writer_on_sqlite_and_a_transaction_write_the_same(
     async def never(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr(session_inserts, "insert_in_writer", never)
+    monkeypatch.setattr(new_sessions, "insert_in_writer", never)
     assert await written("another") == usual
     assert {name for name, new in usual.items() if new} == {"token_families", "refresh_tokens", "security_events"}
     assert {row.device_name for row in await rows(services, families)} == {None, "one", "another"}
@@ -253,7 +253,7 @@ async def test_cred_07_after_a_delay_one_of_many_attempts_at_once_is_allowed(
             *(throttle.register_attempt("alice", f"192.0.2.{number}", clock.now()) for number in range(20))
         )
         assert [attempt.attempt_number for attempt in attempts if isinstance(attempt, LoginAttempt)] == [failures]
-        name = [row for row in await rows(services, login_failures) if row.subject == _name_key("alice", None)]
+        name = [row for row in await rows(services, login_failures) if row.subject == _name_digest("alice", None)]
         assert [row.failures for row in name] == [failures]
 
 
@@ -280,7 +280,7 @@ async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_th
 ) -> None:
     throttle = services.sign_in.throttle
     held = insert(login_failures).values(
-        subject=_name_key("alice", None), failures=1, first_failed_at=clock.now(), last_failed_at=clock.now()
+        subject=_name_digest("alice", None), failures=1, first_failed_at=clock.now(), last_failed_at=clock.now()
     )
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -311,7 +311,7 @@ async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
     assert isinstance(opened, SignedIn)
     async with services.db.transaction() as conn:
         await users.lock_for_deletion(conn, alice.id)
-        record, origin = services.sign_in.record_failure, Origin(ADDRESS)
+        record, origin = services.sign_in.record_failure, ClientInfo(ADDRESS)
         admitted = [await guess(services, clock) for _ in range(4)] * 2
         wrong = [asyncio.create_task(record("alice", one, origin, clock.now())) for one in admitted]
         await asyncio.sleep(0.2)

@@ -4,12 +4,14 @@ https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.ht
 """
 
 from datetime import datetime
+from typing import assert_never
 from uuid import UUID
 
 from auth.outcomes import (
     Expired,
     Invalid,
     NotFound,
+    Outcome,
     PasswordSet,
     Replayed,
     Revoked,
@@ -50,7 +52,7 @@ _BY_OUTCOME: dict[type, tuple[str, Events]] = {
 }
 
 
-def log_entry_for(outcome: object, operation: tuple[str, ...], now: datetime) -> LogEntry:
+def log_entry_for(outcome: Outcome, operation: tuple[str, ...], now: datetime) -> LogEntry:
     """Return the log entry for the outcome of a use case."""
     match outcome:
         case Rotated(_, family, repeated):
@@ -75,5 +77,7 @@ def log_entry_for(outcome: object, operation: tuple[str, ...], now: datetime) ->
             | StoreBehind(user_id, session_id)
         ):
             return *_BY_OUTCOME[type(outcome)], (user_id, session_id)
-        case _:
+        case Invalid() | TooManyAttempts() | NotFound() | PasswordSet() | WeakPassword():
             return *_BY_OUTCOME[type(outcome)], None
+        case _:
+            assert_never(outcome)
