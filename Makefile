@@ -18,7 +18,7 @@ NODE_MODULES := web/node_modules/.package-lock.json web/examples/node_modules/.p
 GATES := tests/repository/test_architecture.py tests/repository/test_prose.py tests/repository/test_documents.py \
 	tests/auth/config/test_settings.py tests/graph/api/test_schema.py
 
-.PHONY: help run install test fuzz check format bench bench-growth bench-login-flood profile web schema settings sbom lock clean
+.PHONY: help run install test fuzz check format bench bench-growth bench-login-flood mutants profile web schema settings sbom lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: .venv/installed-dev ## Measure each operation, and the limits to hold it 
 
 bench-growth: .venv/installed-dev ## Measure with 10,000, a million and ten million sessions; needs 10 GB and a quarter of an hour
 	@$(BIN)/python -m tests.bench.growth
+
+mutants: .venv/installed-dev ## Change the rule's code in one place at a time, and show which change no test notices; takes hours
+	@$(BIN)/python -m tests.mutants
 
 profile: .venv/installed-dev ## Write profile.svg, a flame graph of a rotation
 	@$(BIN)/python -m tests.bench.profile
