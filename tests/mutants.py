@@ -1,9 +1,9 @@
 """Mutation testing: change one thing in the code, and see whether a test fails.
 
-`make mutants` tries every change in `TARGETS`; `python -m tests.mutants auth/use_cases/rotation.py:60-110` those in some lines.
-A first run records which test executes which line, and takes some ten minutes (`--record` repeats it). Each change is then
-tried in a copy of the tree, with the tests that execute its line, the quickest first. A change that no test notices is
-printed, and the exit code is 1: write the test that is missing, or see that the change makes no difference.
+`make mutants` tries every change in `TARGETS`, and `python -m tests.mutants auth/use_cases/rotation.py:60-110` those in
+some lines. The first run records which test executes which line (`--record` repeats it), in some ten minutes. Each change
+is then tried in a copy of the tree, with the tests that execute its line, the quickest first. A change that no test
+notices is printed, and the exit code is 1: write the missing test, or find that the change makes no difference.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import ast
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -85,7 +86,9 @@ def mutants_of(path: str, lines: range | None = None) -> Iterator[Mutant]:
 
     def between(left: Any, right: Any, text: str) -> Mutant:
         start, end = at(left.end_lineno, left.end_col_offset), at(right.lineno, right.col_offset)
-        return Mutant(path, left.end_lineno, start, end, f" {text} ", raw[start:end].decode())
+        # Between two operands stand the operator and their parentheses.
+        was = raw[start:end].decode()
+        return Mutant(path, left.end_lineno, start, end, re.sub(r"[^()\s]+( [a-z]+)?", text, was, count=1), was)
 
     for node in ast.walk(ast.parse(source)):
         if lines is not None and getattr(node, "lineno", 0) not in lines:
