@@ -1,7 +1,7 @@
 """Mutation testing: change one thing in the code, and see whether a test fails.
 
 `make mutants` tries every change in `TARGETS`, and `python -m tests.mutants auth/use_cases/rotation.py:60-110` those in
-some lines. The first run records which test executes which line (`--record` repeats it), in some ten minutes. Each change
+some lines. The first run records which test executes which line (`--record` repeats it), in ten minutes. Each change
 is then tried in a copy of the tree, with the tests that execute its line, the quickest first. A change that no test
 notices is printed, and the exit code is 1: write the missing test, or find that the change makes no difference.
 """
