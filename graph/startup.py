@@ -57,10 +57,9 @@ async def worker_status(readiness: Readiness, services: Services) -> str:
 
 
 def describe_outage(error: DatabaseUnavailable) -> str:
-    """A message for operators. It names the cause only: a driver's text may contain the database password (LOG-01)."""
-    cause = type(error.__cause__).__name__ if error.__cause__ else "timeout"
+    """A message for operators."""
     return (
-        f"The database did not answer ({cause}). Check that the database is running and that KINDRED_DATABASE_URL is "
+        f"The database did not answer ({error.reason}). Check that the database is running and that KINDRED_DATABASE_URL is "
         "correct."
     )
 

@@ -18,7 +18,15 @@ _OUTAGES = {"25006", "25P03", "55P03"}
 
 
 class DatabaseUnavailable(Exception):
-    """The database did not confirm the work. The cause is in `__cause__`; the client gets 503."""
+    """The database did not confirm the work. The client gets 503."""
+
+    @property
+    def reason(self) -> str:
+        """The name of the driver's error, for the log. Its message may contain the database's address (LOG-01)."""
+        error: BaseException = self
+        while error.__cause__ is not None:
+            error = error.__cause__
+        return "no answer in time" if error is self else type(error).__name__
 
 
 class RolledBack(DatabaseUnavailable):

@@ -35,8 +35,14 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def log_outage(error: Exception) -> None:
-    """Log why a request got 503. The name of the cause is enough: its message may contain the database's address."""
-    reason = str(error) if isinstance(error, ClocksDiffer) else type(error.__cause__ or error).__name__
+    """Log why a request got 503."""
+    match error:
+        case ClocksDiffer():
+            reason = str(error)
+        case DatabaseUnavailable():
+            reason = error.reason
+        case _:
+            reason = type(error).__name__
     logger.warning("unavailable: %s", reason)
 
 

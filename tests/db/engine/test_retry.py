@@ -92,3 +92,12 @@ async def test_sixteen_requests_that_wait_for_postgresql_cost_little(
         assert time.process_time() - before < 1
     finally:
         await services.stop()
+
+
+async def test_log_01_an_outage_is_named_by_the_error_of_the_driver_without_its_message() -> None:
+    fault = RolledBack()
+    fault.__cause__ = ConnectionRefusedError("postgresql://kindred:hunter2@10.0.0.1/kindred")
+    with pytest.raises(DatabaseUnavailable) as raised:
+        await Work(always=fault, timeout=0.05).do()
+    assert raised.value.reason == "ConnectionRefusedError"
+    assert DatabaseUnavailable().reason == "no answer in time"
