@@ -59,8 +59,8 @@ async def worker_status(readiness: Readiness, services: Services) -> str:
 def describe_outage(error: DatabaseUnavailable) -> str:
     """A message for operators."""
     return (
-        f"The database did not answer ({error.reason}). Check that the database is running and that KINDRED_DATABASE_URL is "
-        "correct."
+        f"The database did not answer ({error.reason}). Check that the database is running and that "
+        "KINDRED_DATABASE_URL is correct."
     )
 
 
