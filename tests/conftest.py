@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from auth.config.settings import Settings
+from auth.credentials import password_hashing
 from auth.credentials.password_hashing import hash_password
 from auth.services import Services
 from db.engine import server_clock as database_clock
@@ -30,9 +31,16 @@ from tests.support.servers import SECRET
 _SERVER = "KINDRED_TEST_POSTGRES_URL_OF_THIS_RUN"
 _running: list[databases.Server] = []
 
+# The service's own rules of hashing with a fraction of the work: 0.1 ms instead of 20. Each application hashes twice
+# when it starts, and each sign-in once. That was half of the suite's time.
+_CHEAP_HASHING = password_hashing._CONTEXT.copy(argon2__memory_cost=64, argon2__time_cost=1)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the workers inherit its address from."""
+    config.addinivalue_line(
+        "markers", "real_hash_cost: hash passwords at the service's own cost, which is 20 ms of a core"
+    )
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         server = databases.Server()
         _running.append(server)
@@ -52,6 +60,19 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(
         f"security checklist: {len(tested())} IDs tested, {len(argued())} argued, {len(missing)} missing{names}"
     )
+
+
+@pytest.fixture(autouse=True)
+def hash_cost(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Make password hashes cheap in this process, except for tests marked `real_hash_cost`.
+
+    Servers that a test starts are other processes and hash at the real cost.
+    """
+    real = password_hashing._CONTEXT
+    if not request.node.get_closest_marker("real_hash_cost"):
+        password_hashing._CONTEXT = _CHEAP_HASHING
+    yield
+    password_hashing._CONTEXT = real
 
 
 @pytest.fixture(scope="session")
@@ -164,17 +185,26 @@ def endpoint(request: pytest.FixtureRequest, http: AsyncClient) -> RefreshEndpoi
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    """The hash of `PASSWORD`, made once."""
+    """The hash of `PASSWORD` at the real cost, made once, for users of servers in other processes."""
     return hash_password(PASSWORD)
 
 
+@pytest.fixture(scope="session")
+def _cheap_password_hash() -> str:
+    return str(_CHEAP_HASHING.hash(PASSWORD))
+
+
 @pytest.fixture
-def add_user(services: Services, clock: FakeClock, password_hash: str) -> Callable[[str], Any]:
+def add_user(
+    services: Services, clock: FakeClock, password_hash: str, _cheap_password_hash: str
+) -> Callable[[str], Any]:
     """Make a user whose password is `PASSWORD`."""
+    is_cheap = password_hashing._CONTEXT is _CHEAP_HASHING
+    stored = _cheap_password_hash if is_cheap else password_hash
 
     async def add(name: str) -> UserRow:
         # Imported, because `accounts.add` would hash the same password again for each test.
-        return await services.accounts.import_user(name, f"{name}@example.org", password_hash, clock.now())
+        return await services.accounts.import_user(name, f"{name}@example.org", stored, clock.now())
 
     return add
 

@@ -70,6 +70,7 @@ def test_check_is_content_with_a_database_on_which_nothing_has_run_yet(database_
     assert [line[:4] for line in answer.stdout.splitlines()] == ["ok  "] * 7
 
 
+@pytest.mark.real_hash_cost
 async def test_of_two_first_starts_at_once_one_makes_the_user_to_try_it_with(sqlite_url: str) -> None:
     settings = Settings(database_url=sqlite_url, secret=SECRET)
     made = await asyncio.gather(*(create_demo_user(settings) for _ in range(3)))

@@ -93,11 +93,24 @@ async def drop_database(url: str, server: str) -> None:
         await connection.close()
 
 
+# Truncation makes new files: 35 ms for every test. Few rows are deleted in 2. Deleted rows stay in the files until they
+# are vacuumed, so larger files are still truncated.
+_EMPTY = f"""
+DO $$ BEGIN
+  IF (SELECT sum(pg_relation_size(relid)) FROM pg_stat_user_tables) > 512 * 1024 THEN
+    TRUNCATE {TABLES};
+  ELSE
+    {" ".join(f"DELETE FROM {table};" for table in TABLES.split(", "))}
+  END IF;
+END $$
+"""
+
+
 async def empty(url: str) -> None:
     """Remove every row."""
     connection = await connect(url)
     try:
-        await connection.execute(f"TRUNCATE {TABLES}")
+        await connection.execute(_EMPTY)
     finally:
         await connection.close()
 

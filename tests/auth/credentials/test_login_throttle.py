@@ -196,6 +196,7 @@ async def test_a_success_resets_the_name_and_takes_back_no_more_than_itself_from
     assert await stranger.guess("bob", PASSWORD) == THROTTLED
 
 
+@pytest.mark.real_hash_cost
 async def test_of_two_hundred_guesses_at_once_no_more_are_looked_at_than_one_after_the_other(
     stranger: Stranger, services: Services
 ) -> None:
@@ -207,6 +208,7 @@ async def test_of_two_hundred_guesses_at_once_no_more_are_looked_at_than_one_aft
     assert await stranger.guess(password=PASSWORD) == (THROTTLED if answers.count(WRONG) == 5 else RIGHT)
 
 
+@pytest.mark.real_hash_cost
 async def test_of_two_hundred_guesses_from_one_address_at_once_at_most_thirty_are_looked_at(
     stranger: Stranger,
 ) -> None:

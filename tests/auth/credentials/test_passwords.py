@@ -25,6 +25,8 @@ from auth.credentials.password_hashing import (
 )
 from auth.credentials.password_strength import check_strength, scored_prefix
 
+pytestmark = pytest.mark.real_hash_cost
+
 
 def reason(password: str, *, at_least: int = 8, known: tuple[str, ...] = ("alice",)) -> str | None:
     return check_strength(password, at_least=at_least, known=known).weakness

@@ -220,6 +220,7 @@ async def test_a_password_that_an_operator_sets_during_the_check_is_not_overwrit
     assert await works(api, "an operator chose 1 thing")
 
 
+@pytest.mark.real_hash_cost
 async def test_rot_05_of_two_changes_at_once_one_succeeds_and_its_password_works(api: Api) -> None:
     sessions = [await api.login(), await api.login()]
     chosen = [NEW_PASSWORD, "five brown bears ate 9 pies"]
@@ -245,6 +246,7 @@ async def test_sess_10_a_password_that_an_operator_sets_revokes_every_session(
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
 
 
+@pytest.mark.real_hash_cost
 async def test_a_username_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
     now = FakeClock().now()
     for taken in ("Alice", " alice ", "ＡＬＩＣＥ", "aLICE"):
@@ -262,6 +264,7 @@ async def test_a_username_is_taken_once_however_it_is_written(services: Services
     assert len(await services.accounts.list_all()) == 2
 
 
+@pytest.mark.real_hash_cost
 @pytest.mark.parametrize("scheme", [argon2, bcrypt])
 async def test_an_imported_user_signs_in_with_their_old_password_and_gets_a_newer_hash(
     api: Api, services: Services, clock: FakeClock, scheme: Any

@@ -54,6 +54,7 @@ async def test_a_name_is_the_same_however_it_is_typed(api: Api, typed: str) -> N
     assert (await api.try_login(typed, PASSWORD))["__typename"] == "LoginSuccess"
 
 
+@pytest.mark.real_hash_cost
 async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_user(services: Services) -> None:
     now = FakeClock().now()
     made = [await services.accounts.add(name, None, PASSWORD, now) for name in ("carol", "dave")]

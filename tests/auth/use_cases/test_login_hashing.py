@@ -18,7 +18,7 @@ from tests.support.clocks import FakeClock
 from tests.support.endpoints import LOGIN, PASSWORD, Api
 from tests.support.watches import Watch, store_hash, watching
 
-pytestmark = pytest.mark.usefixtures("alice")
+pytestmark = [pytest.mark.usefixtures("alice"), pytest.mark.real_hash_cost]
 
 NEW_PASSWORD = "three grey owls read 7 maps"
 TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "rate_limits": False}])

@@ -68,6 +68,7 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     assert await api.is_live(theirs.access)
 
 
+@pytest.mark.real_hash_cost
 async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_nothing(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
