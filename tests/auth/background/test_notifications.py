@@ -16,6 +16,7 @@ from auth.background import notifications
 from auth.config.settings import Settings
 from auth.services import Services
 from db.drivers.errors import RolledBack
+from db.engine.shared_timeout import SharedTimeout
 from db.tables import outbox as statements_of_outbox
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
@@ -281,7 +282,7 @@ async def test_log_04_if_a_notification_cannot_be_stored_nothing_is_revoked_and_
 
     with monkeypatch.context() as patch:
         patch.setattr(statements_of_outbox, "add", full)
-        patch.setattr(services.db, "timeout", 0.3)
+        patch.setattr(services.db, "deadline", SharedTimeout(0.3))
         assert (await endpoint.refresh(first.refresh)).status == 503
     assert await api.is_live(second.access)
     kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=10)]

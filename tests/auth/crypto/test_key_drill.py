@@ -26,7 +26,7 @@ VIEWER = {"query": "{ viewer { id } }"}
 
 @dataclass
 class Load:
-    """Clients that each read twenty times a second, refresh after a 401, and refresh from time to time."""
+    """Clients that each read ten times a second, refresh after a 401, and refresh from time to time."""
 
     servers: list[AsyncClient] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
@@ -71,12 +71,12 @@ class Load:
         turns = 0
         while not self.over:
             turns += 1
-            if turns % (40 + number) == 0 or not await self.reads(self.held[number]):
+            if turns % (20 + number) == 0 or not await self.reads(self.held[number]):
                 refreshed = await self.refreshes(self.held[number])
                 if refreshed is None:
                     return
                 self.held[number] = refreshed
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def reads(self, pair: Pair) -> bool:
         headers = {"authorization": f"Bearer {pair.access}"}
