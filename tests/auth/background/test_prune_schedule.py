@@ -145,7 +145,7 @@ async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
     pruned = await services.prune_schedule.prune_if_due(clock)
     assert pruned is not None
-    assert pruned.sessions == 80
+    assert pruned.sessions == 90
 
 
 @pytest.mark.parametrize(
