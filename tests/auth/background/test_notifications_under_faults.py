@@ -170,7 +170,7 @@ async def test_log_04_a_notification_survives_a_kill_between_the_commit_and_its_
     receiver.before_answer = None
     async with serving(database_url, tmp_path, workers=workers, **settings):
         await receiver.until(2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await stored(behind.services))[0].delivered_at is None:
                 await asyncio.sleep(0.05)
     assert [post.headers["webhook-id"] for post in receiver.posts] == [str(row.id)] * 2
