@@ -1,13 +1,10 @@
 """Clocks: only the service's clock decides, a small difference is tolerated, and a step signs no user out."""
 
 import re
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
@@ -27,7 +24,7 @@ from graph.cli import commands
 from tests.support.clocks import Ahead, FakeClock
 from tests.support.databases import connect
 from tests.support.endpoints import ENDPOINTS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, Api, RefreshEndpoint
-from tests.support.servers import SECRET, environment
+from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 from tests.support.statements import statements
 
@@ -200,15 +197,29 @@ async def test_ops_07_the_time_of_the_query_is_not_a_difference_of_clocks(servic
     assert await clock_difference(services.db, Slow(clock.now())) == timedelta(0)
 
 
+@pytest.fixture
+def machine_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Set the time zone of this process, as the machine's would be."""
+
+    def set_zone(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])
 def test_ops_07_timestamps_are_utc_in_every_time_zone_of_the_machine(
-    database_url: str, tmp_path: Path, zone: str
+    database_url: str, machine_zone: Callable[[str], None], zone: str
 ) -> None:
-    services = str(Path(sys.executable).with_name("kindred"))
+    machine_zone(zone)
+    assert datetime.now().astimezone().utcoffset() != timedelta(0)
+    env = {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET}
 
-    def run(*command: str) -> Any:
-        variables = environment(database_url) | {"TZ": zone}
-        return subprocess.run([services, *command], cwd=tmp_path, env=variables, capture_output=True, text=True).stdout
+    def run(*command: str) -> str:
+        return CliRunner().invoke(commands.main, command, env=env).stdout
 
     assert "Created key" in run("key", "rotate")
     assert run("check").splitlines()[-1] == "ok  clock"

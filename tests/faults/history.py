@@ -1,5 +1,8 @@
 """What honest clients asked and were told while something broke, and what must be true of it."""
 
+import asyncio
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.support.endpoints import ROTATED, UNAVAILABLE
@@ -33,6 +36,7 @@ class Request:
 class History:
     """Every request of every client, in the order in which they ended."""
 
+    clients: int = 0
     requests: list[Request] = field(default_factory=list)
 
     def check(self) -> None:
@@ -55,13 +59,25 @@ class History:
         """How many requests that began after an instant came to one of these."""
         return sum(request.outcome in outcomes and request.begun > begun_after for request in self.requests)
 
-    def downtime_after(self, instant: float) -> float:
-        """Seconds from an instant until the last failure that began after it had ended; 0 where none failed."""
-        return max(
-            (request.ended - instant for request in self.requests if request.failed and request.begun > instant),
-            default=0.0,
-        )
+    def most_failures(self, *, begun_after: float) -> int:
+        """How many requests of one session failed that began after an instant: the most of any session.
 
-    def longest(self) -> float:
-        """Seconds that the slowest request took."""
-        return max(request.ended - request.begun for request in self.requests)
+        Counted, because seconds depend on what else the machine does.
+        """
+        failures = Counter(
+            request.session for request in self.requests if request.failed and request.begun > begun_after
+        )
+        return max(failures.values(), default=0)
+
+    async def until_each_is(self, outcome: str, *, times: int = 1) -> None:
+        """Wait until every client has had so many answers of this kind to requests that began after this call."""
+        instant, waits_for = time.monotonic(), set(range(self.clients))
+        async with asyncio.timeout(60):
+            while waits_for:
+                await asyncio.sleep(0.02)
+                counts = Counter(
+                    request.session
+                    for request in self.requests
+                    if request.outcome == outcome and request.begun > instant
+                )
+                waits_for = {client for client in waits_for if counts[client] < times}

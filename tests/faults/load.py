@@ -89,7 +89,7 @@ async def under_load(servers: Sequence[str], pairs: Sequence[Pair]) -> AsyncIter
 
     Afterwards each has had its last answer, the history holds, and every session still guards itself against a replay.
     """
-    history, over = History(), asyncio.Event()
+    history, over = History(len(pairs)), asyncio.Event()
     https = [AsyncClient(base_url=url, timeout=15) for url in servers]
     clients = [Client(number, https, pair, history) for number, pair in enumerate(pairs)]
     try:
@@ -97,7 +97,7 @@ async def under_load(servers: Sequence[str], pairs: Sequence[Pair]) -> AsyncIter
             for client in clients:
                 group.create_task(client.use(over))
             try:
-                await asyncio.sleep(1)
+                await history.until_each_is(ROTATED)
                 yield history
             finally:
                 over.set()

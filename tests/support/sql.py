@@ -10,9 +10,14 @@ from sqlalchemy import Connection, CursorResult, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.engine.compiled import Compiled
 from db.engine.database import Database
 
 T = TypeVar("T")
+
+# On PostgreSQL, until the transaction ends: a statement that has to wait for a lock fails, however busy the machine is.
+# Without it, a deadlock would be broken after a second, and the test would see nothing of it.
+NO_LOCK_WAITS = Compiled(sqlalchemy.text("SELECT set_config('lock_timeout', '100ms', true)"))
 
 
 class Look:

@@ -29,7 +29,7 @@ class Watch:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            assert self.going.wait(10)
+            assert self.going.wait(120)
             return self.verify(password, hashed)
         finally:
             with self._lock:
@@ -37,7 +37,7 @@ class Watch:
 
     async def until(self, begun: int) -> None:
         """Wait until so many verifications have begun."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.threads) < begun:
                 await asyncio.sleep(0.005)
 

@@ -16,6 +16,7 @@ from auth.background import notifications
 from auth.config.settings import Settings
 from auth.services import Services
 from db.drivers.errors import RolledBack
+from db.engine.shared_timeout import SharedTimeout
 from db.tables import outbox as statements_of_outbox
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
@@ -281,7 +282,7 @@ async def test_log_04_if_a_notification_cannot_be_stored_nothing_is_revoked_and_
 
     with monkeypatch.context() as patch:
         patch.setattr(statements_of_outbox, "add", full)
-        patch.setattr(services.db, "timeout", 0.3)
+        patch.setattr(services.db, "deadline", SharedTimeout(0.3))
         assert (await endpoint.refresh(first.refresh)).status == 503
     assert await api.is_live(second.access)
     kinds = [event.kind for event in await services.accounts.events(alice.id, after=None, limit=10)]
@@ -448,27 +449,24 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
     silent_port: int,
     box: Mailbox,
     password_hash: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Whatever waited for the receiver would wait for an hour."""
+    monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 3600)
     hanging = more_settings | {"webhook_url": f"http://127.0.0.1:{silent_port}/"}
     app = create_app(settings_for(database_url, **hanging), clock=clock)
-    loop = asyncio.get_running_loop()
-    async with app.router.lifespan_context(app):
+    async with asyncio.timeout(60), app.router.lifespan_context(app):
         services: Services = app.state.services
         alice = await services.accounts.import_user("alice", "alice@example.org", password_hash, clock.now())
         await put_in(services, alice, clock, 100)
         await services.accounts.disable(alice.id, clock.now())
         await box.until(1)
-        async with asyncio.timeout(5):
-            while sum(row.attempts for row in await stored(services)) < notifications.MAX_CONCURRENCY + 1:
-                await asyncio.sleep(0.01)
+        while sum(row.attempts for row in await stored(services)) < notifications.MAX_CONCURRENCY + 1:
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         # No more are in memory, however many wait.
         assert sum(row.attempts for row in await stored(services)) == notifications.MAX_CONCURRENCY + 1
-        before = loop.time()
-        await services.accounts.find_by_username("alice")
-        assert loop.time() - before < 0.5
-        before = loop.time()
-    assert loop.time() - before < 1
+        assert await services.accounts.find_by_username("alice")
 
 
 async def test_an_attempt_has_a_timeout_even_if_the_receiver_sends_single_bytes(

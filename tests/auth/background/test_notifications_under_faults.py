@@ -1,6 +1,7 @@
 """Notifications under faults: a connection cut at the commit, a service killed before it delivers."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy import select, update
 from auth.background import notifications
 from auth.clock import SystemClock
 from auth.services import Services
+from db.engine.shared_timeout import SharedTimeout
 from db.tables.base import NotificationChannel
 from db.tables.outbox import outbox
 from db.tables.users import UserRow
@@ -25,6 +27,8 @@ from tests.support.servers import Backstage, backstage, serving
 from tests.support.sql import looking_at
 
 COMMIT = b"COMMIT;"  # as the driver sends it
+# For the workers' own Python: both look for notifications five times a second, where it is every five seconds.
+POLLS_OFTEN = "from auth.background import notifications\nnotifications.POLL_INTERVAL = 0.2\n"
 
 
 @pytest.fixture
@@ -47,6 +51,12 @@ class TestAtTheCommit:
     """Faults at the commit: PostgreSQL through a proxy that cuts the connection."""
 
     @pytest.fixture
+    def more_settings(self, receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        """Poll often: set before the application starts, which reads it before each wait."""
+        monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
+        return {"webhook_url": receiver.url, "webhook_secret": WEBHOOK_SECRET}
+
+    @pytest.fixture
     async def proxy(self, postgresql_url: str) -> AsyncIterator[Proxy]:
         async with proxied(postgresql_url) as proxy:
             yield proxy
@@ -65,9 +75,7 @@ class TestAtTheCommit:
         alice: UserRow,
         receiver: WebReceiver,
         committed: bool,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
         first = await api.login()
         second = (await endpoint.refresh(first.refresh)).tokens
         (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
@@ -89,10 +97,9 @@ class TestAtTheCommit:
         receiver: WebReceiver,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.05)
         first = await api.login()
         second = (await endpoint.refresh(first.refresh)).tokens
-        monkeypatch.setattr(services.db, "timeout", 0.5)
+        monkeypatch.setattr(services.db, "deadline", SharedTimeout(0.5))
         proxy.refuse_after_the_next_cut()
         proxy.cut_before(COMMIT)
         assert (await endpoint.refresh(first.refresh)).status == 503
@@ -104,9 +111,18 @@ class TestAtTheCommit:
         await receiver.until(1)
 
     async def test_a_delivery_whose_result_was_not_stored_is_repeated_with_the_same_id(
-        self, proxy: Proxy, services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
+        self,
+        proxy: Proxy,
+        services: Services,
+        clock: FakeClock,
+        alice: UserRow,
+        receiver: WebReceiver,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         async def cut() -> None:
+            # The result cannot be stored, and no attempt to store it outlives the wait below.
+            monkeypatch.setattr(services.db, "timeout", 0.5)
+            monkeypatch.setattr(services.db, "deadline", SharedTimeout(0.5))
             proxy.refuse()
 
         receiver.before_answer = cut
@@ -154,7 +170,7 @@ async def test_log_04_a_notification_survives_a_kill_between_the_commit_and_its_
     receiver.before_answer = None
     async with serving(database_url, tmp_path, workers=workers, **settings):
         await receiver.until(2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await stored(behind.services))[0].delivered_at is None:
                 await asyncio.sleep(0.05)
     assert [post.headers["webhook-id"] for post in receiver.posts] == [str(row.id)] * 2
@@ -166,10 +182,13 @@ async def test_two_worker_processes_deliver_each_notification_of_a_command_once(
 ) -> None:
     settings = {"KINDRED_WEBHOOK_URL": receiver.url, "KINDRED_WEBHOOK_SECRET": WEBHOOK_SECRET}
     behind.services.accounts.audit_log.channels[NotificationChannel.WEBHOOK] = asyncio.Event()  # type: ignore[index]
-    async with serving(database_url, tmp_path, workers=2, **settings):
+    (tmp_path / "sitecustomize.py").write_text(POLLS_OFTEN)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    async with serving(database_url, tmp_path, workers=2, PYTHONPATH=path, **settings) as server:
+        await server.until_ready()
         for _ in range(12):
             user = await behind.user()
             await behind.services.accounts.disable(user.id, SystemClock().now())
         await receiver.until(12, seconds=15)
-        await asyncio.sleep(notifications.POLL_INTERVAL + 0.5)
+        await asyncio.sleep(1)  # five polls of each worker
     assert len({post.headers["webhook-id"] for post in receiver.posts}) == len(receiver.posts) == 12

@@ -133,18 +133,19 @@ async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
     services: Services, alice: UserRow, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "BATCH", 10)
-    monkeypatch.setattr(prune_schedule, "PAUSE", 0.7)
+    monkeypatch.setattr(prune_schedule, "PAUSE", 3600)
     await fill(services, alice, clock.now(), 100)
     before = time.perf_counter()
-    assert await services.prune_schedule.prune_if_due(clock) is None
-    assert 0.9 < time.perf_counter() - before < 3
-    assert await count_sessions(services) == 80
+    async with asyncio.timeout(60):
+        assert await services.prune_schedule.prune_if_due(clock) is None
+    assert time.perf_counter() - before > 0.9
+    assert await count_sessions(services) == 90
     # The next run deletes the rest.
     clock.advance(SECOND)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0)
     pruned = await services.prune_schedule.prune_if_due(clock)
     assert pruned is not None
-    assert pruned.sessions == 80
+    assert pruned.sessions == 90
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ async def test_outages_and_bugs_do_not_stop_the_schedule(
     )
     with caplog.at_level(logging.WARNING, "kindred"):
         task = asyncio.create_task(often.run(clock))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await done.wait()
         assert not task.done()
         task.cancel()
@@ -214,13 +215,21 @@ async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
     await fill(services, alice, clock.now(), 5000, lineage=16)
     monkeypatch.setattr(prune_schedule, "PAUSE", 0.02)
     endpoint = RestEndpoint(api.http)
+    batches, prune_batch = 0, pruning.Pruning._prune_batch
+
+    async def counted(self: pruning.Pruning, batch: Any) -> int:
+        nonlocal batches
+        batches += 1
+        return await prune_batch(self, batch)
+
+    monkeypatch.setattr(pruning.Pruning, "_prune_batch", counted)
     pruning_ends = asyncio.create_task(services.prune_schedule.prune_if_due(clock))
-    waits: list[float] = []
+    waits: list[int] = []
     while not pruning_ends.done():
         clock.advance(60 * SECOND)
-        before = time.perf_counter()
+        before = batches
         refreshed = await endpoint.refresh(pair.refresh)
-        waits.append(time.perf_counter() - before)
+        waits.append(batches - before)
         assert refreshed.outcome == ROTATED
         pair = refreshed.tokens
         await asyncio.sleep(0.005)
@@ -228,8 +237,9 @@ async def test_dos_06_refreshes_do_not_wait_for_the_pruning_of_many_sessions(
     assert pruned is not None
     assert pruned.sessions == 5000
     assert len(waits) > 10
-    print(f"{len(waits)} refreshes, the slowest {max(waits) * 1000:.0f} ms")
-    assert max(waits) < 0.5
+    # The batches are small, and each refresh waits for a few of them at most, however long those take on this machine.
+    assert batches >= 50
+    assert max(waits) <= 5
 
 
 async def test_data_03_ops_05_if_one_of_two_servers_dies_the_other_one_prunes(

@@ -183,11 +183,9 @@ async def test_sess_08_a_sign_in_is_quick_with_a_hundred_sessions_and_a_thousand
         await open_session(services, user, clock)
         return time.perf_counter() - before
 
-    def middle(times: list[float]) -> float:
-        return sorted(times)[len(times) // 2]
-
     taken = [(await took(alice), await took(bob)) for _ in range(30)]
-    alices, bobs = middle([one for one, _ in taken]), middle([other for _, other in taken])
+    # The fastest of thirty is the time of the work itself. What else the machine does is not in it.
+    alices, bobs = min(one for one, _ in taken), min(other for _, other in taken)
     assert alices < bobs + 0.02, (alices, bobs)
 
 

@@ -37,7 +37,7 @@ async def assert_nothing_is_left(services: Services, url: str, user: UserRow) ->
     assert (pool.statements._value, pool.transactions._value) == (size // 2, size - size // 2)
     connection = await databases.connect(url)
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             while await connection.fetchval(OPEN):
                 await asyncio.sleep(0.01)
     finally:

@@ -108,7 +108,7 @@ def test_gql_03_gql_04_gql_05_gql_06_gql_07_no_document_blocks_the_event_loop(
     spent = []
     for _ in range(3):
         parse_and_validate.cache_clear()
-        begun = time.process_time()
+        begun = time.thread_time()
         with suppress(GraphQLError):
             parse_and_validate(schema.core, HOSTILE[name], introspection_enabled=introspection_enabled)
         spent.append(time.thread_time() - begun)

@@ -4,19 +4,20 @@ import asyncio
 import json
 import socket
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
-from sqlalchemy.engine import make_url
 
 from graph.http.server import READ_AGAINST
+from tests.support import databases
 from tests.support.servers import Process, serving
 
+DATABASE = "kindred.db"
 LIMIT = 1  # second
 DEADLINE = 60  # seconds for what must happen, on any machine
 HOST = b"Host: kindred.test\r\n"
@@ -24,12 +25,18 @@ POST = b"POST /auth/token/refresh HTTP/1.1\r\n" + HOST + b"Content-Type: applica
 HEALTH = b"GET /healthz HTTP/1.1\r\n" + HOST
 
 
-@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
-async def server(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> AsyncIterator[Process]:
-    """A server with a short timeout."""
-    workers = {"workers": request.param}
-    async with serving(sqlite_url, tmp_path, KINDRED_HTTP_READ_TIMEOUT=str(LIMIT), **workers) as process:
-        yield process
+@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server with a short timeout. These tests share it: none of them changes it or needs it to be new."""
+    folder = tmp_path_factory.mktemp("server")
+    database_url = databases.migrated_sqlite(folder / DATABASE)
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        running = serving(database_url, folder, workers=request.param, KINDRED_HTTP_READ_TIMEOUT=str(LIMIT))
+        try:
+            yield runner.run(stack.enter_async_context(running))
+        finally:
+            runner.run(stack.aclose())
 
 
 class Connection:
@@ -221,11 +228,11 @@ async def test_dos_03_a_client_that_sends_the_rest_after_an_early_refusal_is_dis
         await connection.rest()  # ends
 
 
-async def test_dos_03_a_slow_response_is_not_cut(server: Process, sqlite_url: str) -> None:
+async def test_dos_03_a_slow_response_is_not_cut(server: Process) -> None:
     document = 'mutation { login(input: {username: "nobody", password: "a wrong one"}) { __typename } }'
     body = json.dumps({"query": document}).encode()
     head = b"POST /graphql HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    file = sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)
+    file = sqlite3.connect(server.log.parent / DATABASE, isolation_level=None)
     async with connected(server) as connection:
         file.execute("BEGIN IMMEDIATE")
         await connection.send(head % len(body) + body)
