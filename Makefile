@@ -29,7 +29,7 @@ run: .venv/installed ## Serve on http://127.0.0.1:8000, with a database and a se
 install: .venv/installed ## Make .venv, with the command .venv/bin/kindred
 
 test: .venv/installed-dev ## Run every test, on SQLite and PostgreSQL
-	@$(BIN)/pytest -n auto
+	@$(BIN)/pytest -n auto --dist worksteal
 
 fuzz: .venv/installed-dev ## Try 10,000 inputs of each kind on both endpoints and on the token reader
 	@KINDRED_FUZZ_INPUTS=10000 $(BIN)/pytest -n auto tests/fuzz
