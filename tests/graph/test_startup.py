@@ -23,17 +23,17 @@ JWKS = "/.well-known/jwks.json"
 
 @pytest.fixture
 def waiting_app(sqlite_url: str, clock: FakeClock, settings_for: Callable[..., Settings]) -> FastAPI:
-    """An application without its database, a file that is not there yet."""
+    """An application without its database: in its place is a link to a folder."""
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     path.rename(path.with_suffix(".aside"))
-    path.mkdir()
+    path.symlink_to(path.parent)
     return create_app(settings_for(sqlite_url, database_timeout=0.3), clock=clock)
 
 
 def bring_the_database(sqlite_url: str) -> None:
+    # In one step: if the path were free for a moment, an attempt to start would create an empty database there.
     path = Path(sqlite_url.removeprefix("sqlite:///"))
-    path.rmdir()
-    path.with_suffix(".aside").rename(path)
+    path.with_suffix(".aside").replace(path)
 
 
 @asynccontextmanager
