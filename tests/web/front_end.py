@@ -14,7 +14,7 @@ from graph.http.pages import POLICY
 from tests.support import databases
 from tests.support.endpoints import PASSWORD
 from tests.support.relay import Answer, Asked, Relay, answer
-from tests.support.servers import Process, backstage, serving
+from tests.support.servers import UNKNOWN_PASSWORD_HASH, Process, backstage, serving
 
 # The page has the Content-Security-Policy of the service's own pages.
 _PAGE = answer(
@@ -77,7 +77,7 @@ def servers_in(folder: Path) -> Iterator[Servers]:
 
         async def start() -> list[Process]:
             # A development server creates a demo user if the database has no user.
-            async with backstage(database_url, "no hash") as behind:
+            async with backstage(database_url, UNKNOWN_PASSWORD_HASH) as behind:
                 await behind.user()
             # Some tests refresh a session more often than the rate limit allows.
             settings: dict[str, Any] = {"KINDRED_ENVIRONMENT": "development", "KINDRED_RATE_LIMITS": "off"}

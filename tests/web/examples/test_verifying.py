@@ -175,7 +175,6 @@ async def asked(defined: dict[str, Any], sent: dict[str, str]) -> dict[str, tupl
 
 JOSE = """
 import { verify } from "./verify.mjs";
-from tests.support.repository import ROOT
 
 const accepted = [];
 for (const [what, token] of Object.entries(JSON.parse(process.argv[2]))) {
