@@ -94,7 +94,6 @@ async def test_the_access_token_goes_to_trusted_origins_only(site: FrontEnd) -> 
 
 NODE = """
 import { createClient } from %(module)s;
-from tests.support.repository import ROOT
 
 const kindred = createClient({ url: %(url)s });
 const ended = [];
