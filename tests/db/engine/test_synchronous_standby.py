@@ -42,20 +42,36 @@ async def database_url(server: databases.Server) -> AsyncIterator[str]:
 @asynccontextmanager
 async def no_standby(url: str) -> AsyncIterator[None]:
     """While the block runs, every commit waits for a standby that is not there."""
-    connection = await databases.connect(url)
+    connection, committing = await databases.connect(url), await databases.connect(url)
+    commit: asyncio.Task[str] | None = None
     try:
-        await _wait_for(connection, "nobody")
+        await _set_standbys(connection, "nobody")
+        commit = await _commit_that_waits(connection, committing)
         yield
     finally:
-        await _wait_for(connection, "")
+        await _set_standbys(connection, "")
+        if commit is not None:
+            async with asyncio.timeout(60):
+                await commit
+        await committing.close()
         await connection.close()
 
 
-async def _wait_for(connection: asyncpg.Connection, names: str) -> None:
+async def _set_standbys(connection: asyncpg.Connection, names: str) -> None:
     await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
     await connection.execute("SELECT pg_reload_conf()")
-    while await connection.fetchval("SHOW synchronous_standby_names") != names:
-        await asyncio.sleep(0.01)
+
+
+async def _commit_that_waits(watching: asyncpg.Connection, committing: asyncpg.Connection) -> asyncio.Task[str]:
+    """Commit on `committing` until a commit waits for a standby: the server applies a new setting at its leisure."""
+    waits = f"SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = {committing.get_server_pid()}"
+    async with asyncio.timeout(60):
+        while True:
+            commit = asyncio.create_task(committing.execute("SELECT pg_logical_emit_message(true, 'test', '')"))
+            while not commit.done():
+                if await watching.fetchval(waits):
+                    return commit
+                await asyncio.sleep(0.01)
 
 
 async def test_an_attempt_is_503_until_a_standby_has_it_and_is_answered_then(
