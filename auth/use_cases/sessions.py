@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from auth.clock_agreement import require_agreement
+from auth.clock_agreement import CLOCKS_MUST_AGREE, require_agreement
 from auth.crypto.entropy import Entropy
 from auth.crypto.tokens import InvalidToken, Issuer, TokenKind, decode_token
 from auth.outcomes import ClientInfo, Invalid, NotFound, RevokeOutcome, RevokeSucceeded
@@ -151,13 +151,18 @@ class Sessions:
         self, issued_before: datetime, client: ClientInfo, now: datetime, of_user: UUID | None, after: FamilyKey | None
     ) -> tuple[Sequence[FamilyKey], int]:
         reason, kind = RevocationReason.REVOKED_BY_OPERATOR, SecurityEventKind.SESSION_REVOKED
+        latest = now + CLOCKS_MUST_AGREE
         async with self.db.transaction() as conn:
             if after is None:  # only the first time: many batches take longer than the clocks may differ by
                 await require_agreement(conn, now, undone="no session was revoked")
-            keys = await families.issued_before(conn, issued_before, of_user=of_user, after=after, limit=BATCH, now=now)
+            keys = await families.issued_before(
+                conn, issued_before, latest=latest, of_user=of_user, after=after, limit=BATCH
+            )
             # Users first (decision 25), or this could deadlock with another transaction that revokes several sessions.
             await users.lock_several(conn, {key.user_id for key in keys})
-            revoked = await families.revoke_issued_before(conn, issued_before, keys, now=now, reason=reason)
+            revoked = await families.revoke_issued_before(
+                conn, issued_before, keys, latest=latest, now=now, reason=reason
+            )
             events = [
                 new_event(self.entropy, key.user_id, kind, now, client, family_id=key.id, detail=reason)
                 for key in revoked

@@ -110,8 +110,6 @@ class FamilyKey(NamedTuple):
 families = table_of(TokenFamily)
 
 DEFAULTS = defaults_of(TokenFamily)
-# A last use more than this after `now` was written by a clock that was ahead.
-_CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 def in_state(state: SessionState, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
@@ -293,13 +291,13 @@ async def over_limit(conn: Connection, user_id: UUID, *, keep: int, now: datetim
 
 
 # Families that are not revoked and whose current refresh token is older. A rotation moves `last_used_at`, so that is
-# when the current token was issued. A token issued after `now` comes from a clock that was ahead, and counts as older:
-# nothing tells when it was. As in `revoke`, it does not matter whether the family has expired.
+# when the current token was issued. If that is after `latest`, a clock that was ahead wrote it, and the token counts as
+# older: nothing says when it was issued. As in `revoke`, it does not matter whether the family has expired.
 _OLDER_THAN = and_(
     families.c.revoked_at.is_(None),
     or_(
         families.c.last_used_at < bindparam("instant", type_=_INSTANT),
-        families.c.last_used_at > bindparam("implausible", type_=_INSTANT),
+        families.c.last_used_at > bindparam("latest", type_=_INSTANT),
     ),
 )
 
@@ -317,13 +315,14 @@ def _issued_before(*, of_one_user: bool, is_first: bool) -> Compiled[FamilyKey]:
 
 
 async def issued_before(
-    conn: Connection, instant: datetime, *, of_user: UUID | None, after: FamilyKey | None, limit: int, now: datetime
+    conn: Connection, instant: datetime, *, latest: datetime, of_user: UUID | None, after: FamilyKey | None, limit: int
 ) -> Sequence[FamilyKey]:
     """Return the next `limit` families, from after `after`, whose current refresh token was issued before `instant`.
 
-    Revoked families are left out. They come in the order of their keys.
+    `latest` is the last instant that a right clock can have written. Revoked families are left out. They come in the
+    order of their keys.
     """
-    values = {"instant": instant, "implausible": now + _CLOCKS_DIFFER, "of_user": of_user, "limit": limit}
+    values = {"instant": instant, "latest": latest, "of_user": of_user, "limit": limit}
     if after is not None:
         values |= {"after_user": after.user_id, "after": after.id}
     return await _issued_before(of_one_user=of_user is not None, is_first=after is None).all(conn, values)
@@ -361,10 +360,16 @@ _REVOKE_OLDER = Compiled(postgresql=_revoke_older(on_sqlite=False), sqlite=_revo
 
 
 async def revoke_issued_before(
-    conn: Connection, instant: datetime, keys: Sequence[FamilyKey], *, now: datetime, reason: RevocationReason
+    conn: Connection,
+    instant: datetime,
+    keys: Sequence[FamilyKey],
+    *,
+    latest: datetime,
+    now: datetime,
+    reason: RevocationReason,
 ) -> Sequence[FamilyKey]:
     """Revoke those of these families that `issued_before` would still return. Returns those that were live."""
-    values = {"instant": instant, "implausible": now + _CLOCKS_DIFFER, "now": now, "reason": reason.value}
+    values = {"instant": instant, "latest": latest, "now": now, "reason": reason.value}
     rows = await _REVOKE_OLDER.all(conn, values | _key_lists(keys))
     return [FamilyKey(row.user_id, row.id) for row in rows if row.expires_at > now]
 

@@ -33,7 +33,7 @@ MAX_FUNCTION_LINES = 50
 
 FOLDERS = {name: sorted((ROOT / name).glob("**/*.py")) for name in ("graph", "auth", "db", "migrations", "tests")}
 PRODUCT = [path for name in ("graph", "auth", "db") for path in FOLDERS[name]]
-SQL = {"sqlalchemy", "sqlmodel", "alembic", "asyncpg", "aiosqlite", "sqlite3"}
+SQL = {"sqlalchemy", "sqlmodel", "alembic", "asyncpg", "sqlite3"}
 WEB = {
     "fastapi",
     "starlette",
