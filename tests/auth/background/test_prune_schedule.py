@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -145,10 +144,8 @@ async def test_a_worker_prunes_no_longer_than_it_holds_the_lease(
 
     monkeypatch.setattr(pruning.Pruning, "_prune_batch", the_third_hangs)
     await fill(services, alice, clock.now(), 100)
-    before = time.perf_counter()
     async with asyncio.timeout(60):
         assert await services.prune_schedule.prune_if_due(clock) is None
-    assert time.perf_counter() - before > 0.9
     assert await count_sessions(services) == 80
     # The next run deletes the rest.
     clock.advance(SECOND)

@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-import time
 from contextlib import ExitStack
 from hashlib import sha512
 
@@ -86,11 +85,11 @@ def test_signs_that_look_like_letters_are_not_scored_in_all_their_combinations(p
     assert len(enumerate_l33t_subs(relevant_l33t_subtable(prefix, L33T_TABLE))) <= 128
 
 
-def test_a_long_password_is_scored_within_a_second() -> None:
-    for password in ("a" * 1024, "password" * 128, "1a" * 512, "()" * 512):
-        before = time.process_time()
-        reason(password)
-        assert time.process_time() - before < 1
+@pytest.mark.parametrize("long", ["a" * 1024, "password" * 128, "1a" * 512, "()" * 512])
+def test_of_a_long_password_no_more_than_the_beginning_is_scored(long: str) -> None:
+    """zxcvbn's time grows faster than the length."""
+    assert scored_prefix(long) == long[:72]
+    assert reason(long) == reason(long[:72])
 
 
 @pytest.mark.parametrize(
