@@ -143,13 +143,16 @@ class Accounts:
             await users.lock_for_deletion(conn, user.id)
             await users.delete_user(conn, user.id)
 
-    async def set_password(self, user: UserRow, password: str, now: datetime) -> PasswordSet | WeakPassword:
-        """Set a user's password for an operator. Revokes all their sessions and forgets their familiar networks."""
+    async def set_password(self, user: UserRow, password: str, now: datetime) -> PasswordSet | WeakPassword | None:
+        """Set a user's password for an operator. Revokes all their sessions and forgets their familiar networks.
+
+        None if the user no longer exists.
+        """
         if reason := await self._weakness(password, user.username):
             return WeakPassword(reason)
         new_hash = await self._hash(password)
         revoked_count = await self._store_password(user.id, new_hash, ClientInfo(), now, current=None, verified=None)
-        return PasswordSet(revoked_count or 0)
+        return None if revoked_count is None else PasswordSet(revoked_count)
 
     async def change_password(
         self, current: FamilyRow, current_password: str, new_password: str, client: ClientInfo, now: datetime

@@ -151,6 +151,8 @@ def set_password(name: Name) -> None:
         outcome = await services.accounts.set_password(user, password, now)
         if isinstance(outcome, WeakPassword):
             raise CommandError(outcome.reason)
+        if outcome is None:
+            raise CommandError(f"{user.username} was deleted meanwhile. No password was set.")
         typer.echo(f"Set the password of {user.username} and revoked {count_of(outcome.revoked_count, 'session')}.")
 
     run_with_services(work)

@@ -246,6 +246,31 @@ async def test_sess_10_a_password_that_an_operator_sets_revokes_every_session(
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
 
 
+async def test_an_operator_sets_no_password_of_a_user_who_was_deleted_meanwhile(
+    services: Services, alice: UserRow, clock: FakeClock
+) -> None:
+    await services.accounts.delete(alice)
+    assert await services.accounts.set_password(alice, NEW_PASSWORD, clock.now()) is None
+
+
+async def test_a_user_who_is_deleted_before_the_current_password_is_checked_is_unauthenticated(
+    api: Api, services: Services, alice: UserRow, clock: FakeClock
+) -> None:
+    family = await services.sessions.authenticate((await api.login()).access, clock.now())
+    await services.accounts.delete(alice)
+    with pytest.raises(Unauthenticated):
+        await services.accounts.change_password(family, PASSWORD, NEW_PASSWORD, ClientInfo(), clock.now())
+    with pytest.raises(Unauthenticated):
+        await services.accounts.check_password(family, NEW_PASSWORD)
+
+
+async def test_a_password_that_cannot_be_stored_has_no_strength(api: Api) -> None:
+    current = await api.login()
+    for unfit in ("", "x" * 1025):
+        checked = (await api.data(CHECK, {"input": {"newPassword": unfit}}, current.access))["checkPassword"]
+        assert checked == {"strength": 0, "weakness": "The password is empty, or longer than 1,024 bytes."}
+
+
 @pytest.mark.real_hash_cost
 async def test_a_username_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
     now = FakeClock().now()

@@ -68,6 +68,17 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     assert await api.is_live(theirs.access)
 
 
+async def test_wrong_passwords_for_a_deleted_user_do_not_delay_the_next_owner_of_the_name(
+    api: Api, alice: UserRow, services: Services, add_user: Callable[[str], Awaitable[UserRow]]
+) -> None:
+    while (await api.try_login("alice", "wrong"))["__typename"] == "InvalidCredentialsError":
+        pass
+    assert (await api.try_login("alice", PASSWORD))["__typename"] == "TooManyAttemptsError"
+    await services.accounts.delete(alice)
+    await add_user("alice")
+    await api.login()
+
+
 @pytest.mark.real_hash_cost
 async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_nothing(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, services: Services, clock: FakeClock
