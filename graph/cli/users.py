@@ -152,7 +152,7 @@ def set_password(name: Name) -> None:
         if isinstance(outcome, WeakPassword):
             raise CommandError(outcome.reason)
         if outcome is None:
-            raise CommandError(f"{user.username} was deleted meanwhile. No password was set.")
+            raise CommandError(f"{user.username} was deleted during this command. No password was set.")
         typer.echo(f"Set the password of {user.username} and revoked {count_of(outcome.revoked_count, 'session')}.")
 
     run_with_services(work)

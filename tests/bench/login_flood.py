@@ -31,7 +31,7 @@ from tests.support.databases import Server, create_database
 from tests.support.endpoints import LOGIN
 from tests.support.servers import serving
 
-SESSIONS, REFRESHES, GUESSES = 96, 50, 100  # the latter two each second
+SESSIONS, REFRESHES, ATTEMPTS = 96, 50, 100  # the latter two each second
 
 
 class Flood:
@@ -46,7 +46,7 @@ class Flood:
         self._numbers = count()
         self._dice = random.Random(1)
 
-    async def guess(self) -> None:
+    async def log_in(self) -> None:
         """One wrong password, under a name and from an address of its own."""
         given = {"username": f"nobody-{next(self._numbers)}", "password": "not this one either"}
         address = str(IPv4Address(self._dice.randrange(2**24, 2**31)))
@@ -87,10 +87,10 @@ async def at_a_pace(each_second: int, seconds: float, begin: Callable[[], Corout
             group.create_task(begin())
 
 
-def line(name: str, flood: Flood, guesses: Flood | None, service: psutil.Process) -> str:
+def line(name: str, flood: Flood, attempts: Flood | None, service: psutil.Process) -> str:
     """A line of the table."""
     percentile = statistics.quantiles(flood.latencies, n=100)
-    said = ", ".join(f"{kind} {number}" for kind, number in (guesses.outcomes if guesses else {}).items())
+    said = ", ".join(f"{kind} {number}" for kind, number in (attempts.outcomes if attempts else {}).items())
     return (
         f"{name:<22}{percentile[49] * 1000:>8.1f}{percentile[98] * 1000:>8.1f}{max(flood.latencies) * 1000:>8.1f}"
         f"{service.memory_info().rss / 2**20:>9.0f}  {said}"
@@ -100,7 +100,7 @@ def line(name: str, flood: Flood, guesses: Flood | None, service: psutil.Process
 async def main(seconds: float) -> None:
     """Measure refreshes alone, and during the flood."""
     print(f"{REFRESHES} refreshes each second for {seconds:g} s, of {SESSIONS} sessions, one worker, PostgreSQL")
-    print(f"{'':<22}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}{'RSS MiB':>9}  what the guesses came to")
+    print(f"{'':<22}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}{'RSS MiB':>9}  outcomes of the attempts")
     server = Server(fsync=True)
     try:
         url = await create_database(server.url)
@@ -111,15 +111,15 @@ async def main(seconds: float) -> None:
                 port = int(running.url.rpartition(":")[2])
                 service = psutil.Process(running.process.pid)
                 chains = deque(session.refresh_token for session in sessions)
-                for name, guessing in (("alone", False), ("with 100 guesses/s", True), ("alone again", False)):
-                    refreshes, guesses = Flood(port), Flood(port)
+                for name, with_attempts in (("alone", False), ("with 100 attempts/s", True), ("alone again", False)):
+                    refreshes, attempts = Flood(port), Flood(port)
                     await asyncio.gather(
                         at_a_pace(REFRESHES, seconds, partial(refreshes.refresh, chains)),
-                        at_a_pace(GUESSES if guessing else 0, seconds, guesses.guess),
+                        at_a_pace(ATTEMPTS if with_attempts else 0, seconds, attempts.log_in),
                     )
-                    print(line(name, refreshes, guesses if guessing else None, service))
+                    print(line(name, refreshes, attempts if with_attempts else None, service))
                     refreshes.close()
-                    guesses.close()
+                    attempts.close()
     finally:
         server.stop()
 

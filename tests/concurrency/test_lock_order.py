@@ -68,20 +68,20 @@ Work = Callable[[Services, Target], Awaitable[object]]
 
 
 async def admitted(services: Services, target: Target) -> LoginAttempt:
-    guess = await services.sign_in.throttle.register_attempt(target.user.username, ORIGIN.ip, now())
-    return guess if isinstance(guess, LoginAttempt) else UNCOUNTED
+    attempt = await services.sign_in.throttle.register_attempt(target.user.username, ORIGIN.ip, now())
+    return attempt if isinstance(attempt, LoginAttempt) else UNCOUNTED
 
 
 async def sign_in(services: Services, target: Target) -> object:
     """From where the password was found right."""
-    guess = await admitted(services, target)
-    return await services.sign_in.open_session(target.user, None, ORIGIN, now(), attempt=guess)
+    attempt = await admitted(services, target)
+    return await services.sign_in.open_session(target.user, None, ORIGIN, now(), attempt=attempt)
 
 
 async def fail_to_sign_in(services: Services, target: Target) -> None:
     """From where the password was found wrong."""
-    guess = await admitted(services, target)
-    await services.sign_in.record_failure(target.user.username, guess, ORIGIN, now())
+    attempt = await admitted(services, target)
+    await services.sign_in.record_failure(target.user.username, attempt, ORIGIN, now())
 
 
 async def refresh(services: Services, target: Target) -> object:

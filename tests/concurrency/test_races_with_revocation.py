@@ -221,20 +221,20 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
             origins = [ClientInfo(str(IPv4Address(random.randrange(2**24, 2**31)))) for _ in range(4)]
 
             async def admitted(origin: ClientInfo) -> LoginAttempt:
-                guess = await throttle.register_attempt(user.username, origin.ip, SystemClock().now())
-                assert isinstance(guess, LoginAttempt)
-                return guess
+                attempt = await throttle.register_attempt(user.username, origin.ip, SystemClock().now())
+                assert isinstance(attempt, LoginAttempt)
+                return attempt
 
             for origin in origins[:2]:
-                guess = await admitted(origin)
-                assert await sign_in.open_session(user, None, origin, SystemClock().now(), attempt=guess)
+                attempt = await admitted(origin)
+                assert await sign_in.open_session(user, None, origin, SystemClock().now(), attempt=attempt)
             # From here on the old password was found right, and the new one is being stored.
-            guesses = [await admitted(origin) for origin in origins]
+            attempts = [await admitted(origin) for origin in origins]
             stored, *_ = await asyncio.gather(
                 late(scene.store_password(user, current if by_owner else None)),
                 *(
-                    late(sign_in.open_session(user, None, origin, SystemClock().now(), attempt=guess))
-                    for guess, origin in zip(guesses, origins, strict=True)
+                    late(sign_in.open_session(user, None, origin, SystemClock().now(), attempt=attempt))
+                    for attempt, origin in zip(attempts, origins, strict=True)
                 ),
             )
             assert stored, round

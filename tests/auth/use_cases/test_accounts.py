@@ -106,9 +106,9 @@ async def test_cred_12_a_change_needs_the_current_password_and_a_wrong_one_is_co
     assert await change(api, current.access, wrong, NEW_PASSWORD) == refused
     assert await api.is_live(other.access)
     # Text that cannot be a password is not a login attempt.
-    guessed = 0 < len(wrong) <= 1024
-    assert await failures(services, alice) == guessed
-    assert (await kinds(services, alice)).count("LOGIN_FAILED") == guessed
+    is_counted = 0 < len(wrong) <= 1024
+    assert await failures(services, alice) == is_counted
+    assert (await kinds(services, alice)).count("LOGIN_FAILED") == is_counted
     assert await works(api, PASSWORD)
 
 

@@ -50,7 +50,7 @@ async def sign_in(services: Services, clock: FakeClock, device_name: str | None 
     return signed_in
 
 
-async def guess(services: Services, clock: FakeClock) -> LoginAttempt:
+async def register_attempt(services: Services, clock: FakeClock) -> LoginAttempt:
     admitted = await services.sign_in.throttle.register_attempt("alice", ADDRESS, clock.now())
     assert isinstance(admitted, LoginAttempt)
     return admitted
@@ -58,7 +58,7 @@ async def guess(services: Services, clock: FakeClock) -> LoginAttempt:
 
 @pytest.fixture
 def in_writer(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each sign-in was written in the writer's thread. On PostgreSQL there is none."""
+    """For each sign-in, whether SQLite's writer thread wrote it. Empty on PostgreSQL, which has none."""
     results, insert_in_writer = [], new_sessions.insert_in_writer
 
     async def watched(*arguments: Any) -> Any:
@@ -103,7 +103,7 @@ async def test_the_writer_on_sqlite_and_a_transaction_write_the_same(
     assert await rows(services, login_failures) == []
 
 
-async def test_a_familiar_network_is_written_again_only_long_after_it_was_seen(
+async def test_a_familiar_network_is_not_written_again_at_each_sign_in(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     seen = []
@@ -136,7 +136,7 @@ async def test_cred_11_a_user_who_changed_while_the_password_was_checked_is_not_
     changed: Callable[[Services, UserRow, FakeClock], Awaitable[None]],
 ) -> None:
     await sign_in(services, clock)
-    admitted = await guess(services, clock)
+    admitted = await register_attempt(services, clock)
     await changed(services, alice, clock)
     assert await services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=admitted) is None
     assert await services.sign_in.open_session(alice, None, ORIGIN, clock.now()) is None
@@ -159,7 +159,7 @@ async def test_a_network_that_was_forgotten_during_the_hashing_is_stored_again(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
-    admitted = await guess(services, clock)
+    admitted = await register_attempt(services, clock)
     async with looking_at(services.db) as conn:
         await conn.execute(delete(familiar_networks))
     assert await services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=admitted)
@@ -173,7 +173,7 @@ async def test_sess_08_many_sign_ins_at_once_count_each_other(
     await sign_in(services, clock)
     for _ in range(5):
         clock.advance(timedelta(seconds=1))
-        admitted = [await guess(services, clock) for _ in range(5)]
+        admitted = [await register_attempt(services, clock) for _ in range(5)]
         opened = await asyncio.gather(
             *(services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=one) for one in admitted)
         )
@@ -187,7 +187,7 @@ async def test_a_sign_in_waits_for_a_transaction_that_holds_the_user(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
-    admitted = await guess(services, clock)
+    admitted = await register_attempt(services, clock)
     async with services.db.transaction() as conn:
         await users.lock(conn, alice.id)
         opening = asyncio.create_task(services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=admitted))
@@ -227,7 +227,7 @@ async def test_an_attempt_whose_connection_breaks_while_it_is_counted_is_counted
 ) -> None:
     for committed in (True, False):
         (proxy.cut_after if committed else proxy.cut_before)(b"synchronous_commit")
-        assert (await guess(services, clock)).attempt_number == (2 if committed else 3)
+        assert (await register_attempt(services, clock)).attempt_number == (2 if committed else 3)
     assert proxy.cuts > 0
 
 
@@ -246,7 +246,7 @@ async def test_cred_07_after_a_delay_one_of_many_attempts_at_once_is_allowed(
 ) -> None:
     throttle = services.sign_in.throttle
     for _ in range(5):
-        await guess(services, clock)
+        await register_attempt(services, clock)
     for failures, delay in ((6, 1), (7, 2), (8, 4)):
         clock.advance(timedelta(seconds=delay))
         attempts = await asyncio.gather(
@@ -288,16 +288,16 @@ async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_th
     with suppress(RolledBack):
         async with looking_at(services.db) as conn:
             await conn.execute(held)  # invisible to the others, who all have to wait for it
-            guesses = [
+            attempts = [
                 asyncio.ensure_future(throttle.register_attempt("alice", ADDRESS, clock.now())) for _ in range(10)
             ]
             for _ in range(500):
                 await conn.execute(text("SELECT pg_stat_clear_snapshot()"))
-                if (await conn.execute(waiting)).scalar_one() == len(guesses):
+                if (await conn.execute(waiting)).scalar_one() == len(attempts):
                     break
                 await asyncio.sleep(0.01)
             raise RolledBack
-    made = [one for one in await asyncio.gather(*guesses) if isinstance(one, LoginAttempt)]
+    made = [one for one in await asyncio.gather(*attempts) if isinstance(one, LoginAttempt)]
     assert sorted(one.attempt_number for one in made) == [1, 2, 3, 4, 5]
     assert [row.failures for row in await rows(services, login_failures)] == [5, 5, 5]
 
@@ -312,7 +312,7 @@ async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
     async with services.db.transaction() as conn:
         await users.lock_for_deletion(conn, alice.id)
         record, origin = services.sign_in.record_failure, ClientInfo(ADDRESS)
-        admitted = [await guess(services, clock) for _ in range(4)] * 2
+        admitted = [await register_attempt(services, clock) for _ in range(4)] * 2
         wrong = [asyncio.create_task(record("alice", one, origin, clock.now())) for one in admitted]
         await asyncio.sleep(0.2)
         assert not any(task.done() for task in wrong)
@@ -325,7 +325,7 @@ async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
 async def test_a_failed_attempt_at_a_user_who_is_being_deleted_leaves_no_event(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    admitted = await guess(services, clock)
+    admitted = await register_attempt(services, clock)
     async with services.db.transaction() as conn:
         await users.lock_for_deletion(conn, alice.id)
         failing = asyncio.create_task(services.sign_in.record_failure("alice", admitted, ORIGIN, clock.now()))
@@ -340,7 +340,7 @@ async def test_a_failed_attempt_at_a_user_who_is_being_deleted_leaves_no_event(
 async def test_a_password_change_waits_for_the_deletion_of_its_user_and_is_refused(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    admitted = await guess(services, clock)
+    admitted = await register_attempt(services, clock)
     async with services.db.transaction() as conn:
         await users.lock_for_deletion(conn, alice.id)
         await services.accounts._record_success(admitted)  # names no user, and so waits for no one
@@ -362,7 +362,7 @@ async def test_a_password_change_waits_for_the_deletion_of_its_user_and_is_refus
 @on_postgresql
 async def test_a_refused_attempt_leaves_no_dead_row(services: Services, alice: UserRow, clock: FakeClock) -> None:
     for _ in range(5):
-        await guess(services, clock)
+        await register_attempt(services, clock)
 
     async def versions() -> list[Any]:
         async with looking_at(services.db) as conn:

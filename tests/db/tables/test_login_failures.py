@@ -1,4 +1,4 @@
-"""What the throttle writes: of guesses at once nothing is lost, they do not deadlock, and refusals write nothing."""
+"""What the throttle writes: attempts at once are all counted, do not deadlock, and refusals write nothing."""
 
 import asyncio
 import random
@@ -27,7 +27,9 @@ async def rows(services: Services) -> list[Any]:
         return list((await conn.execute(select(login_failures).order_by(login_failures.c.subject))).all())
 
 
-async def guess(services: Services, clock: FakeClock, name: str = "alice", address: str = ADDRESSES[0]) -> LoginAttempt:
+async def register_attempt(
+    services: Services, clock: FakeClock, name: str = "alice", address: str = ADDRESSES[0]
+) -> LoginAttempt:
     admitted = await services.sign_in.throttle.register_attempt(name, address, clock.now())
     assert isinstance(admitted, LoginAttempt)
     return admitted
@@ -35,13 +37,13 @@ async def guess(services: Services, clock: FakeClock, name: str = "alice", addre
 
 @pytest.fixture(params=["name", "address"])
 async def exhausted(request: pytest.FixtureRequest, services: Services, clock: FakeClock) -> str:
-    """Something that may not be guessed at any more for now, or not from there."""
+    """A name, or an address, that is throttled for now."""
     for number in range(5 if request.param == "name" else 30):
-        await guess(services, clock, "alice" if request.param == "name" else f"user-{number}")
+        await register_attempt(services, clock, "alice" if request.param == "name" else f"user-{number}")
     return str(request.param)
 
 
-async def test_a_refusal_leaves_every_row_as_it_was(
+async def test_a_refused_attempt_changes_no_row(
     services: Services, alice: UserRow, clock: FakeClock, exhausted: str
 ) -> None:
     before = await rows(services)
@@ -52,10 +54,10 @@ async def test_a_refusal_leaves_every_row_as_it_was(
     assert await rows(services) == before
 
 
-async def test_guesses_at_once_are_all_counted_and_all_taken_back(
+async def test_attempts_at_once_are_all_counted_and_all_refunded(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    """From addresses and at names in every order, by wrong passwords, right ones, and guesses nobody could look at."""
+    """Of addresses and names in every order, with wrong passwords, right ones, and a full hashing queue."""
     dice = random.Random(1)
     deadlocks = await deadlocks_of(services)
 
@@ -80,7 +82,7 @@ async def test_guesses_at_once_are_all_counted_and_all_taken_back(
 
 
 async def deadlocks_of(services: Services) -> int:
-    """How many of them PostgreSQL has resolved; 0 on SQLite, which has one writer."""
+    """How many deadlocks PostgreSQL has resolved; 0 on SQLite, which has one writer."""
     if services.db.writer is not None:
         return 0
     url = services.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -93,23 +95,21 @@ async def deadlocks_of(services: Services) -> int:
         await connection.close()
 
 
-async def test_a_name_that_fails_again_waits_from_its_last_failure_on(
-    services: Services, alice: UserRow, clock: FakeClock
-) -> None:
+async def test_a_delay_starts_at_the_last_failure(services: Services, alice: UserRow, clock: FakeClock) -> None:
     for _ in range(5):
-        await guess(services, clock)
+        await register_attempt(services, clock)
         clock.advance(timedelta(seconds=10))
-    await guess(services, clock)
+    await register_attempt(services, clock)
     clock.advance(timedelta(seconds=1))
     refused = await services.sign_in.throttle.register_attempt("alice", ADDRESSES[0], clock.now())
     assert refused == TooManyAttempts(1)
 
 
-async def test_a_success_takes_back_its_guess_where_others_failed_meanwhile(
+async def test_a_success_refunds_its_own_attempt_while_others_fail(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    mine = await guess(services, clock)
-    others = [await guess(services, clock, "bob"), await guess(services, clock, "nobody")]
+    mine = await register_attempt(services, clock)
+    others = [await register_attempt(services, clock, "bob"), await register_attempt(services, clock, "nobody")]
     await services.sign_in.open_session(alice, None, ClientInfo(ADDRESSES[0]), clock.now(), attempt=mine)
     assert sorted(row.failures for row in await rows(services)) == [1, 1, 2, 2]
     for other in others:

@@ -172,7 +172,7 @@ async def test_the_secret_without_the_database_makes_no_refresh_token(
     """A perfectly signed token is judged by the rule, and by the rule it is not the current one."""
     header, claims = parts_of(lived_in.refresh)
     forge = with_hmac(SecretKeys.derive(SECRET.encode()).refresh_tokens)
-    # Whose ids are guessed as well: of nobody, and nothing changes.
+    # And ids of no user, for which nothing changes.
     before = await everything(services)
     for unknown in ({"sid": str(uuid4())}, {"sub": str(uuid4())}):
         token = signed(header, claims | unknown, forge)

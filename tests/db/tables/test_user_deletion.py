@@ -137,14 +137,14 @@ async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_th
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """In the order in which a sign-in takes them, or the two wait for each other."""
-    guess = await services.sign_in.throttle.register_attempt("alice", "198.51.100.7", clock.now())
-    assert isinstance(guess, LoginAttempt)
+    attempt = await services.sign_in.throttle.register_attempt("alice", "198.51.100.7", clock.now())
+    assert isinstance(attempt, LoginAttempt)
     async with services.db.transaction() as conn:
         await users.lock(conn, alice.id)
         deleting = asyncio.ensure_future(services.accounts.delete(alice))
         await asyncio.sleep(0.2)
         assert not deleting.done()
         await NO_LOCK_WAITS.execute(conn, {})
-        await login_failures.refund(conn, guess.addresses, deleted=guess.name_digest)
+        await login_failures.refund(conn, attempt.addresses, deleted=attempt.name_digest)
     await deleting
     assert await services.accounts.get(alice.id) is None

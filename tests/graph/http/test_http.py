@@ -235,9 +235,9 @@ async def test_gql_01_rot_16_a_document_has_one_mutation_field(
 
 
 async def test_gql_01_twenty_login_attempts_in_one_document_are_refused(api: Api, alice: UserRow) -> None:
-    guess = 'a{}: login(input: {{username: "alice", password: "{}"}}) {{ __typename }}'
-    guesses = " ".join(guess.format(number, number) for number in range(20))
-    assert await api.codes(f"mutation {{ {guesses} }}") == ["GRAPHQL_VALIDATION_FAILED"]
+    login = 'a{}: login(input: {{username: "alice", password: "{}"}}) {{ __typename }}'
+    logins = " ".join(login.format(number, number) for number in range(20))
+    assert await api.codes(f"mutation {{ {logins} }}") == ["GRAPHQL_VALIDATION_FAILED"]
     pair = await api.login()
     edges = (await api.data("{ securityEvents { edges { node { kind } } } }", bearer=pair.access))["securityEvents"]
     assert [edge["node"]["kind"] for edge in edges["edges"]] == ["LOGIN_SUCCEEDED"]
