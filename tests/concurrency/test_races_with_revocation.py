@@ -17,14 +17,24 @@ from auth.outcomes import ClientInfo
 from db.tables import familiar_networks, families
 from db.tables.base import SessionState
 from db.tables.users import UserRow
-from tests.support.endpoints import LOGIN, PASSWORD, REVOKE, REVOKED, ROTATED, Api, Pair, RefreshEndpoint, RestEndpoint
+from tests.support.endpoints import (
+    LOGIN,
+    NEW_PASSWORD,
+    PASSWORD,
+    REVOKE,
+    REVOKED,
+    ROTATED,
+    Api,
+    Pair,
+    RefreshEndpoint,
+    RestEndpoint,
+)
 from tests.support.servers import Backstage, Fleet, backstage, fleet_on
 
 T = TypeVar("T")
 
 AT_ONCE = 10
 JITTER = 0.02  # seconds
-NEW_PASSWORD = "copper lantern hums 17 sonnets"
 CHANGE_PASSWORD = """
 mutation ChangePassword($input: ChangePasswordInput!) {
   changePassword(input: $input) { __typename ... on ChangePasswordSuccess { revokedCount } }

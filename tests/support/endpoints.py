@@ -181,3 +181,4 @@ class RestEndpoint:
 
 ENDPOINTS: dict[str, type[GraphQLEndpoint] | type[RestEndpoint]] = {"graphql": GraphQLEndpoint, "rest": RestEndpoint}
 PASSWORD = "violet kettle orbits 42 lanterns"
+NEW_PASSWORD = "three grey owls read 7 maps"

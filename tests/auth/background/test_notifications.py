@@ -24,12 +24,11 @@ from db.tables.users import UserRow, users
 from graph.app import create_app
 from graph.notifications.channels import channels
 from tests.support.clocks import FakeClock
-from tests.support.endpoints import PASSWORD, REPLAYED, REVOKED, Api, RefreshEndpoint
+from tests.support.endpoints import NEW_PASSWORD, PASSWORD, REPLAYED, REVOKED, Api, RefreshEndpoint
 from tests.support.receivers import WEBHOOK_SECRET, Mailbox, WebReceiver, answer, mailbox, silent, web_receiver
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 
-NEW_PASSWORD = "three grey owls read 7 maps"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 CHANGE_PASSWORD = """
 mutation Change($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }

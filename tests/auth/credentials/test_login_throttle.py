@@ -22,9 +22,9 @@ from db.tables import familiar_networks, users
 from db.tables.login_failures import login_failures
 from db.tables.users import UserRow
 from graph.app import create_app
-from tests.auth.use_cases.test_accounts import CHANGE, NEW_PASSWORD, passwords
+from tests.auth.use_cases.test_accounts import CHANGE, passwords
 from tests.support.clocks import FakeClock
-from tests.support.endpoints import PASSWORD, Api
+from tests.support.endpoints import NEW_PASSWORD, PASSWORD, Api
 from tests.support.servers import backstage, serving
 from tests.support.sql import looking_at
 from tests.support.watches import watching

@@ -19,12 +19,11 @@ from auth.use_cases.sessions import Unauthenticated
 from db.tables import familiar_networks, login_failures
 from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.endpoints import PASSWORD, REVOKED, ROTATED, SESSIONS, Api, Pair, RefreshEndpoint
+from tests.support.endpoints import NEW_PASSWORD, PASSWORD, REVOKED, ROTATED, SESSIONS, Api, Pair, RefreshEndpoint
 from tests.support.watches import Watch, watching
 
 pytestmark = pytest.mark.usefixtures("alice")
 
-NEW_PASSWORD = "three grey owls read 7 maps"
 CHANGE = """
 mutation Change($input: ChangePasswordInput!) {
   changePassword(input: $input) {

@@ -15,12 +15,11 @@ from auth.credentials.password_hashing import hash_password, verify_password
 from auth.services import Services
 from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.endpoints import LOGIN, PASSWORD, Api
+from tests.support.endpoints import LOGIN, NEW_PASSWORD, PASSWORD, Api
 from tests.support.watches import Watch, store_hash, watching
 
 pytestmark = [pytest.mark.usefixtures("alice"), pytest.mark.real_hash_cost]
 
-NEW_PASSWORD = "three grey owls read 7 maps"
 TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "rate_limits": False}])
 
 

@@ -1,8 +1,10 @@
-"""Connections that break: in the middle of a commit, before it, for a while, and at any moment whatever."""
+"""Connections that break: during a commit, before it, for a while, and at random moments."""
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,11 +14,24 @@ from httpx2 import AsyncClient, HTTPError, Response
 
 from auth.clock import Clock
 from auth.crypto.tokens import TokenKind, decode_token, digest
+from auth.outcomes import ClientInfo
 from auth.services import Services
+from db.drivers.errors import OutcomeUnknown
 from db.tables import families
+from db.tables.base import SigningAlgorithm
 from db.tables.families import FamilyRow
 from db.tables.users import UserRow
-from tests.support.endpoints import ENDPOINTS, REPLAYED, REVOKE, REVOKED, ROTATED, UNAVAILABLE, Api, RefreshEndpoint
+from tests.support.endpoints import (
+    ENDPOINTS,
+    NEW_PASSWORD,
+    REPLAYED,
+    REVOKE,
+    REVOKED,
+    ROTATED,
+    UNAVAILABLE,
+    Api,
+    RefreshEndpoint,
+)
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import backstage, serving
 
@@ -33,13 +48,13 @@ def database_url(proxy: Proxy) -> str:
 
 @pytest.fixture
 def api(http: AsyncClient, alice: UserRow) -> Api:
-    """GraphQL, spoken to a service that has a user."""
+    """GraphQL of a service that has a user."""
     return Api(http)
 
 
 @pytest.fixture
 def answers(http: AsyncClient) -> list[Response]:
-    """Every answer that the client got, headers and all."""
+    """Every response that the client received."""
     seen: list[Response] = []
 
     async def see(response: Response) -> None:
@@ -54,31 +69,31 @@ either_way = pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
 
 
 async def families_of(services: Services, user: UserRow) -> list[FamilyRow]:
-    """The families that a user has."""
+    """Return a user's families."""
     async with services.db.read() as conn:
         return list(await families.page(conn, user.id, state=None, now=user.created_at, after=None, limit=10))
 
 
 async def generation(services: Services, user: UserRow) -> int:
-    """The generation of the one family that a user has."""
+    """Return the generation of a user's only family."""
     (family,) = await families_of(services, user)
     return family.generation
 
 
 async def replays(services: Services, user: UserRow) -> int:
-    """How many replays are on record."""
+    """Return how many replays were recorded."""
     events = await services.accounts.events(user.id, after=None, limit=1000)
     return sum(event.kind == "REFRESH_TOKEN_REPLAYED" for event in events)
 
 
 def claim_of(services: Services, clock: Clock, token: str) -> bytes:
-    """What the statement that rotates this token has in it, and no other one."""
+    """Return bytes that only the statement that rotates this token contains."""
     return digest(decode_token(services.rotation.token_pairs.issuer, token, TokenKind.REFRESH, clock.now()).jti)
 
 
 @either_way
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-async def test_rot_07_rot_19_a_connection_that_breaks_while_a_token_is_rotated_is_looked_into_and_answered(
+async def test_rot_07_rot_19_a_rotation_whose_connection_breaks_is_retried_and_answered(
     api: Api,
     endpoint: RefreshEndpoint,
     proxy: Proxy,
@@ -104,7 +119,7 @@ async def test_rot_07_rot_19_a_connection_that_breaks_while_a_token_is_rotated_i
 
 
 @either_way
-async def test_rot_19_an_attempt_that_is_looked_into_is_still_that_clients_alone(
+async def test_rot_19_a_retried_rotation_still_belongs_to_one_client(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, clock: Clock, key: str | None
 ) -> None:
     first = await api.login()
@@ -119,7 +134,7 @@ async def test_rot_19_an_attempt_that_is_looked_into_is_still_that_clients_alone
 
 @impatient
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-async def test_rot_07_rot_19_while_the_database_stays_away_it_is_503_and_the_same_key_gets_the_successor_later(
+async def test_rot_07_rot_19_during_an_outage_a_refresh_is_503_and_its_key_gets_the_successor_later(
     api: Api,
     endpoint: RefreshEndpoint,
     proxy: Proxy,
@@ -146,7 +161,7 @@ async def test_rot_07_rot_19_while_the_database_stays_away_it_is_503_and_the_sam
 
 
 @impatient
-async def test_rot_07_a_token_without_a_key_is_unspent_where_the_connection_broke_before_the_statement(
+async def test_rot_07_a_token_is_not_consumed_if_the_connection_breaks_before_the_statement(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, clock: Clock, alice: UserRow
 ) -> None:
     first = await api.login()
@@ -159,13 +174,13 @@ async def test_rot_07_a_token_without_a_key_is_unspent_where_the_connection_brok
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-async def test_rot_06_a_replay_whose_commit_breaks_ends_the_family_once_and_for_all(
+async def test_rot_06_a_replay_whose_commit_breaks_revokes_the_family_once(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, alice: UserRow, committed: bool
 ) -> None:
     first = await api.login()
     second = (await endpoint.refresh(first.refresh)).tokens
     (proxy.cut_after if committed else proxy.cut_before)(COMMIT)
-    # Looked into, a family that the first attempt ended is found ended: the one who replays learns no more than that.
+    # The retry finds the family revoked by the first attempt, and answers that.
     assert (await endpoint.refresh(first.refresh)).outcome == (REVOKED if committed else REPLAYED)
     assert proxy.cuts >= 1
     assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
@@ -174,7 +189,7 @@ async def test_rot_06_a_replay_whose_commit_breaks_ends_the_family_once_and_for_
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-async def test_a_revocation_whose_commit_breaks_is_made_certain_before_it_is_answered(
+async def test_a_revocation_whose_commit_breaks_is_confirmed_before_it_is_answered(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, committed: bool
 ) -> None:
     pair = await api.login()
@@ -187,7 +202,7 @@ async def test_a_revocation_whose_commit_breaks_is_made_certain_before_it_is_ans
 
 
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-async def test_a_sign_in_whose_commit_breaks_is_made_and_not_made_twice(
+async def test_a_sign_in_whose_commit_breaks_opens_one_session(
     api: Api, proxy: Proxy, services: Services, alice: UserRow, committed: bool
 ) -> None:
     (proxy.cut_after if committed else proxy.cut_before)(COMMIT)  # of the first one, from a network that is new
@@ -197,8 +212,46 @@ async def test_a_sign_in_whose_commit_breaks_is_made_and_not_made_twice(
     assert [str(family.id) for family in await families_of(services, alice)] == [pair.session_id]
 
 
+# What a use case does and whether it may be tried again after its commit, with the same effect and answer.
+WRITES: dict[str, tuple[bool, Callable[[Services, UserRow, datetime], Awaitable[Any]]]] = {
+    "enable": (True, lambda services, alice, now: services.accounts.enable(alice.id)),
+    "delete": (True, lambda services, alice, now: services.accounts.delete(alice)),
+    "unlock": (True, lambda services, alice, now: services.accounts.unlock(alice)),
+    "unlock an address": (True, lambda services, alice, now: services.accounts.throttle.reset_address("192.0.2.1")),
+    "rename": (True, lambda services, alice, now: services.sessions.rename(alice.id, uuid4(), "x")),
+    "first key": (
+        True,
+        lambda services, alice, now: services.keys.ensure_first_key(SigningAlgorithm.ES256, now),
+    ),
+    "disable": (False, lambda services, alice, now: services.accounts.disable(alice.id, now)),
+    "import a user": (
+        False,
+        lambda services, alice, now: services.accounts.import_user("carol", None, alice.hashed_password, now),
+    ),
+    "set a password": (False, lambda services, alice, now: services.accounts.set_password(alice, NEW_PASSWORD, now)),
+    "revoke all": (False, lambda services, alice, now: services.sessions.revoke_all(alice.id, ClientInfo(), now)),
+    "rotate the key": (
+        False,
+        lambda services, alice, now: services.keys.rotate(
+            SigningAlgorithm.ES256, now, access_token_ttl=timedelta(minutes=5)
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_after_a_commit_without_an_answer_only_what_is_idempotent_is_tried_again(
+    proxy: Proxy, services: Services, alice: UserRow, clock: Clock, name: str
+) -> None:
+    is_idempotent, write = WRITES[name]
+    proxy.cut_after(COMMIT)
+    with nullcontext() if is_idempotent else pytest.raises(OutcomeUnknown):
+        await write(services, alice, clock.now())
+    assert proxy.cuts >= 1
+
+
 @impatient
-async def test_a_network_that_has_gone_silent_does_not_keep_the_service_from_stopping(
+async def test_the_service_stops_though_the_network_is_silent(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services
 ) -> None:
     await endpoint.refresh((await api.login()).refresh)
@@ -208,7 +261,7 @@ async def test_a_network_that_has_gone_silent_does_not_keep_the_service_from_sto
 
 
 class Phone:
-    """A client that names its attempts, and sends each until it is answered."""
+    """A client that sends each refresh, with its idempotency key, until it is answered."""
 
     def __init__(self, endpoint: RefreshEndpoint, token: str) -> None:
         self.endpoint = endpoint
@@ -232,19 +285,19 @@ class Phone:
         self.rotations += 1
 
 
-async def cut_often(proxy: Proxy, dice: random.Random, *, and_stay_away: bool) -> None:
-    """Cut until it was enough, at moments that fall anywhere within a refresh; now and then stay away for a while."""
+async def cut_often(proxy: Proxy, dice: random.Random, *, with_outages: bool) -> None:
+    """Cut connections at random moments within a refresh; sometimes refuse new ones for a while."""
     while proxy.cuts < CUTS:
         await asyncio.sleep(dice.uniform(0, 0.02))
         proxy.cut()
-        if and_stay_away and dice.random() < 0.1:
+        if with_outages and dice.random() < 0.1:
             proxy.refuse()
             await asyncio.sleep(dice.uniform(0, 0.5))
             await proxy.listen()
 
 
 async def refresh_while_cut(phone: Phone, cutting: Coroutine[Any, Any, None]) -> None:
-    """Refresh again and again while connections are cut, and once more when it is over."""
+    """Refresh while connections are cut, and once more afterwards."""
     task = asyncio.create_task(cutting)
     try:
         while not task.done():
@@ -261,7 +314,7 @@ async def test_rot_19_a_client_with_keys_never_loses_its_session_to_connections_
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, alice: UserRow, seed: int
 ) -> None:
     phone = Phone(endpoint, (await api.login()).refresh)
-    await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), and_stay_away=True))
+    await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), with_outages=True))
     assert proxy.cuts >= CUTS
     assert phone.failures > 0, "the database was never away for long"
     assert await generation(services, alice) == phone.rotations + 1
@@ -287,7 +340,7 @@ async def test_rot_19_a_client_with_keys_never_loses_its_session_to_answers_that
             AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=30) as http,
         ):
             phone = Phone(list(ENDPOINTS.values())[seed % 2](http), first.refresh)
-            await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), and_stay_away=False))
+            await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), with_outages=False))
         assert proxy.cuts >= CUTS
         assert phone.failures > 0, "no answer was lost"
         assert await generation(behind.services, user) == phone.rotations + 1

@@ -25,11 +25,10 @@ from db.tables.families import families
 from graph.cli import main
 from tests.graph.api.test_session_pages import family_row
 from tests.support.clocks import FakeClock
-from tests.support.endpoints import PASSWORD
+from tests.support.endpoints import NEW_PASSWORD, PASSWORD
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 
-NEW_PASSWORD = "three grey owls read 7 maps"
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
 Command = Callable[..., Result]
 

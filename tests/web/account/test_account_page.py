@@ -10,13 +10,11 @@ from playwright.async_api import Browser, Route, expect
 
 from auth.clock import SystemClock
 from auth.outcomes import ClientInfo
-from tests.support.endpoints import PASSWORD
+from tests.support.endpoints import NEW_PASSWORD, PASSWORD
 from tests.support.servers import backstage
 from tests.web.account.page import Visit, axe_installed, findings, visiting
 from tests.web.account.scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, Past
 from tests.web.front_end import HURRY, Servers
-
-NEW_PASSWORD = "seven slow herons cross 3 bridges"
 
 
 @pytest.fixture
