@@ -13,6 +13,7 @@ import pytest
 from httpx2 import AsyncClient, HTTPError, Response
 
 from auth.clock import Clock
+from auth.credentials.login_throttle import LoginAttempt
 from auth.crypto.tokens import TokenKind, decode_token, digest
 from auth.outcomes import ClientInfo
 from auth.services import Services
@@ -229,6 +230,18 @@ WRITES: dict[str, tuple[bool, Callable[[Services, UserRow, datetime], Awaitable[
         lambda services, alice, now: services.accounts.import_user("carol", None, alice.hashed_password, now),
     ),
     "set a password": (False, lambda services, alice, now: services.accounts.set_password(alice, NEW_PASSWORD, now)),
+    "revoke before": (
+        True,
+        lambda services, alice, now: services.sessions.revoke_issued_before(now, ClientInfo(), now),
+    ),
+    "record a failed password": (
+        False,
+        lambda services, alice, now: services.accounts._record_failure(alice, ClientInfo(), now),
+    ),
+    "record a right password": (
+        False,
+        lambda services, alice, now: services.accounts._record_success(LoginAttempt(b"n" * 32, (), 1, alice)),
+    ),
     "revoke all": (False, lambda services, alice, now: services.sessions.revoke_all(alice.id, ClientInfo(), now)),
     "rotate the key": (
         False,
