@@ -12,6 +12,7 @@ from sqlalchemy import select
 from auth.credentials.login_throttle import LoginAttempt
 from auth.outcomes import ClientInfo, SignedIn, TooManyAttempts
 from auth.services import Services
+from db.hot_path.login_attempts import FailureCount, _store
 from db.tables.login_failures import login_failures
 from db.tables.users import UserRow
 from tests.support import databases
@@ -115,3 +116,15 @@ async def test_a_success_refunds_its_own_attempt_while_others_fail(
     for other in others:
         await services.sign_in.throttle._refund(other)
     assert await rows(services) == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_attempt_that_read_an_older_window_is_counted_in_the_new_one(
+    services: Services, clock: FakeClock
+) -> None:
+    """Both windows have one failure, so only the instant of the first one tells them apart."""
+    key, before = b"k" * 32, FailureCount(1, clock.now(), clock.now())
+    clock.advance(timedelta(hours=1))
+    started = FailureCount(1, clock.now(), clock.now())
+    await _store(services.db, {}, {key: started}, clock.now())
+    assert await _store(services.db, {key: before}, {key: started}, clock.now()) == {key: started._replace(failures=2)}
