@@ -322,6 +322,23 @@ async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
 
 
 @on_postgresql
+async def test_attempts_that_wait_for_a_locked_count_delay_no_other_user(
+    services: Services, alice: UserRow, bob: UserRow, clock: FakeClock
+) -> None:
+    opened = await services.sign_in.login("bob", PASSWORD, None, ORIGIN, clock.now())
+    assert isinstance(opened, SignedIn)
+    await register_attempt(services, clock)
+    async with services.db.transaction() as conn:
+        await services.sign_in.throttle.reset(conn, "alice")
+        waiting = [asyncio.create_task(register_attempt(services, clock)) for _ in range(8)]
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in waiting)
+        async with asyncio.timeout(60):
+            assert await services.sessions.authenticate(opened.tokens.access_token, clock.now())
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@on_postgresql
 async def test_a_failed_attempt_at_a_user_who_is_being_deleted_leaves_no_event(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
