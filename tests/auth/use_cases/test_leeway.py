@@ -36,7 +36,7 @@ async def test_rot_12_within_the_leeway_the_same_token_without_a_key_gets_the_sa
 
 @with_leeway
 @pytest.mark.parametrize("late", [10 * SECONDS + timedelta(microseconds=1), 11 * SECONDS, timedelta(days=1)])
-async def test_rot_12_after_the_leeway_it_is_a_replay(
+async def test_rot_12_after_the_leeway_the_same_token_is_a_replay(
     api: Api, endpoint: RefreshEndpoint, clock: FakeClock, late: timedelta
 ) -> None:
     first = await api.login()
@@ -128,14 +128,14 @@ async def test_rot_12_no_client_can_send_the_empty_key_that_keyless_requests_sha
 
 
 @with_leeway
-async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(
+async def test_rot_12_attack_6_concurrent_refreshes_within_the_leeway_get_one_successor(
     api: Api, endpoint: RefreshEndpoint
 ) -> None:
     first = await api.login()
     answers = await asyncio.gather(*(endpoint.refresh(first.refresh) for _ in range(8)))
     assert {answer.outcome for answer in answers} == {ROTATED}
     (second,) = {answer.tokens.refresh for answer in answers}
-    # The one leaf, presented as often at once, has one successor as well.
+    # The same holds for the successor.
     answers = await asyncio.gather(*(endpoint.refresh(second) for _ in range(8)))
     (third,) = {answer.tokens.refresh for answer in answers}
     assert len({first.refresh, second, third}) == 3

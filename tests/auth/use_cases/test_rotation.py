@@ -1,4 +1,4 @@
-"""The rule, through both endpoints, on both databases."""
+"""The rule of refresh token rotation, through both endpoints and on both databases."""
 
 from datetime import timedelta
 
@@ -90,7 +90,7 @@ async def test_a_key_repeats_its_answer_only_while_the_successor_is_unused(api: 
     assert (await endpoint.refresh(first.refresh, KEY)).outcome == REPLAYED
 
 
-async def test_rot_11_a_session_that_is_not_refreshed_expires_and_that_is_not_a_replay(
+async def test_rot_11_a_session_that_is_not_refreshed_expires_without_a_replay(
     api: Api, endpoint: RefreshEndpoint, clock: FakeClock, services: Services, alice: UserRow
 ) -> None:
     pair = await api.login()

@@ -32,7 +32,7 @@ from tests.support.endpoints import (
     Pair,
     RefreshEndpoint,
 )
-from tests.support.loglines import Lines, logging_to
+from tests.support.loglines import CapturedLog, logging_to
 from tests.support.sql import looking_at
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -82,7 +82,7 @@ def store(services: Services) -> Store:
 
 
 async def rotated(endpoint: RefreshEndpoint, pair: Pair, times: int) -> Pair:
-    """Return the pairs that a client got by this many refreshes."""
+    """Refresh this many times. Return the newest pair."""
     for _ in range(times):
         pair = (await endpoint.refresh(pair.refresh)).tokens
     return pair
@@ -277,7 +277,7 @@ async def test_operators_are_alerted_by_the_log_and_by_a_metric(
     before = await store.family(first.session_id)
     newest = await rotated(endpoint, first, 1)
     await store.put_back(before)
-    with logging_to(Lines()) as lines:
+    with logging_to(CapturedLog()) as lines:
         await endpoint.refresh(newest.refresh)
     line = lines.last()
     assert (line["outcome"], line["level"], line["status"]) == ("store_behind", "error", 503)

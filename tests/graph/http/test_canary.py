@@ -22,7 +22,7 @@ from db.tables import families
 from db.tables.base import metadata
 from db.tables.users import UserRow
 from tests.support.endpoints import LOGIN, REFRESH, REVOKE, Api, Pair
-from tests.support.loglines import Lines, logging_to
+from tests.support.loglines import CapturedLog, logging_to
 from tests.support.servers import SECRET, environment, serving
 from tests.support.sql import looking_at
 
@@ -141,9 +141,9 @@ def assert_unseen(where: str, texts: list[str], *more: str) -> None:
 
 
 @pytest.fixture
-def log(app: FastAPI) -> Iterator[Lines]:
+def log(app: FastAPI) -> Iterator[CapturedLog]:
     """The captured log."""
-    with logging_to(Lines()) as lines:
+    with logging_to(CapturedLog()) as lines:
         yield lines
 
 
@@ -157,7 +157,7 @@ def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 @pytest.mark.parametrize("more_settings", [QUICKLY | {"environment": "production", "metrics": True}, QUICKLY])
 async def test_log_01_log_02_no_input_reaches_a_log_a_response_or_a_table(
-    app: FastAPI, api: Api, services: Services, alice: UserRow, log: Lines, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, api: Api, services: Services, alice: UserRow, log: CapturedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair, second = await api.login(), await api.login()
     asks = [*ASKED, *with_session(pair)]
@@ -214,8 +214,8 @@ async def test_log_01_log_02_a_server_logs_no_input(database_url: str, tmp_path:
 @pytest.mark.parametrize(
     ("command", "stdin", "settings"),
     [
-        ("user add someone", f"{CANARY}\n", {}),
-        ("user add someone", f"{CANARY}\ud800\n", {}),
+        ("user add carol", f"{CANARY}\n", {}),
+        ("user add carol", f"{CANARY}\ud800\n", {}),
         ("user set-password alice", f"{CANARY}\n", {}),
         ("check", "", {"KINDRED_SECRET": CANARY}),
         ("check", "", {"KINDRED_SECRET": f"{CANARY}{CANARY}{CANARY}"}),

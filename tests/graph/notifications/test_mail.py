@@ -148,7 +148,7 @@ async def test_an_attacker_cannot_put_text_or_links_into_a_mail(box: Mailbox, de
     lines = text.splitlines()
     assert [line.partition(":")[0] for line in lines if ":" in line] == ["When", "Where", "What to do"]
     assert 14 <= len(lines) <= 16
-    assert clean_device_name("x\r\ny") is None  # it would not have got in anyway
+    assert clean_device_name("x\r\ny") is None  # a sign-in refuses such a device name
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ async def test_a_temporary_failure_is_retried_and_a_permanent_one_is_not(
                     return row
                 await asyncio.sleep(0.01)
 
-    box.answers = ["451 later", "250 fine", "550 nobody of that name: bob@example.org"]
+    box.answers = ["451 later", "250 fine", "550 unknown recipient: bob@example.org"]
     await services.accounts.disable(alice.id, clock.now())
     waiting = await until("recipient refused (451)", 1)
     assert waiting.next_attempt_at > clock.now()
@@ -343,7 +343,7 @@ async def test_the_test_command_reports_the_reason_of_a_failure(
     async with AsyncExitStack() as stack:
         locked = await stack.enter_async_context(mailbox(auth=True))
         refusing = await stack.enter_async_context(mailbox())
-        refusing.answers = ["550 hunter2 is nobody"]
+        refusing.answers = ["550 hunter2 is unknown"]
         for url, reason in (
             (f"smtp://kindred:hunter3@127.0.0.1:{locked.port}", "refused the username and password (535)"),
             (f"smtp://127.0.0.1:{refusing.port}", "recipient refused (550)"),

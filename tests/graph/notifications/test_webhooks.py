@@ -49,7 +49,7 @@ async def receiver() -> AsyncIterator[WebReceiver]:
 
 
 async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
-    """What comes of one attempt there."""
+    """Attempt one delivery to a URL. Return its outcome."""
     async with Webhook(SecretStr(url), webhook_keys(secret)) as webhook:
         return await attempt(webhook, NOTICE, now)
 
@@ -63,8 +63,8 @@ def documented_verifier() -> Callable[..., Any]:
     return verify_webhook
 
 
-def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
-    """The example that each of them tests itself against."""
+def test_a_signature_is_the_one_in_the_example_of_the_specification() -> None:
+    """The libraries of Standard Webhooks test themselves with this example."""
     keys = webhook_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330.9, UTC)
     assert headers_of("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', keys, at) == {
@@ -79,13 +79,13 @@ async def test_the_documented_verifier_accepts_only_unmodified_notifications(rec
     assert await sent(receiver.url) == Delivered("HTTP 204")
     (post,) = receiver.posts
     now = NOW.timestamp()
-    assert verify_webhook(WEBHOOK_SECRET, post.headers, post.body, now) == post.told
+    assert verify_webhook(WEBHOOK_SECRET, post.headers, post.body, now) == post.payload
     for headers, body, when in (
         (post.headers, post.body.replace(b"alice", b"mallo"), now),
         (post.headers | {"webhook-id": "another"}, post.body, now),
         (post.headers | {"webhook-timestamp": str(int(now) - 1)}, post.body, now),
         (post.headers | {"webhook-signature": "v1,AAAA"}, post.body, now),
-        (post.headers, post.body, now + 301),  # an old one, sent again by who overheard it
+        (post.headers, post.body, now + 301),  # an old notification that an attacker sends again
         (post.headers, post.body, now - 301),
     ):
         with pytest.raises(ValueError, match="not from Kindred"):
@@ -100,7 +100,7 @@ async def test_every_secret_signs_so_that_one_can_be_replaced(receiver: WebRecei
     (post,) = receiver.posts
     assert re.fullmatch(r"v1,\S{44} v1,\S{44}", post.headers["webhook-signature"])
     for secret in (newer, WEBHOOK_SECRET):
-        assert documented_verifier()(secret, post.headers, post.body, NOW.timestamp()) == post.told
+        assert documented_verifier()(secret, post.headers, post.body, NOW.timestamp()) == post.payload
 
 
 async def test_the_request_has_the_documented_headers_and_body(receiver: WebReceiver) -> None:
@@ -109,7 +109,7 @@ async def test_the_request_has_the_documented_headers_and_body(receiver: WebRece
     assert post.headers[":"] == "POST /hooks/hunter2 HTTP/1.1"
     assert post.headers["content-type"] == "application/json"
     assert post.headers["user-agent"] == "Kindred"
-    assert post.told == {
+    assert post.payload == {
         "type": "session.replayed",
         "timestamp": "2026-11-23T11:58:30Z",
         "data": {
@@ -151,7 +151,7 @@ async def test_only_the_status_of_a_response_is_read(receiver: WebReceiver) -> N
     assert await sent(f"http://127.0.0.1:{port}/") == Delivered("HTTP 200")
     await asyncio.sleep(0.1)
     server.close()
-    assert written < 50_000_000  # what the system's own buffers took; ours took none
+    assert written < 50_000_000  # the size of the system's buffers; the service reads nothing
 
 
 @pytest.mark.parametrize("junk", [b"", b"hunter2\r\n\r\n", b"HTTP/1.1 200 So\r\n" + b"x: " + b"y" * 200_000])
@@ -250,11 +250,12 @@ async def test_the_test_command_reports_a_delivery(receiver: WebReceiver, kindre
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.fullmatch(r"Delivered: HTTP 204 \(after \d\.\d\d s\)\.\n", result.stdout)
     (post,) = receiver.posts
-    assert post.told["type"] == "notice.test"
-    assert post.told["data"]["username"] == "test"
+    assert post.payload["type"] == "notice.test"
+    assert post.payload["data"]["username"] == "test"
     verify_webhook = documented_verifier()
     assert (
-        verify_webhook(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"])) == post.told
+        verify_webhook(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"]))
+        == post.payload
     )
 
 
