@@ -57,7 +57,7 @@ _SWAPPED: dict[type[ast.AST], str] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: `text` in place of what stands between two offsets of a file."""
+    """One change: `text` replaces the bytes between two offsets of a file."""
 
     path: str
     line: int

@@ -97,7 +97,7 @@ async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_
     assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
-async def test_rot_20_the_limits_are_kept_to_the_microsecond(
+async def test_rot_20_the_limits_are_exact_to_the_microsecond(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """SQLite compares timestamps as text. If a fraction of 0 were left out, they would sort wrongly."""

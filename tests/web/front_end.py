@@ -180,7 +180,7 @@ async def ended(page: Page, reason: str) -> None:
 
 
 async def stored(page: Page) -> Any:
-    """What the client keeps in storage."""
+    """The content of the client's storage."""
     return await page.evaluate(_STORED)
 
 

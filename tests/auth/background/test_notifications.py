@@ -567,7 +567,7 @@ async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_
 
 
 @pytest.mark.parametrize("retention", [timedelta(minutes=1)])
-async def test_data_03_a_waiting_notification_is_not_pruned_however_short_the_retention(
+async def test_data_03_a_waiting_notification_is_not_pruned_even_with_a_short_retention(
     services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, retention: timedelta
 ) -> None:
     receiver.answers = [answer(500)] * 7

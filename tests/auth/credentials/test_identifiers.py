@@ -96,6 +96,6 @@ def test_an_id_has_one_spelling(text_of: str) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=600))
-def test_any_user_agent_has_a_name_to_show(user_agent: str) -> None:
+def test_every_user_agent_gives_a_device_name(user_agent: str) -> None:
     assert describe_device(user_agent)
     assert describe_device(None) == "Unknown device"

@@ -341,7 +341,7 @@ async def test_a_network_becomes_familiar_by_a_sign_in_or_a_new_password_and_not
 
 @pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "trusted_proxies": "127.0.0.1"}], ids=[""])
 @pytest.mark.parametrize("attack", ["sign in", "change the password"])
-async def test_cred_11_an_attempt_with_the_old_password_adds_no_network_if_an_operator_sets_a_new_one_during_the_check(
+async def test_cred_11_a_running_attempt_with_the_old_password_adds_no_network_after_a_new_one_is_set(
     client: Client, api: Api, services: Services, clock: FakeClock, alice: UserRow, attack: str
 ) -> None:
     signed_in = await client.ask("alice", PASSWORD, ELSEWHERE)

@@ -410,7 +410,7 @@ async def test_tok_05_neither_kind_of_token_passes_for_the_other(attack: Attack)
     async with attack.without_effect():
         await attack.refused_as_refresh_token(attack.pair.access, "an access token")
         await attack.refused_as_bearer(attack.pair.refresh, "a refresh token")
-        # Nor with the other kind's type, audience and claims, as long as its signature is of its own kind.
+        # Not even with the type, audience and claims of the other kind, if its signature is of its own kind.
         access, refresh = claims_of(attack.pair.access), claims_of(attack.pair.refresh)
         dressed = jws({"alg": "EdDSA", "typ": "rt+jwt"}, refresh, attack.sign_access)
         await attack.refused_as_refresh_token(dressed, "a refresh token signed as an access token")
@@ -459,7 +459,7 @@ async def test_tok_06_audience_and_issuer_must_match_exactly(attack: Attack) -> 
 
 
 async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(attack: Attack) -> None:
-    """Keys come only from the database, whatever the header names, embeds or links to, and nothing is fetched."""
+    """Keys come only from the database. The service ignores a key in the header and fetches no URL."""
     requests: list[bytes] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -69,7 +69,7 @@ async def test_rot_12_only_the_immediate_predecessor_has_a_leeway(api: Api, endp
 
 
 @with_leeway
-async def test_rot_12_a_used_successor_ends_the_leeway_however_it_was_used(api: Api, endpoint: RefreshEndpoint) -> None:
+async def test_rot_12_a_used_successor_ends_the_leeway(api: Api, endpoint: RefreshEndpoint) -> None:
     for key in (None, KEY):
         first = await api.login()
         second = (await endpoint.refresh(first.refresh)).tokens
@@ -108,7 +108,7 @@ async def test_rot_12_the_leeway_does_not_apply_to_requests_with_a_key(
         second = (await endpoint.refresh(first.refresh, key)).tokens
         assert (await endpoint.refresh(first.refresh, again)).outcome == REPLAYED
         assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
-    # The same key gets the same answer however late.
+    # The same key gets the same answer at any later time.
     first = await api.login()
     second = (await endpoint.refresh(first.refresh, KEY)).tokens
     clock.advance(timedelta(days=1))
@@ -144,9 +144,7 @@ async def test_rot_12_attack_6_concurrent_refreshes_within_the_leeway_get_one_su
         assert (await endpoint.refresh(token)).outcome == REVOKED
 
 
-async def test_rot_12_by_default_there_is_no_leeway_at_all(
-    api: Api, endpoint: RefreshEndpoint, sqlite_settings: Any
-) -> None:
+async def test_rot_12_by_default_there_is_no_leeway(api: Api, endpoint: RefreshEndpoint, sqlite_settings: Any) -> None:
     assert sqlite_settings.replay_leeway == timedelta(0)
     first = await api.login()
     second = (await endpoint.refresh(first.refresh)).tokens

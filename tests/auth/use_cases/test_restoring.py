@@ -65,7 +65,7 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_r
     clock.advance(DAY)
     current = (await endpoint.refresh(stolen.refresh)).tokens
     await restore(services, copy)
-    # The attack: R0 is current again, and an attacker who kept it gets in.
+    # The attack: R0 is current again, so an attacker with a copy of it can refresh.
     assert (await endpoint.refresh(stolen.refresh)).outcome == ROTATED
 
     await restore(services, copy)

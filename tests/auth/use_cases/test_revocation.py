@@ -1,4 +1,4 @@
-"""Revoking sessions: at once, irreversibly, idempotently, and never another user's."""
+"""Revoking sessions: it is immediate, irreversible and idempotent, and no user revokes another user's session."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -212,7 +212,7 @@ async def test_sess_03_every_field_refuses_access_tokens_of_a_revoked_session_at
 
 
 @pytest.mark.parametrize("field", NEEDS_CALLER)
-async def test_net_09_a_request_without_a_token_is_asked_for_one(api: Api, field: str) -> None:
+async def test_net_09_a_request_without_a_token_gets_a_challenge(api: Api, field: str) -> None:
     response = await api.post(NEEDS_CALLER[field])
     if field == "viewer":
         assert response.json() == {"data": {"viewer": None}}

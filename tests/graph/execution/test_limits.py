@@ -101,7 +101,7 @@ HOSTILE = {
 }
 
 
-# Calls of functions that may be made before other requests have their turn. The worst here need 185,000.
+# The maximum of function calls before other requests get their turn. The worst document here needs 185,000.
 MOST_CALLS = 220_000
 
 

@@ -48,7 +48,7 @@ async def receiver() -> AsyncIterator[WebReceiver]:
         yield receiver
 
 
-async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
+async def deliver(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
     """Attempt one delivery to a URL. Return its outcome."""
     async with Webhook(SecretStr(url), webhook_keys(secret)) as webhook:
         return await attempt(webhook, NOTICE, now)
@@ -76,7 +76,7 @@ def test_a_signature_is_the_one_in_the_example_of_the_specification() -> None:
 
 async def test_the_documented_verifier_accepts_only_unmodified_notifications(receiver: WebReceiver) -> None:
     verify_webhook = documented_verifier()
-    assert await sent(receiver.url) == Delivered("HTTP 204")
+    assert await deliver(receiver.url) == Delivered("HTTP 204")
     (post,) = receiver.posts
     now = NOW.timestamp()
     assert verify_webhook(WEBHOOK_SECRET, post.headers, post.body, now) == post.payload
@@ -96,7 +96,7 @@ async def test_the_documented_verifier_accepts_only_unmodified_notifications(rec
 
 async def test_every_secret_signs_so_that_one_can_be_replaced(receiver: WebReceiver) -> None:
     newer = "whsec_" + b64encode(b"three grey owls read 7 maps").decode()
-    await sent(receiver.url, f"{newer},{WEBHOOK_SECRET}")
+    await deliver(receiver.url, f"{newer},{WEBHOOK_SECRET}")
     (post,) = receiver.posts
     assert re.fullmatch(r"v1,\S{44} v1,\S{44}", post.headers["webhook-signature"])
     for secret in (newer, WEBHOOK_SECRET):
@@ -104,7 +104,7 @@ async def test_every_secret_signs_so_that_one_can_be_replaced(receiver: WebRecei
 
 
 async def test_the_request_has_the_documented_headers_and_body(receiver: WebReceiver) -> None:
-    await sent(receiver.url)
+    await deliver(receiver.url)
     (post,) = receiver.posts
     assert post.headers[":"] == "POST /hooks/hunter2 HTTP/1.1"
     assert post.headers["content-type"] == "application/json"
@@ -128,7 +128,7 @@ async def test_a_redirect_is_not_followed(receiver: WebReceiver) -> None:
     async with web_receiver() as elsewhere:
         for status in (301, 302, 303, 307, 308):
             receiver.answers = [answer(status, f"location: {elsewhere.url}")]
-            assert await sent(receiver.url) == Failed(f"HTTP {status}; redirects are not followed")
+            assert await deliver(receiver.url) == Failed(f"HTTP {status}; redirects are not followed")
     assert elsewhere.posts == []
 
 
@@ -148,7 +148,7 @@ async def test_only_the_status_of_a_response_is_read(receiver: WebReceiver) -> N
 
     server = await asyncio.start_server(endless, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    assert await sent(f"http://127.0.0.1:{port}/") == Delivered("HTTP 200")
+    assert await deliver(f"http://127.0.0.1:{port}/") == Delivered("HTTP 200")
     await asyncio.sleep(0.1)
     server.close()
     assert written < 50_000_000  # the size of the system's buffers; the service reads nothing
@@ -157,7 +157,7 @@ async def test_only_the_status_of_a_response_is_read(receiver: WebReceiver) -> N
 @pytest.mark.parametrize("junk", [b"", b"hunter2\r\n\r\n", b"HTTP/1.1 200 So\r\n" + b"x: " + b"y" * 200_000])
 async def test_an_invalid_response_is_a_failure(receiver: WebReceiver, junk: bytes) -> None:
     receiver.answers = [junk]
-    outcome = await sent(receiver.url)
+    outcome = await deliver(receiver.url)
     assert isinstance(outcome, Failed)
     assert "hunter2" not in outcome.reason
     assert not outcome.permanent
@@ -171,7 +171,7 @@ async def test_retry_after_of_a_receiver_is_respected(
     receiver: WebReceiver, header: str, wait: timedelta | None
 ) -> None:
     receiver.answers = [answer(503, f"retry-after: {header}")]
-    assert await sent(receiver.url) == Failed("HTTP 503", retry_after=wait)
+    assert await deliver(receiver.url) == Failed("HTTP 503", retry_after=wait)
 
 
 class TestTls:
@@ -192,14 +192,14 @@ class TestTls:
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with web_receiver(tls) as receiver:
-            assert await sent(receiver.url) == Failed(f"certificate not accepted: {reason}")
+            assert await deliver(receiver.url) == Failed(f"certificate not accepted: {reason}")
         assert receiver.posts == []
 
     async def test_a_trusted_certificate_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tls, file = certificate(tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with web_receiver(tls) as receiver:
-            assert await sent(receiver.url) == Delivered("HTTP 204")
+            assert await deliver(receiver.url) == Delivered("HTTP 204")
 
     async def test_a_server_without_tls_is_refused(self) -> None:
         async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -209,16 +209,16 @@ class TestTls:
 
         server = await asyncio.start_server(plain, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        assert await sent(f"https://127.0.0.1:{port}/") == Failed("TLS handshake failed")
+        assert await deliver(f"https://127.0.0.1:{port}/") == Failed("TLS handshake failed")
         server.close()
 
 
 async def test_no_log_has_the_secrets_of_a_url(receiver: WebReceiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     url = receiver.url.replace("127.0.0.1", "operator:hunter3@127.0.0.1")
-    await sent(url)
+    await deliver(url)
     assert receiver.posts[0].headers["authorization"] == "Basic " + b64encode(b"operator:hunter3").decode()
-    await sent(f"http://operator:hunter3@127.0.0.1:{free_port()}/hunter2")
+    await deliver(f"http://operator:hunter3@127.0.0.1:{free_port()}/hunter2")
     assert "hunter" not in caplog.text
     assert WEBHOOK_SECRET.removeprefix("whsec_") not in caplog.text
 

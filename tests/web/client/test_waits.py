@@ -81,7 +81,7 @@ async def test_every_tab_waits_as_long_as_the_service_asks(site: FrontEnd, failu
 
 
 @ANY_DELIVERY
-async def test_a_visible_page_recovers_by_itself(site: FrontEnd) -> None:
+async def test_a_visible_page_refreshes_on_its_own_after_an_outage(site: FrontEnd) -> None:
     """As soon as the service has recovered."""
     _, tab = await site.signed_in(FAST_TIME)
     await site.load(tab)
