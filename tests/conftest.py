@@ -1,4 +1,4 @@
-"""Fixtures: a database of each kind, a clock that tests own, the application over them, and its endpoints."""
+"""Fixtures: databases, a clock that tests control, the application, and its endpoints."""
 
 import asyncio
 import os
@@ -31,13 +31,13 @@ from tests.support.servers import SECRET
 _SERVER = "KINDRED_TEST_POSTGRES_URL_OF_THIS_RUN"
 _running: list[databases.Server] = []
 
-# The service's own rules of hashing with a fraction of the work: 0.1 ms instead of 20. Each application hashes twice
-# when it starts, and each sign-in once. That was half of the suite's time.
+# The service's hashing at a fraction of the cost: 0.1 ms instead of 20 ms. Each application hashes twice at its start,
+# and each sign-in once, which took half of the suite's time.
 _CHEAP_HASHING = password_hashing._CONTEXT.copy(argon2__memory_cost=64, argon2__time_cost=1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start PostgreSQL once, in the process that the workers inherit its address from."""
+    """Start PostgreSQL once, in the main process. The workers inherit its address."""
     config.addinivalue_line(
         "markers", "real_hash_cost: hash passwords at the service's own cost, which is 20 ms of a core"
     )
@@ -48,13 +48,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Stop it."""
+    """Stop PostgreSQL."""
     while _running:
         _running.pop().stop()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How much of the security checklist this run tested: a test that was skipped or deselected tested nothing."""
+    """Report how much of the security checklist this run tested. Skipped and deselected tests do not count."""
     reports = terminalreporter.stats.get("passed", ())
     passed = ids_of(report.location[2].partition("[")[0] for report in reports if report.when == "call")
     line = f"security checklist: {len(IDS)} IDs, {len(named())} in names of tests, {len(passed)} in tests that passed"
@@ -113,13 +113,13 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A migrated database without rows, of either kind: a test that asks for it runs on both."""
+    """A migrated database without rows. A test with this fixture runs on SQLite and on PostgreSQL."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    """The time, which stands still until the test moves it, for the database as well."""
+    """The clock of the service and the database. It moves only when the test moves it."""
     clock, asked = FakeClock(), database_clock.now
 
     async def now(conn: Connection) -> datetime:
@@ -132,7 +132,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 @pytest.fixture
 def settings_for() -> Callable[..., Settings]:
-    """Settings over a database; keyword arguments are further settings."""
+    """Create settings with a database URL. Keyword arguments are further settings."""
 
     def make(database_url: str, **settings: Any) -> Settings:
         return Settings(database_url=database_url, secret=SECRET, **settings)
@@ -142,7 +142,7 @@ def settings_for() -> Callable[..., Settings]:
 
 @pytest.fixture
 def more_settings() -> dict[str, Any]:
-    """Settings for `app` beyond the database's; a test overrides this with `parametrize`."""
+    """Further settings of `app`. A test overrides this fixture with `parametrize`."""
     return {}
 
 
@@ -150,7 +150,7 @@ def more_settings() -> dict[str, Any]:
 async def app(
     database_url: str, clock: FakeClock, settings_for: Callable[..., Settings], more_settings: dict[str, Any]
 ) -> AsyncIterator[FastAPI]:
-    """The application, started."""
+    """The application, after its start."""
     app = create_app(settings_for(database_url, **more_settings), clock=clock)
     async with app.router.lifespan_context(app):
         yield app
@@ -158,7 +158,7 @@ async def app(
 
 @pytest.fixture
 def services(app: FastAPI) -> Services:
-    """The use cases of the application, for what an operator does."""
+    """The use cases of the application, called directly, as the commands of an operator do."""
     service: Services = app.state.services
     return service
 
@@ -172,19 +172,19 @@ async def http(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 def api(http: AsyncClient) -> Api:
-    """GraphQL, spoken over HTTP."""
+    """A GraphQL client of the application."""
     return Api(http)
 
 
 @pytest.fixture(params=list(ENDPOINTS))
 def endpoint(request: pytest.FixtureRequest, http: AsyncClient) -> RefreshEndpoint:
-    """Either endpoint to a refresh: a test that asks for it runs through both."""
+    """A refresh endpoint. A test with this fixture runs through GraphQL and through REST."""
     return ENDPOINTS[request.param](http)
 
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    """The hash of `PASSWORD` at the real cost, made once, for users of servers in other processes."""
+    """The hash of `PASSWORD` at the real cost, computed once, for users of servers in other processes."""
     return hash_password(PASSWORD)
 
 
@@ -197,7 +197,7 @@ def _cheap_password_hash() -> str:
 def add_user(
     services: Services, clock: FakeClock, password_hash: str, _cheap_password_hash: str
 ) -> Callable[[str], Any]:
-    """Make a user whose password is `PASSWORD`."""
+    """Return a function that adds a user with the password `PASSWORD`."""
     is_cheap = password_hashing._CONTEXT is _CHEAP_HASHING
     stored = _cheap_password_hash if is_cheap else password_hash
 
@@ -224,12 +224,12 @@ async def bob(add_user: Callable[[str], Any]) -> UserRow:
 
 @pytest.fixture
 async def proxy(postgresql_url: str) -> AsyncIterator[Proxy]:
-    """What stands between the service and PostgreSQL."""
+    """A proxy between the service and PostgreSQL."""
     async with proxied(postgresql_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def proxied_url(proxy: Proxy) -> str:
-    """PostgreSQL, through the proxy."""
+    """The URL of PostgreSQL through the proxy."""
     return proxy.url

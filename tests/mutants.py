@@ -56,7 +56,7 @@ _SWAPPED: dict[type[ast.AST], str] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: `text` in place of what stands between two offsets of a file."""
+    """One change: `text` replaces the bytes between two offsets of a file."""
 
     path: str
     line: int
@@ -197,7 +197,7 @@ def tests_for(mutant: Mutant, recorded: Any) -> list[str]:
 
 
 def survives(mutant: Mutant, tests: list[str], tree: Path, environment: dict[str, str]) -> bool:
-    """Whether these tests pass with the change, in a copy of the tree that nobody else uses."""
+    """Whether these tests pass with the change, in a copy of the tree for one worker."""
     path = tree / mutant.path
     original = path.read_bytes()
     text = mutant.text.replace("sqlalchemy_true", '__import__("sqlalchemy").true()')
@@ -253,7 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("places", nargs="*", default=list(TARGETS))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--record", action="store_true", help="record anew which test executes which line")
+    parser.add_argument("--record", action="store_true", help="record again which test executes which line")
     arguments = parser.parse_args()
     server = Server()
     os.environ["KINDRED_TEST_POSTGRES_URL"] = server.url

@@ -21,7 +21,7 @@ from db.tables.families import families
 from db.tables.users import UserRow
 from graph.app import create_app
 from graph.cli import commands
-from tests.support.clocks import Ahead, FakeClock
+from tests.support.clocks import FakeClock, OffsetClock
 from tests.support.databases import connect
 from tests.support.endpoints import ENDPOINTS, EXPIRED, REPLAYED, REVOKE, ROTATED, SESSIONS, Api, RefreshEndpoint
 from tests.support.servers import SECRET
@@ -38,7 +38,7 @@ def node(database_url: str, clock: FakeClock, settings_for: Callable[..., Settin
 
     @asynccontextmanager
     async def node(ahead: timedelta) -> AsyncIterator[Api]:
-        app = create_app(settings_for(database_url), clock=Ahead(clock, ahead))
+        app = create_app(settings_for(database_url), clock=OffsetClock(clock, ahead))
         async with (
             app.router.lifespan_context(app),
             AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test") as http,
@@ -97,7 +97,7 @@ async def test_tok_10_rot_20_a_clock_that_steps_signs_no_user_out_and_causes_no_
     assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
-async def test_rot_20_the_limits_are_kept_to_the_microsecond(
+async def test_rot_20_the_limits_are_exact_to_the_microsecond(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     """SQLite compares timestamps as text. If a fraction of 0 were left out, they would sort wrongly."""

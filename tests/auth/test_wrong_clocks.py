@@ -1,4 +1,4 @@
-"""Wrong clocks: a machine a year ahead or behind does nothing that cannot be undone once its clock is right."""
+"""Wrong clocks: a machine a year ahead or behind does nothing that a corrected clock cannot undo."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ from graph.app import create_app
 from graph.cli import commands
 from tests.auth.background.test_prune_schedule import count_sessions, ended_family, fill
 from tests.auth.background.test_pruning import every
-from tests.support.clocks import Ahead, FakeClock
+from tests.support.clocks import FakeClock, OffsetClock
 from tests.support.endpoints import (
     EXPIRED,
     PASSWORD,
@@ -227,7 +227,7 @@ async def test_data_03_a_worker_a_year_behind_deletes_nothing_recent(
 ) -> None:
     await api.login()
     await services.prune_schedule.prune_if_due(clock)
-    assert await services.prune_schedule.prune_if_due(Ahead(clock, timedelta(0))) is None
+    assert await services.prune_schedule.prune_if_due(OffsetClock(clock, timedelta(0))) is None
     clock.step(-YEAR)
     assert await services.prune_schedule.prune_if_due(clock) == NOTHING
 
@@ -460,10 +460,10 @@ async def test_rot_20_an_operator_who_confirms_the_clock_shortens_sessions_that_
     assert (await endpoint.refresh(pair.refresh)).outcome == EXPIRED
 
 
-async def test_rot_20_a_clock_a_year_behind_shortens_no_session_by_itself(
+async def test_rot_20_a_clock_a_year_behind_shortens_no_session_without_confirmation(
     api: Api, alice: UserRow, services: Services, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
-    """By such a clock every session was opened in the future, and on one machine the database's clock agrees."""
+    """By that clock every session was opened in the future. On one machine the database's clock agrees."""
     pair = await api.login()
     clock.step(-YEAR)
     for _ in range(3):
@@ -553,7 +553,7 @@ async def test_data_03_an_operator_who_prunes_about_weekly_need_not_confirm_the_
         await services.prune_schedule.prune_now(clock.now())
 
 
-async def test_data_03_after_an_upgrade_the_former_release_s_lease_tells_the_last_run(
+async def test_data_03_after_an_upgrade_the_lease_of_the_former_release_gives_the_last_run(
     api: Api, alice: UserRow, services: Services, started_later: Services, clock: FakeClock
 ) -> None:
     await api.login()  # the newest event; from then on clients only refresh

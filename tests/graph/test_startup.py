@@ -16,21 +16,21 @@ from graph.app import create_app
 from graph.startup import Startup
 from tests.support.clocks import FakeClock
 from tests.support.endpoints import UNAVAILABLE, Api, RestEndpoint
-from tests.support.loglines import Lines, logging_to
+from tests.support.loglines import CapturedLog, logging_to
 
 JWKS = "/.well-known/jwks.json"
 
 
 @pytest.fixture
 def waiting_app(sqlite_url: str, clock: FakeClock, settings_for: Callable[..., Settings]) -> FastAPI:
-    """An application without its database: in its place is a link to a folder."""
+    """An application whose database cannot be opened: its path is a link to a folder."""
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     path.rename(path.with_suffix(".aside"))
     path.symlink_to(path.parent)
     return create_app(settings_for(sqlite_url, database_timeout=0.3), clock=clock)
 
 
-def bring_the_database(sqlite_url: str) -> None:
+def restore_database(sqlite_url: str) -> None:
     # In one step: if the path were free for a moment, an attempt to start would create an empty database there.
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     path.with_suffix(".aside").replace(path)
@@ -82,7 +82,7 @@ async def test_before_the_start_only_requests_without_database_and_keys_are_answ
         assert (await RestEndpoint(http).refresh("nonsense")).outcome == UNAVAILABLE  # and not "invalid"
         for path in ("/readyz", JWKS, "/whatever/is/added/later"):
             assert (await http.get(path)).status_code == 503, path
-        bring_the_database(sqlite_url)
+        restore_database(sqlite_url)
         await until_ready(http)
         assert await Api(http).codes("{ __typename }") == []
         assert (await RestEndpoint(http).refresh("nonsense")).status == 401
@@ -92,10 +92,10 @@ async def test_before_the_start_only_requests_without_database_and_keys_are_answ
 async def test_the_log_has_one_line_when_waiting_begins_and_one_when_it_ends(
     waiting_app: FastAPI, sqlite_url: str, attempts: list[Startup]
 ) -> None:
-    with logging_to(Lines(as_json=False)) as lines:
+    with logging_to(CapturedLog(as_json=False)) as lines:
         async with client_of(waiting_app) as http:
             await until_tried(attempts, 4)
-            bring_the_database(sqlite_url)
+            restore_database(sqlite_url)
             await until_ready(http)
     own = [line for line in lines.texts if "worker" in line]
     assert len(own) == 2, own
@@ -116,11 +116,11 @@ async def test_an_unexpected_error_at_the_start_ends_the_worker(
 async def test_an_unexpected_error_while_waiting_is_logged_once_and_waiting_continues(
     waiting_app: FastAPI, sqlite_url: str, attempts: list[Startup], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with logging_to(Lines(as_json=False), logging.ERROR) as lines:
+    with logging_to(CapturedLog(as_json=False), logging.ERROR) as lines:
         async with client_of(waiting_app) as http:
             with monkeypatch.context() as patched:
                 patched.setattr(SigningKeyStore, "ensure_first_key", broken)
-                bring_the_database(sqlite_url)
+                restore_database(sqlite_url)
                 await until_tried(attempts, 3)
                 assert (await http.get("/readyz")).json() == {"status": "starting"}
             await until_ready(http)

@@ -1,4 +1,4 @@
-"""The architecture: who may import whom, how large folders and functions are, and what stands in one module only."""
+"""The architecture: allowed imports, sizes of folders and functions, and tasks that belong to one module only."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ LAYERS = {
     ],
     "db": ["migration", "hot_path", "tables", "engine", "drivers"],
 }
-MAX_MODULES = 13  # a dozen, and one to spare
+MAX_MODULES = 13  # a dozen and one
 MAX_FUNCTION_LINES = 50
 
 FOLDERS = {name: sorted((ROOT / name).glob("**/*.py")) for name in ("graph", "auth", "db", "migrations", "tests")}
@@ -118,14 +118,14 @@ def test_no_module_imports_itself_through_others() -> None:
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in PRODUCT}
 
     def module_of(name: str) -> str | None:
-        # `from auth import clock` names a module, `from auth.clock import Clock` something in one.
+        # `from auth import clock` names a module, `from auth.clock import Clock` a name in a module.
         return next((known for known in (name, name.rpartition(".")[0]) if known in modules), None)
 
     edges = {name: {module_of(found) for found in imports(path)} - {None, name} for name, path in modules.items()}
     while free := [name for name, needed in edges.items() if not needed & edges.keys()]:
         for name in free:
             del edges[name]
-    # What remains is in a circle, or imports one.
+    # The remaining modules are in an import circle, or import one.
     in_circle = {name for name in edges if any(name in needed for needed in edges.values())}
     assert in_circle == set()
 
@@ -149,20 +149,20 @@ def test_a_function_is_no_longer_than_a_screen() -> None:
     assert [(name, lines) for name, lines in functions if lines > MAX_FUNCTION_LINES] == []
 
 
-def test_only_db_has_sql() -> None:
+def test_only_db_contains_sql() -> None:
     assert offenders(FOLDERS["graph"] + FOLDERS["auth"], SQL) == []
     verbs = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
     above = FOLDERS["graph"] + FOLDERS["auth"]
     assert [name_of(path) for path in above if verbs.search(path.read_text())] == []
 
 
-def test_only_graph_knows_the_web() -> None:
+def test_only_graph_imports_web_libraries() -> None:
     assert offenders(FOLDERS["auth"] + FOLDERS["db"], WEB) == []
 
 
 def test_log_04_security_events_are_recorded_where_notifications_are() -> None:
-    """`AuditLog` writes both. Two others write events: a revoked session has no notification, and the event of a
-    sign-in is part of the statement that finds out whether its network is new.
+    """`AuditLog` writes both. Two other modules write events: a revoked session has no notification, and the event of a
+    sign-in is part of the statement that checks whether its network is new.
     """
     writers = {name_of(path) for path in PRODUCT for name in names_used(path) if name.lower() == "security_events.add"}
     assert writers == {
@@ -192,7 +192,7 @@ def test_services_are_created_by_the_application_and_the_command_line() -> None:
     assert {ast.unparse(call.func) for call in calls} & {"os.getenv", "os.environ.get"} == set()
 
 
-def test_the_rule_is_on_one_screen() -> None:
+def test_the_rotation_rule_fits_on_one_screen() -> None:
     (rule,) = [
         node for node in ast.walk(tree_of(ROOT / "auth/use_cases/rotation.py")) if isinstance(node, ast.ClassDef)
     ]

@@ -1,4 +1,4 @@
-"""Every relative link and anchor in the documents leads somewhere."""
+"""The documents: every relative link leads to a target, and every named setting and metric exists."""
 
 import re
 import unicodedata
@@ -67,7 +67,7 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
             file = (page.parent / target.partition("#")[0]).resolve()
             if file.suffix == ".md":
                 waiting.append(file)
-            elif file.is_dir():  # a link to a folder shows what is in it
+            elif file.is_dir():  # GitHub shows the files of a folder
                 waiting.extend(file.glob("*.md"))
     assert set(PAGES) - seen == set()
 
@@ -77,7 +77,7 @@ def test_every_setting_that_a_document_names_exists() -> None:
     unknown = {}
     for page in PAGES:
         if page.name == "CHANGELOG.md" or "decisions" in page.parts:
-            continue  # these name what was
+            continue  # these pages also name former settings
         text = page.read_text(encoding="utf-8")
         if names := set(re.findall(r"\bKINDRED_[A-Z_]+\b", text)) - known - {"KINDRED_FUZZ_INPUTS"}:
             unknown[page.name] = names

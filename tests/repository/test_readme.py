@@ -1,4 +1,4 @@
-"""The tour (docs/tour.md), pasted into a shell as it is, prints the answers that the page shows."""
+"""The commands of docs/tour.md, pasted unchanged into a shell, print the answers that the page shows."""
 
 import re
 import shutil
@@ -27,8 +27,8 @@ def tour() -> tuple[str, list[str]]:
     return commands, output
 
 
-def without_what_changes(text: str) -> str:
-    """Tokens and ids differ each time."""
+def mask_random_values(text: str) -> str:
+    """Replace tokens and IDs, which differ each time."""
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", re.sub(r'"eyJ[^"]*"', '"TOKEN"', text))
 
 
@@ -46,5 +46,5 @@ async def test_the_tour_prints_the_answers_that_it_shows(sqlite_url: str, tmp_pa
             ["bash", "-e", str(script)], cwd=tmp_path, input=f"{PASSWORD}\n", capture_output=True, text=True, timeout=60
         )
     assert ran.returncode == 0, ran.stderr
-    said = [without_what_changes(line) for line in ran.stdout.removeprefix("Password of demo: ").splitlines()]
-    assert said == [without_what_changes(line) for line in expected]
+    said = [mask_random_values(line) for line in ran.stdout.removeprefix("Password of demo: ").splitlines()]
+    assert said == [mask_random_values(line) for line in expected]

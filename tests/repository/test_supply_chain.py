@@ -1,4 +1,4 @@
-"""What Kindred is made of: locked, listed, and none of it older than what is known to be broken."""
+"""The supply chain: dependencies are locked with hashes, listed, and newer than versions with known flaws."""
 
 import json
 import re
@@ -17,7 +17,7 @@ LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-sbom.txt"]
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_sup_01_what_is_installed_is_locked_with_hashes_and_without_addresses(name: str) -> None:
+def test_sup_01_lock_files_pin_versions_and_hashes_and_name_no_index(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     pins = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n?", "", text, flags=re.M).strip())
     assert len(pins) > 30
@@ -31,17 +31,17 @@ FLOORS = {"strawberry-graphql": "0.312.3", "pyjwt": "2.12.0", "starlette": "1.0.
 
 
 @pytest.mark.parametrize("package", FLOORS)
-def test_sup_03_nothing_is_older_than_what_is_known_to_be_broken(package: str) -> None:
+def test_sup_03_no_dependency_has_a_version_with_a_known_flaw(package: str) -> None:
     locked = re.findall(rf"^{package}(?:\[.*\])?==(\S+)", (ROOT / "requirements.txt").read_text(), re.M)
     installed = []
     try:
         installed.append(version(package))
     except PackageNotFoundError:
-        assert package == "python-multipart"  # nothing here reads forms
+        assert package == "python-multipart"  # not installed, because the service reads no forms
     assert all(Version(found) >= Version(FLOORS[package]) for found in locked + installed)
 
 
-def test_cred_02_passwords_are_hashed_by_libpass_and_passlib_is_not_there() -> None:
+def test_cred_02_passwords_are_hashed_by_libpass_and_passlib_is_not_installed() -> None:
     assert Version(version("libpass")) >= Version("1.9")
     with pytest.raises(PackageNotFoundError):
         version("passlib")
@@ -49,14 +49,14 @@ def test_cred_02_passwords_are_hashed_by_libpass_and_passlib_is_not_there() -> N
         assert not re.search(r"^passlib", (ROOT / name).read_text(), re.M)
 
 
-def test_sup_01_sup_05_what_is_installed_fits_together() -> None:
-    """The tools share the environment of the service, and hold none of its packages back."""
+def test_sup_01_sup_05_the_installed_packages_are_compatible() -> None:
+    """The development tools share the service's environment, so they must accept the versions of its packages."""
     checked = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="the README's commands need make")
-def test_sup_02_the_bill_of_materials_lists_everything_that_is_locked(tmp_path: Path) -> None:
+def test_sup_02_the_bill_of_materials_lists_every_locked_package(tmp_path: Path) -> None:
     made = subprocess.run(
         ["make", "sbom", f"SBOM={tmp_path / 'sbom.json'}"], cwd=ROOT, capture_output=True, text=True, timeout=300
     )

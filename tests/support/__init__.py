@@ -1,1 +1,1 @@
-"""What tests share: databases, clocks, endpoints, servers. Nothing here stands in for a real part but the clock."""
+"""Helpers that tests share: databases, clocks, endpoints, servers. All are real except the clock."""

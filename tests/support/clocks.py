@@ -1,13 +1,13 @@
-"""Clocks that tests own."""
+"""Clocks that tests control."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Stands still until it is told to move. Starts at the real time, so that tokens look right to real clients.
+    """A clock that moves only when the test moves it. It starts at the real time, so that real clients accept tokens.
 
-    The database's clock goes with it, `database_ahead` of it.
+    The database's clock follows it, ahead by `database_ahead`.
     """
 
     def __init__(self) -> None:
@@ -22,18 +22,18 @@ class FakeClock:
         return self._elapsed
 
     def advance(self, by: timedelta) -> None:
-        """Time passes; where `by` is negative, the clock is set back instead."""
+        """Let time pass. A negative `by` sets the clock back."""
         self.instant += by
         self._elapsed += max(by, timedelta(0))
 
     def step(self, by: timedelta) -> None:
-        """Somebody sets the clock, and no time passes."""
+        """Set the clock by this much; no time passes."""
         self.instant += by
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """The clock of another machine, which is ahead of the first one's by so much."""
+class OffsetClock:
+    """The clock of another machine: `by` ahead of the first machine's."""
 
     clock: FakeClock
     by: timedelta

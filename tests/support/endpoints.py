@@ -1,4 +1,4 @@
-"""The two endpoints to a refresh, and GraphQL for the rest, spoken over HTTP as a front end does."""
+"""A client of the service over HTTP: both refresh endpoints, and GraphQL for everything else."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,7 +67,7 @@ _REST = {
 
 @dataclass(frozen=True)
 class Pair:
-    """What a client holds after signing in."""
+    """The tokens of a client that is signed in."""
 
     access: str
     refresh: str
@@ -76,12 +76,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What came of a refresh, by the name of its GraphQL type; `UNAVAILABLE` for 503."""
+    """The result of a refresh: the name of its GraphQL type, or `UNAVAILABLE` for 503."""
 
     outcome: str
     status: int
     pair: Pair | None = None
-    # Seconds to wait, where somebody said so.
+    # Seconds to wait, if the response has them.
     retry_after: int = 0
 
     @property
@@ -91,7 +91,7 @@ class Refreshed:
 
 
 class RefreshEndpoint(Protocol):
-    """A way to refresh."""
+    """An endpoint that refreshes tokens."""
 
     async def refresh(self, token: str, key: str | None = None) -> Refreshed: ...
 
@@ -105,13 +105,13 @@ class Api:
     async def post(
         self, query: str, variables: dict[str, Any] | None = None, bearer: str | None = None, **headers: str
     ) -> Response:
-        """One request; the whole response."""
+        """Send a request. Return the whole response."""
         if bearer is not None:
             headers["authorization"] = f"Bearer {bearer}"
         return await self.http.post("/graphql", json={"query": query, "variables": variables or {}}, headers=headers)
 
     async def data(self, query: str, variables: dict[str, Any] | None = None, bearer: str | None = None) -> Any:
-        """The data of a request that has no errors."""
+        """Send a request that must succeed. Return its data."""
         response = await self.post(query, variables, bearer)
         body = response.json()
         assert response.status_code == 200, body
@@ -119,23 +119,23 @@ class Api:
         return body["data"]
 
     async def codes(self, query: str, variables: dict[str, Any] | None = None, bearer: str | None = None) -> list[str]:
-        """The codes of the errors of a request."""
+        """Send a request. Return the codes of its errors."""
         body = (await self.post(query, variables, bearer)).json()
         return [error["extensions"]["code"] for error in body.get("errors", [])]
 
     async def try_login(self, username: str, password: str, device_name: str | None = None) -> Any:
-        """The result of a sign-in, whatever it is."""
+        """Sign in. Return the result, also of a failed attempt."""
         given = {"username": username, "password": password, "deviceName": device_name}
         return (await self.data(LOGIN, {"input": given}))["login"]
 
     async def login(self, username: str = "alice", password: str = "", device_name: str | None = None) -> Pair:
-        """Sign in; by default as alice."""
+        """Sign in, by default as Alice. Return the tokens."""
         result = await self.try_login(username, password or PASSWORD, device_name)
         assert result["__typename"] == "LoginSuccess", result
         return Pair(result["tokens"]["accessToken"], result["tokens"]["refreshToken"], result["session"]["id"])
 
     async def is_live(self, access_token: str) -> bool:
-        """Whether an access token is still accepted."""
+        """Whether the service accepts an access token."""
         response = await self.post("{ viewer { id } }", bearer=access_token)
         assert response.status_code in (200, 401), response.text
         return response.status_code == 200

@@ -1,4 +1,4 @@
-"""The lines that a process of the service would write to its log."""
+"""The log of the service, captured in a test."""
 
 import json
 import logging
@@ -9,8 +9,8 @@ from typing import Any
 from graph.observability.log_format import formatter
 
 
-class Lines(logging.Handler):
-    """Keeps what would be written, as it would be."""
+class CapturedLog(logging.Handler):
+    """Keeps every line in the format of the service's log."""
 
     def __init__(self, *, as_json: bool = True) -> None:
         super().__init__()
@@ -18,17 +18,17 @@ class Lines(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith("httpx2"):  # the client's own
+        if not record.name.startswith("httpx2"):  # lines of the HTTP client
             self.texts.append(self.format(record))
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """All lines as one text."""
         return "\n".join(self.texts)
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The lines of requests, read."""
+        """The lines of requests, parsed."""
         return [line for line in map(json.loads, self.texts) if line["event"] == "request"]
 
     def last(self) -> dict[str, Any]:
@@ -37,8 +37,8 @@ class Lines(logging.Handler):
 
 
 @contextmanager
-def logging_to(handler: Lines, level: int = logging.INFO) -> Iterator[Lines]:
-    """While the block runs, every logger of this process writes there, from that level on."""
+def logging_to(handler: CapturedLog, level: int = logging.INFO) -> Iterator[CapturedLog]:
+    """During the block, every logger of this process also writes to this handler, from this level up."""
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

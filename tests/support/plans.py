@@ -1,4 +1,4 @@
-"""Tests that need the GraphQL plans: `KINDRED_GRAPHQL_PLANS=off pytest tests/graph` runs all the others without."""
+"""A mark for tests that need GraphQL plans. `KINDRED_GRAPHQL_PLANS=off pytest tests/graph` skips them."""
 
 import pytest
 

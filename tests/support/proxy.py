@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts connections: when it is told to, and before or after a certain request has got through."""
+"""A TCP proxy that cuts connections: at once, or before or after it has passed on a given request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,13 +10,13 @@ from sqlalchemy.engine import make_url
 
 from tests.support.databases import text
 
-# PostgreSQL says that it is ready for the next query when a transaction is in, or out, and has nothing more to say.
+# ReadyForQuery, the end of PostgreSQL's answer to a query. After that of a COMMIT, the transaction is committed.
 _READY = b"Z\x00\x00\x00\x05"
 _CHUNK = 1 << 16
 
 
 class Proxy:
-    """Passes on what comes to its port. `host` and `port` are where to; `host` may be the folder of a Unix socket."""
+    """Forwards its port to `host` and `port`. `host` may be the folder of a Unix socket."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._to = host, port
@@ -34,19 +34,19 @@ class Proxy:
         self.cuts = 0
 
     async def listen(self) -> Self:
-        """Take connections; always on the same port."""
+        """Accept connections, always on the same port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def refuse(self) -> None:
-        """Take no more connections, and cut those that there are."""
+        """Refuse new connections and cut the open ones."""
         if self._server is not None:
             self._server.close()
         self.cut()
 
     def cut(self) -> int:
-        """Cut every connection, in both directions. Returns how many there were."""
+        """Cut every connection in both directions. Return their number."""
         cut = len(self._links)
         for ends in self._links:
             for writer in ends:
@@ -59,23 +59,23 @@ class Proxy:
         return cut
 
     def cut_before(self, request: bytes) -> None:
-        """Cut when the client sends these bytes, which then do not get through."""
+        """Cut when the client sends these bytes. PostgreSQL does not receive them."""
         self._before = request
 
     def cut_after(self, request: bytes) -> None:
-        """Cut when PostgreSQL has done what these bytes of a client ask for, before the client hears of it."""
+        """Cut when PostgreSQL has answered a request with these bytes. The client does not receive the answer."""
         self._after = request
 
     def refuse_after_the_next_cut(self) -> None:
-        """Stay away, from the next cut on."""
+        """Refuse connections from the next cut on."""
         self._refusing_next = True
 
     def freeze(self) -> None:
-        """Pass nothing on any more, and cut nothing either: as when a network goes silent."""
+        """Forward nothing and keep the connections open, as a network does that drops all packets."""
         self._passing.clear()
 
     async def close(self) -> None:
-        """Cut everything, and wait until it is at its end."""
+        """Cut every connection and wait until its task has ended."""
         self._passing.set()
         self.refuse()
         await asyncio.gather(*self._tasks)
@@ -150,7 +150,7 @@ async def _write(writer: asyncio.StreamWriter, sent: bytes) -> bool:
 
 @asynccontextmanager
 async def proxy_to(host: str, port: int) -> AsyncIterator[Proxy]:
-    """A proxy, until the block ends."""
+    """Run a proxy until the block ends."""
     proxy = await Proxy(host, port).listen()
     try:
         yield proxy
@@ -160,11 +160,11 @@ async def proxy_to(host: str, port: int) -> AsyncIterator[Proxy]:
 
 @asynccontextmanager
 async def proxied(database_url: str) -> AsyncIterator[Proxy]:
-    """A proxy before a PostgreSQL server; its `url` is the database's, through it."""
+    """Run a proxy in front of PostgreSQL. Its `url` leads to this database."""
     url = make_url(database_url)
     folder = url.query.get("host")
     host = folder if isinstance(folder, str) else url.host or "127.0.0.1"
     async with proxy_to(host, url.port or 5432) as proxy:
-        # Not encrypted, or it could not be told what is asked for.
+        # Without encryption, because the proxy searches the bytes for a request.
         proxy.url = text(url.set(host="127.0.0.1", port=proxy.port, query={"ssl": "disable"}))
         yield proxy

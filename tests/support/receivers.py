@@ -1,4 +1,4 @@
-"""Who notices are sent to: a web server and a mail server of the test's own, that do what they are told."""
+"""The receivers of notifications: a web server and a mail server of the test, with answers that the test sets."""
 
 import asyncio
 import socket
@@ -27,25 +27,25 @@ WEBHOOK_SECRET = "whsec_" + b64encode(b"sixteen grey owls read 7").decode()
 
 @dataclass
 class Post:
-    """A request that the web server got."""
+    """A request that the web server received."""
 
     headers: dict[str, str]
     body: bytes
 
     @property
-    def told(self) -> Any:
+    def payload(self) -> Any:
         return orjson.loads(self.body)
 
 
 @dataclass
 class WebReceiver:
-    """A web server. `answers` are the first ones it gives, byte for byte; from then on it says 204."""
+    """A web server. It sends the raw responses in `answers` first, and 204 after them."""
 
     port: int = 0
     scheme: str = "http"
     posts: list[Post] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
-    # What it does once it has a request, before it answers.
+    # Called after each request, before its response.
     before_answer: Callable[[], Any] | None = None
     at_once: int = 0
     most_at_once: int = 0
@@ -56,7 +56,7 @@ class WebReceiver:
 
     @property
     def kinds(self) -> list[str]:
-        return [post.told["type"] for post in self.posts]
+        return [post.payload["type"] for post in self.posts]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.at_once += 1
@@ -74,21 +74,21 @@ class WebReceiver:
         writer.close()
 
     async def until(self, number: int, seconds: float = 10) -> None:
-        """Wait until it has had so many requests."""
+        """Wait until the server has received this many requests."""
         async with asyncio.timeout(seconds):
             while len(self.posts) < number:
                 await asyncio.sleep(0.01)
 
 
 def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
-    """An HTTP response."""
+    """The bytes of an HTTP response."""
     lines = [f"HTTP/1.1 {status} So", *headers, f"content-length: {len(body)}", "connection: close"]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 @asynccontextmanager
 async def web_receiver(tls: ssl.SSLContext | None = None) -> AsyncIterator[WebReceiver]:
-    """A web server until the block ends."""
+    """Run a web server until the block ends."""
     receiver = WebReceiver(scheme="https" if tls else "http")
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
@@ -100,9 +100,9 @@ async def web_receiver(tls: ssl.SSLContext | None = None) -> AsyncIterator[WebRe
 
 @dataclass
 class Mailbox:
-    """A mail server. `answers` are the first ones it gives when asked for a recipient; from then on it says 250.
+    """A mail server. It sends the replies in `answers` to the first recipients (RCPT), and 250 after them.
 
-    `answers_to_data` are those once it has a mail, and where `hangs` is set it never says a word to a recipient.
+    `answers_to_data` are its replies to mails (DATA). If `hangs` is set, it never replies to a recipient.
     """
 
     port: int = 0
@@ -139,7 +139,7 @@ class Mailbox:
         return AuthResult(success=given.password == b"hunter2", handled=False)
 
     async def until(self, number: int, seconds: float = 10) -> None:
-        """Wait until it has so many mails."""
+        """Wait until the server has received this many mails."""
         async with asyncio.timeout(seconds):
             while len(self.mails) < number:
                 await asyncio.sleep(0.01)
@@ -149,7 +149,7 @@ class Mailbox:
 async def mailbox(
     tls: ssl.SSLContext | None = None, *, from_the_start: bool = False, auth: bool = False
 ) -> AsyncIterator[Mailbox]:
-    """A mail server until the block ends: with `tls` it offers STARTTLS, or speaks TLS from the start."""
+    """Run a mail server until the block ends. With `tls` it offers STARTTLS, or uses TLS from the start."""
     box = Mailbox()
 
     def talk() -> SMTP:
@@ -173,7 +173,7 @@ async def mailbox(
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[int]:
-    """A port where connections are taken and nothing is ever said."""
+    """A port that accepts connections and never sends a byte."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -181,7 +181,7 @@ async def silent() -> AsyncIterator[int]:
 
 
 def certificate(folder: Path, *, host: str = "127.0.0.1", days: int = 1) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS for that host, by a certificate of its own; and the file that makes somebody trust it."""
+    """Create a self-signed certificate for a host. Return the server's TLS context and the file that clients trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now().astimezone()

@@ -1,4 +1,4 @@
-"""An HTTP proxy that sees each request and its answer, and may drop either, or put another in its place."""
+"""An HTTP proxy that records each request, and may replace or drop its response."""
 
 import asyncio
 import json
@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-Answer = bytes  # as it goes over the wire
+Answer = bytes  # the raw bytes of a response
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request."""
+class RelayedRequest:
+    """A request that the relay received."""
 
     method: str
     path: str
@@ -22,17 +22,17 @@ class Asked:
 
     @property
     def posted(self) -> dict[str, Any]:
-        """The body, where it is a JSON object."""
+        """The body as a JSON object; empty if there is no body."""
         posted: dict[str, Any] = json.loads(self.body) if self.body else {}
         return posted
 
     def calls(self, mutation: str) -> bool:
-        """Whether it is of that mutation."""
+        """Whether the request calls this mutation."""
         return self.method == "POST" and self.path == "/graphql" and f"{{{mutation}" in self.posted["query"]
 
 
 def answer(status: int, body: bytes | str = b"", **headers: str) -> Answer:
-    """An answer of ours."""
+    """The bytes of a response."""
     body = body.encode() if isinstance(body, str) else body
     lines = [f"HTTP/1.1 {status} .", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -40,23 +40,23 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Answer:
 
 
 class Relay:
-    """Passes on what comes to its port to that of a server; each may change at any time.
+    """Forwards its port to the port of a server. A test may replace `before` and `after` at any time.
 
-    `before` is shown each request, and may return an answer in place of the server's. `after` is shown the request and
-    its answer, and returns what the client gets of it; None for nothing. After less than all the connection is cut.
+    `before` receives each request, and may return a response in place of the server's. `after` receives the request and
+    its response, and returns what the client gets. None cuts the connection, and so does a part of a response.
     """
 
     def __init__(self, port: int) -> None:
         self.to = port
-        self.seen: list[Asked] = []
-        self.before: Callable[[Asked], Answer | None] = lambda asked: None
-        self.after: Callable[[Asked, Answer], Answer | None] = lambda asked, answered: answered
+        self.seen: list[RelayedRequest] = []
+        self.before: Callable[[RelayedRequest], Answer | None] = lambda request: None
+        self.after: Callable[[RelayedRequest, Answer], Answer | None] = lambda request, response: response
         self.url = ""
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def count(self, mutation: str) -> int:
-        """How many requests of that mutation have come."""
-        return sum(asked.calls(mutation) for asked in self.seen)
+        """Count the requests that call this mutation."""
+        return sum(request.calls(mutation) for request in self.seen)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -68,20 +68,20 @@ class Relay:
             while (whole := await _message(reader)) is not None:
                 head, headers, body = whole
                 method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-                asked = Asked(method, path, headers, body)
-                self.seen.append(asked)
-                answered = self.before(asked)
-                if answered is None:
-                    answered = self.after(asked, await self._pass_on(head + body))
-                if answered is None:
+                request = RelayedRequest(method, path, headers, body)
+                self.seen.append(request)
+                response = self.before(request)
+                if response is None:
+                    response = self.after(request, await self._pass_on(head + body))
+                if response is None:
                     break
-                writer.write(answered)
+                writer.write(response)
                 await writer.drain()
-                if _is_short(answered):
-                    writer.close()  # so that what there is of it arrives
+                if _is_short(response):
+                    writer.close()  # not aborted, so that the client receives this part
                     break
         except (OSError, asyncio.IncompleteReadError):
-            pass  # the other end is gone
+            pass  # the client or the server has closed its end
         finally:
             await _abort(writer)
 
@@ -96,20 +96,20 @@ class Relay:
             await _abort(writer)
 
     async def close(self) -> None:
-        """Cut what is left."""
+        """Cut the open connections."""
         for writer in self._serving.values():
             writer.transport.abort()
         await asyncio.gather(*self._serving)
 
 
-def _is_short(answered: Answer) -> bool:
-    head, _, body = answered.partition(b"\r\n\r\n")
+def _is_short(response: Answer) -> bool:
+    head, _, body = response.partition(b"\r\n\r\n")
     return len(body) < int(_headers(head)["content-length"])
 
 
 def _headers(head: bytes) -> dict[str, str]:
     lines = head.decode("latin-1").split("\r\n")[1:]
-    # No other white space: what else there is may be what a test is about.
+    # Only SP and HTAB are stripped, because a test may be about other white space.
     return {name.lower(): value.strip(" \t") for name, _, value in (line.partition(":") for line in lines)}
 
 
@@ -121,7 +121,7 @@ async def _abort(writer: asyncio.StreamWriter) -> None:
 
 
 async def _message(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, str], bytes] | None:
-    """The next request or answer: its head, the headers in it, its body. None where the connection is at its end."""
+    """Read a request or response: its head, headers and body. None if the connection has ended."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -132,7 +132,7 @@ async def _message(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, str],
 
 @asynccontextmanager
 async def relaying(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Relay]:
-    """A relay to the server at that port, until the block ends. With `tls` its own clients speak TLS."""
+    """Run a relay to the server at this port until the block ends. With `tls` its clients use TLS."""
     relay = Relay(port)
     server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=tls)
     relay.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Where the repository is: the folder of README.md and pyproject.toml."""
+"""The root of the repository: the folder of README.md and pyproject.toml."""
 
 from pathlib import Path
 

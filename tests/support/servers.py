@@ -1,4 +1,4 @@
-"""The service as an operator runs it: `kindred serve` in processes of its own."""
+"""The service as an operator runs it: `kindred serve` in separate processes."""
 
 import asyncio
 import json
@@ -32,25 +32,25 @@ from tests.support import databases
 from tests.support.endpoints import ENDPOINTS, Pair, RefreshEndpoint
 
 SECRET = "a7Jr0zVb4mQk9Xw2Lf8Tn6Yc1Gs5Hd3P"
-# A whole bcrypt hash of no known password, for users whose password no test uses.
+# A complete bcrypt hash of an unknown password, for users whose password no test uses.
 UNKNOWN_PASSWORD_HASH = f"$2b$04${'.' * 53}"
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """A port that no process listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def environment(database_url: str, **settings: str) -> dict[str, str]:
-    """The environment of a process of the service: this one's, without its settings, and those given."""
+    """Environment variables for a process of the service: this process's, with these settings instead of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KINDRED_")}
     return kept | {"KINDRED_DATABASE_URL": database_url, "KINDRED_SECRET": SECRET} | settings
 
 
 class Process:
-    """A server that runs."""
+    """A running server."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.process = process
@@ -64,22 +64,22 @@ class Process:
         self.process.wait()
 
     async def leave(self, number: signal.Signals) -> int:
-        """Send a signal. Returns the exit code, when it has ended."""
+        """Send a signal and wait until the server has ended. Return its exit code."""
         self.process.send_signal(number)
         return await asyncio.to_thread(self.process.wait, 60)
 
     @property
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer, where there are several."""
+        """The worker processes, if the server has several."""
         return psutil.Process(self.process.pid).children()
 
     def events(self) -> list[str]:
-        """The lines of its log but those for requests, as far as they are there."""
+        """The events in the server's log so far, except requests."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [line["event"] for line in lines if line["event"] != "request"]
 
     async def until(self, said: str, times: int = 1) -> list[str]:
-        """Wait until so many lines of its log have this in them; returns them."""
+        """Wait until this many events of the log contain a text. Return these events."""
         async with asyncio.timeout(60):
             while len(found := [event for event in self.events() if said in event]) < times:
                 assert self.process.poll() is None, self.log.read_text()
@@ -105,7 +105,7 @@ class Process:
 
 @contextmanager
 def silenced(workers: list[psutil.Process]) -> Iterator[None]:
-    """While the block runs, these workers do not answer: others, which share their socket, take all that comes."""
+    """Suspend these workers during the block. The other workers, which share their socket, accept all connections."""
     for worker in workers:
         worker.suspend()
     try:
@@ -119,7 +119,7 @@ def silenced(workers: list[psutil.Process]) -> Iterator[None]:
 async def serving(
     database_url: str, folder: Path, *arguments: str, workers: int = 1, **settings: str
 ) -> AsyncIterator[Process]:
-    """`kindred serve` until the block ends, in `folder`, as in production; answers when the block begins."""
+    """Run `kindred serve` in `folder`, by default in production. It answers from the start of the block to its end."""
     async with starting(database_url, folder, *arguments, workers=workers, **settings) as server:
         await _answering(server)
         yield server
@@ -129,7 +129,7 @@ async def serving(
 async def starting(
     database_url: str, folder: Path, *arguments: str, workers: int = 1, **settings: str
 ) -> AsyncIterator[Process]:
-    """The same, without waiting for an answer."""
+    """Do the same as `serving`, but do not wait until the server answers."""
     port = free_port()
     log = folder / f"server-{port}.log"
     command = [str(Path(sys.executable).with_name("kindred")), "serve", "--port", str(port), "--workers", str(workers)]
@@ -163,14 +163,14 @@ async def _answering(server: Process) -> None:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Two servers, each a process of its own, on one database."""
+    """Two server processes on one database."""
 
     database_url: str
     servers: list[Process]
 
     @asynccontextmanager
     async def endpoints(self) -> AsyncIterator[list[RefreshEndpoint]]:
-        """Both endpoints of both servers, through which a hundred requests go at once."""
+        """Both endpoints of both servers, each with room for a hundred requests at once."""
         limits = Limits(max_connections=100, max_keepalive_connections=100)
         hooks = {"request": [_from_anywhere]}
         async with AsyncExitStack() as stack:
@@ -184,13 +184,13 @@ class Fleet:
 
 
 async def _from_anywhere(request: Request) -> None:
-    # As a proxy in front would say it. So many sign-ins from one address would be throttled.
+    # The header of a trusted proxy. The service would throttle so many sign-ins from one address.
     request.headers["x-forwarded-for"] = str(IPv4Address(random.randrange(2**24, 2**31)))
 
 
 @contextmanager
 def fleet_on(kind: str, postgres: str, folder: Path) -> Iterator[Fleet]:
-    """A fleet on a database of its own, of that kind. For fixtures that outlive a test, and so its event loop."""
+    """Run a fleet on a new database of this kind. For fixtures that outlive a test, and so its event loop."""
     with asyncio.Runner() as runner:
         if kind == "sqlite":
             database_url = databases.migrated_sqlite(folder / "kindred.db")
@@ -213,18 +213,18 @@ def fleet_on(kind: str, postgres: str, folder: Path) -> Iterator[Fleet]:
 
 @dataclass(frozen=True)
 class Backstage:
-    """The use cases over a database that servers are on, in a process that is not theirs: an operator's, say."""
+    """The use cases over the database of running servers, in another process, as a command of an operator has them."""
 
     services: Services
     password_hash: str
 
     async def user(self) -> UserRow:
-        """A new user, without hashing the same password once for each."""
+        """Add a user with the stored hash, because hashing the same password for each user is slow."""
         name = f"user-{uuid4().hex}"
         return await self.services.accounts.import_user(name, None, self.password_hash, SystemClock().now())
 
     async def sign_in(self, user: UserRow) -> Pair | None:
-        """What comes of a sign-in once the password was found right; None where it came to nothing."""
+        """Open a session, as a sign-in does after the password check. None if the sign-in fails."""
         signed_in: SignedIn | None = await self.services.sign_in.open_session(
             user, None, ClientInfo(), SystemClock().now()
         )
@@ -233,7 +233,7 @@ class Backstage:
         return Pair(signed_in.tokens.access_token, signed_in.tokens.refresh_token, str(signed_in.family.id))
 
     async def session(self, user: UserRow) -> Pair:
-        """A new session of a user."""
+        """Open a session, which must succeed."""
         pair = await self.sign_in(user)
         assert pair is not None
         return pair
@@ -241,7 +241,7 @@ class Backstage:
 
 @asynccontextmanager
 async def backstage(database_url: str, password_hash: str) -> AsyncIterator[Backstage]:
-    """Backstage of the servers on a database."""
+    """Open the use cases over a database of running servers."""
     settings = Settings(database_url=database_url, secret=SECRET)
     services = Services.create(settings, load_secret(settings, Entropy()), Entropy())
     try:

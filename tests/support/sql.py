@@ -1,4 +1,4 @@
-"""A look at the database beside the service: a connection of the test's own, for statements of SQLAlchemy Core."""
+"""A separate connection to the service's database, for statements of SQLAlchemy Core."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,13 +15,13 @@ from db.engine.database import Database
 
 T = TypeVar("T")
 
-# On PostgreSQL, until the transaction ends: a statement that has to wait for a lock fails, however busy the machine is.
-# Without it, a deadlock would be broken after a second, and the test would see nothing of it.
+# For PostgreSQL: until the transaction ends, a statement fails if it has to wait for a lock. Otherwise PostgreSQL would
+# resolve a deadlock after a second, and the test would not notice it.
 NO_LOCK_WAITS = Compiled(sqlalchemy.text("SELECT set_config('lock_timeout', '100ms', true)"))
 
 
 class Look:
-    """A connection in a transaction, which is committed when the block ends."""
+    """A connection in a transaction. The end of the block commits it."""
 
     def __init__(self, run_sync: Callable[..., Awaitable[Any]]) -> None:
         self._run_sync = run_sync
@@ -31,14 +31,14 @@ class Look:
         return await self.run_sync(lambda connection: connection.execute(statement, values))
 
     async def run_sync(self, work: Callable[[Connection], T]) -> T:
-        """Do what SQLAlchemy does without `await`."""
+        """Call a function with the synchronous connection of SQLAlchemy."""
         done: T = await self._run_sync(work)
         return done
 
 
 @asynccontextmanager
 async def looking_at(db: Database) -> AsyncIterator[Look]:
-    """A connection to the database that the service uses."""
+    """Open a connection to the service's database until the block ends."""
     async with _on_sqlite(db) if db.dialect == "sqlite" else _on_postgresql(db) as look:
         yield look
 
@@ -59,7 +59,7 @@ async def _on_sqlite(db: Database) -> AsyncIterator[Look]:
     with engine.connect() as connection:
 
         async def run_sync(work: Callable[[Connection], T]) -> T:
-            # In a thread: the service may hold the file until the event loop goes on.
+            # In a thread, because the service may hold the file's lock until the event loop continues.
             return await asyncio.to_thread(work, connection)
 
         yield Look(run_sync)

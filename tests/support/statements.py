@@ -18,10 +18,10 @@ _METHODS = ("all", "execute", "execute_many")
 
 @contextmanager
 def statements(services: Services, *, of_writer: bool = False) -> Iterator[list[str]]:
-    """The statements that the block sends, without those that begin and end transactions.
+    """Record the statements that the block sends, without those that begin or end a transaction.
 
-    Nor those by which a worker takes up new signing keys, every other second. On SQLite, `of_writer` adds what the
-    writer does in one visit to its thread.
+    The reload of the signing keys, every two seconds, is left out too. On SQLite, `of_writer` records each statement
+    that the writer executes in its thread, also those that it combines in one call.
     """
     sent: list[str] = []
 
@@ -66,6 +66,6 @@ def _recording_rows(record: Callable[[str], None]) -> Callable[..., Any]:
 
 
 def _trace(writer: SQLiteWriter, callback: Callable[[str], None] | None) -> None:
-    # In the writer's own thread, or SQLite's driver refuses.
+    # In the writer's own thread: sqlite3 raises an error in any other.
     writer._thread = writer._thread or ThreadPoolExecutor(1)
     writer._thread.submit(writer._do, lambda connection: connection.set_trace_callback(callback)).result()

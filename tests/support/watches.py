@@ -1,4 +1,4 @@
-"""Looking on while passwords are verified, and putting others in their place."""
+"""Observe and delay the verification of passwords, and replace stored hashes."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from db.tables.users import UserRow
 
 
 class Watch:
-    """Looks on while passwords are verified, and can hold that up. It replaces nothing."""
+    """Observes each verification of a password, and can delay it. The real verification still runs."""
 
     def __init__(self, verify: Callable[[str, str], Verified]) -> None:
         self.verify = verify
@@ -36,7 +36,7 @@ class Watch:
                 self.at_once -= 1
 
     async def until(self, begun: int) -> None:
-        """Wait until so many verifications have begun."""
+        """Wait until this many verifications have begun."""
         async with asyncio.timeout(60):
             while len(self.threads) < begun:
                 await asyncio.sleep(0.005)
@@ -44,7 +44,7 @@ class Watch:
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """Look on at every verification of the block."""
+    """Observe every verification during the block."""
     verify = password_hashing._verify
     watch = Watch(verify)
     password_hashing._verify = watch

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 from graph.http.pages import POLICY
 from tests.support import databases
 from tests.support.endpoints import PASSWORD
-from tests.support.relay import Answer, Asked, Relay, answer
+from tests.support.relay import Answer, Relay, RelayedRequest, answer
 from tests.support.servers import UNKNOWN_PASSWORD_HASH, Process, backstage, serving
 
 # The page has the Content-Security-Policy of the service's own pages.
@@ -51,7 +51,7 @@ HIDDEN = "Object.defineProperty(document, 'visibilityState', {get: () => 'hidden
 NO_LOCKS = "delete Navigator.prototype.locks"
 """Script for pages of a browser without Web Locks."""
 
-HURRY = """
+FAST_TIME = """
     const [slow, now] = [setTimeout, performance.now.bind(performance)];
     window.setTimeout = (work, ms) => slow(work, ms / 5);
     performance.now = () => 5 * now();
@@ -109,8 +109,8 @@ class FrontEnd:
 
     def pass_on(self) -> None:
         """Let every request reach the service, and every answer reach the page."""
-        self.relay.before = page_of_ours
-        self.relay.after = lambda asked, answered: answered
+        self.relay.before = serve_page
+        self.relay.after = lambda request, response: response
 
     async def profile(self, *scripts: str, **options: Any) -> BrowserContext:
         """Create a browser profile. These scripts run first in each of its pages."""
@@ -138,8 +138,8 @@ class FrontEnd:
     async def sign_in(self, page: Page) -> None:
         """Sign in by the client of this page."""
         who = {"username": self.username, "password": PASSWORD}
-        answered = await page.evaluate("(who) => kindred.login(who)", who)
-        assert answered["ok"], answered
+        result = await page.evaluate("(who) => kindred.login(who)", who)
+        assert result["ok"], result
 
     async def signed_in(self, *scripts: str) -> tuple[BrowserContext, Page]:
         """A profile in which the user is signed in, and its tab."""
@@ -180,10 +180,10 @@ async def ended(page: Page, reason: str) -> None:
 
 
 async def stored(page: Page) -> Any:
-    """What the client keeps in storage."""
+    """The content of the client's storage."""
     return await page.evaluate(_STORED)
 
 
-def page_of_ours(asked: Asked) -> Answer | None:
+def serve_page(request: RelayedRequest) -> Answer | None:
     """The relay's own answer, or None for a request to the service."""
-    return _PAGE if asked.path == "/page" else None
+    return _PAGE if request.path == "/page" else None

@@ -1,4 +1,4 @@
-"""Security notifications: which events cause one, once, in the event's transaction, whatever the receiver does."""
+"""Security notifications: each event causes one, in its own transaction, and a faulty receiver delays no use case."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ BY_WEBHOOK, BY_MAIL = NotificationChannel.WEBHOOK, NotificationChannel.MAIL
 
 
 @pytest.fixture(autouse=True)
-def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def poll_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll often, so that the service sees at once that a test moved the clock."""
     monkeypatch.setattr(notifications, "POLL_INTERVAL", 0.02)
 
@@ -82,7 +82,7 @@ async def settled(services: Services) -> list[Any]:
     return await stored(services)
 
 
-async def put_in(services: Services, user: UserRow, clock: FakeClock, number: int = 1, **values: Any) -> None:
+async def enqueue(services: Services, user: UserRow, clock: FakeClock, number: int = 1, **values: Any) -> None:
     """Insert notifications into the outbox, without an event."""
     row = {"user_id": user.id, "channel": "webhook", "kind": "user.disabled", "attempts": 0}
     row |= {"occurred_at": clock.now(), "next_attempt_at": clock.now()} | values
@@ -110,7 +110,7 @@ async def test_log_06_a_replay_notifies_the_owner_once_on_each_channel(
     await box.until(1)
     (row_by_mail, row) = await settled(services)
     assert (row_by_mail.id, row_by_mail.channel) == (row.id, "mail")
-    assert receiver.posts[0].told == {
+    assert receiver.posts[0].payload == {
         "type": "session.replayed",
         "timestamp": clock.now().isoformat().replace("+00:00", "Z"),
         "data": {
@@ -143,7 +143,7 @@ async def test_log_06_a_sign_in_from_a_new_network_notifies_the_owner_except_the
     await receiver.until(1)
     assert len(await settled(services)) == 2
     assert receiver.kinds == ["session.created_from_new_device"]
-    data = receiver.posts[0].told["data"]
+    data = receiver.posts[0].payload["data"]
     assert (data["session_id"], data["ip"], data["username"]) == (pair.session_id, ELSEWHERE, "alice")
 
 
@@ -225,7 +225,7 @@ async def test_log_06_a_new_password_notifies_the_owner_whether_they_or_an_opera
     await services.accounts.set_password(alice, PASSWORD + " more", clock.now())
     await receiver.until(2)
     assert receiver.kinds == ["user.password_changed"] * 2
-    by_owner, by_operator = (post.told["data"] for post in receiver.posts)
+    by_owner, by_operator = (post.payload["data"] for post in receiver.posts)
     assert (by_owner["session_id"], by_owner["ip"]) == (pair.session_id, ELSEWHERE)
     assert (by_operator["session_id"], by_operator["device_name"], by_operator["ip"]) == (None, None, None)
 
@@ -379,7 +379,7 @@ async def test_retry_after_delays_the_next_attempt_and_410_ends_the_attempts(
     services: Services, clock: FakeClock, alice: UserRow, bob: UserRow, receiver: WebReceiver
 ) -> None:
     receiver.answers = [answer(429, "retry-after: 7200"), answer(410)]
-    await put_in(services, alice, clock)
+    await enqueue(services, alice, clock)
     await receiver.until(1)
     row = await attempted(services, clock, 1)
     assert timedelta(hours=2) <= row.next_attempt_at - clock.now() <= timedelta(hours=2.5)
@@ -397,24 +397,24 @@ async def test_several_workers_deliver_each_notification_once(
     settings_for: Callable[..., Settings],
     more_settings: dict[str, Any],
 ) -> None:
-    async def think() -> None:
+    async def slow_receiver() -> None:
         await asyncio.sleep(0.05)
 
-    receiver.before_answer = think
+    receiver.before_answer = slow_receiver
     another = create_app(settings_for(database_url, **more_settings), clock=clock)
     async with another.router.lifespan_context(another):
-        await put_in(services, alice, clock, 40)
+        await enqueue(services, alice, clock, 40)
         rows = await settled(services)
     assert sorted(post.headers["webhook-id"] for post in receiver.posts) == sorted(str(row.id) for row in rows)
     assert {row.attempts for row in rows} == {1}
     assert 1 < receiver.most_at_once <= 2 * notifications.MAX_CONCURRENCY
 
 
-async def test_if_a_worker_dies_its_attempt_is_made_again_when_the_claim_expires(
+async def test_if_a_worker_dies_its_attempt_is_repeated_when_the_claim_expires(
     services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
     # The state that a dead worker leaves: claimed, and not finished.
-    await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
+    await enqueue(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     await asyncio.sleep(0.1)
     assert receiver.posts == []
     clock.advance(notifications.CLAIM)
@@ -426,7 +426,7 @@ async def test_if_a_worker_dies_its_attempt_is_made_again_when_the_claim_expires
 async def test_an_attempt_that_outlived_its_claim_does_not_undo_the_next_one(
     services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver
 ) -> None:
-    await put_in(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
+    await enqueue(services, alice, clock, attempts=1, next_attempt_at=clock.now() + notifications.CLAIM)
     (late,) = await stored(services)
     clock.advance(notifications.CLAIM)
     (delivered,) = await settled(services)
@@ -440,7 +440,7 @@ async def silent_port() -> AsyncIterator[int]:
         yield port
 
 
-async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_stop_of_the_service(
+async def test_a_hanging_receiver_delays_neither_mail_nor_requests_nor_the_shutdown(
     database_url: str,
     clock: FakeClock,
     settings_for: Callable[..., Settings],
@@ -450,20 +450,20 @@ async def test_a_receiver_that_hangs_holds_up_neither_mail_nor_requests_nor_the_
     password_hash: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever waited for the receiver would wait for an hour."""
+    """The timeout of an attempt is an hour, so anything that waits for the receiver fails the test."""
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 3600)
     hanging = more_settings | {"webhook_url": f"http://127.0.0.1:{silent_port}/"}
     app = create_app(settings_for(database_url, **hanging), clock=clock)
     async with asyncio.timeout(60), app.router.lifespan_context(app):
         services: Services = app.state.services
         alice = await services.accounts.import_user("alice", "alice@example.org", password_hash, clock.now())
-        await put_in(services, alice, clock, 100)
+        await enqueue(services, alice, clock, 100)
         await services.accounts.disable(alice.id, clock.now())
         await box.until(1)
         while sum(row.attempts for row in await stored(services)) < notifications.MAX_CONCURRENCY + 1:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        # No more are in memory, however many wait.
+        # Only this many are in memory, and the rest wait in the database.
         assert sum(row.attempts for row in await stored(services)) == notifications.MAX_CONCURRENCY + 1
         assert await services.accounts.find_by_username("alice")
 
@@ -483,7 +483,7 @@ async def test_an_attempt_has_a_timeout_even_if_the_receiver_sends_single_bytes(
             await asyncio.sleep(0.01)
 
     receiver.before_answer = drip
-    await put_in(services, alice, clock)
+    await enqueue(services, alice, clock)
     row = await attempted(services, clock, 1)
     assert row.last_error == "no answer within 0.3 seconds"
 
@@ -501,7 +501,7 @@ async def test_a_bug_in_a_channel_is_a_failed_attempt_and_its_message_is_not_log
 
     with monkeypatch.context() as patch:
         patch.setattr("graph.notifications.webhook.body_of", broken)
-        await put_in(services, alice, clock)
+        await enqueue(services, alice, clock)
         row = await attempted(services, clock, 1)
     assert row.last_error == "internal error; see the log"
     assert "KeyError" in caplog.text
@@ -520,7 +520,7 @@ async def test_delivery_continues_after_an_outage_of_the_database_and_after_a_bu
                 raise fault
 
             patch.setattr(statements_of_outbox, "due", broken)
-            await put_in(services, alice, clock)
+            await enqueue(services, alice, clock)
             await asyncio.sleep(0.1)
     await receiver.until(2)
     assert len(await settled(services)) == 2
@@ -540,7 +540,7 @@ async def test_a_read_only_database_is_queried_with_pauses(
     async def full(*_: Any, **__: Any) -> None:
         raise KeyError
 
-    await put_in(services, alice, clock, next_attempt_at=clock.now() + timedelta(seconds=1))
+    await enqueue(services, alice, clock, next_attempt_at=clock.now() + timedelta(seconds=1))
     with monkeypatch.context() as patch:
         patch.setattr(notifications, "POLL_INTERVAL", 0.2)
         patch.setattr(statements_of_outbox, "due", counted)
@@ -556,9 +556,9 @@ async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_
 ) -> None:
     start = clock.now()
     later = start + timedelta(days=365)
-    await put_in(services, alice, clock, next_attempt_at=None, delivered_at=start)
-    await put_in(services, alice, clock, next_attempt_at=None, failed_at=start, last_error="HTTP 500")
-    await put_in(services, alice, clock, next_attempt_at=later)  # never attempted, as if its channel were turned off
+    await enqueue(services, alice, clock, next_attempt_at=None, delivered_at=start)
+    await enqueue(services, alice, clock, next_attempt_at=None, failed_at=start, last_error="HTTP 500")
+    await enqueue(services, alice, clock, next_attempt_at=later)  # never attempted, as if its channel were turned off
     clock.instant = start + timedelta(days=30)
     assert (await services.pruning.prune(clock.now())).notifications == 0
     clock.advance(timedelta(seconds=1))
@@ -567,12 +567,12 @@ async def test_data_03_a_notification_is_pruned_once_it_is_old_and_delivered_or_
 
 
 @pytest.mark.parametrize("retention", [timedelta(minutes=1)])
-async def test_data_03_a_waiting_notification_is_not_pruned_however_short_the_retention(
+async def test_data_03_a_waiting_notification_is_not_pruned_even_with_a_short_retention(
     services: Services, clock: FakeClock, alice: UserRow, receiver: WebReceiver, retention: timedelta
 ) -> None:
     receiver.answers = [answer(500)] * 7
     object.__setattr__(services.pruning, "retention", retention)
-    await put_in(services, alice, clock)
+    await enqueue(services, alice, clock)
     for number in range(1, 8):
         row = await attempted(services, clock, number)
         clock.instant = row.next_attempt_at - timedelta(microseconds=1)
@@ -587,8 +587,8 @@ async def test_data_03_a_waiting_notification_is_not_pruned_however_short_the_re
 async def test_data_04_deleting_a_user_deletes_their_notifications(
     services: Services, clock: FakeClock, alice: UserRow, bob: UserRow
 ) -> None:
-    await put_in(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
-    await put_in(services, bob, clock, next_attempt_at=None, delivered_at=clock.now())
+    await enqueue(services, alice, clock, next_attempt_at=None, delivered_at=clock.now())
+    await enqueue(services, bob, clock, next_attempt_at=None, delivered_at=clock.now())
     async with looking_at(services.db) as conn:
         await conn.execute(sql("DELETE FROM usernames WHERE username_key = 'alice'"))
         await conn.execute(sql("DELETE FROM users WHERE username = 'alice'"))
@@ -634,9 +634,9 @@ async def test_log_06_a_notification_that_a_clock_a_year_ahead_wrote_or_claimed_
     services: Services, alice: UserRow, clock: FakeClock, receiver: WebReceiver
 ) -> None:
     longest = notifications.RETRY_DELAYS[-1] * 1.25
-    await put_in(services, alice, clock, attempts=9, next_attempt_at=clock.now() + longest)
+    await enqueue(services, alice, clock, attempts=9, next_attempt_at=clock.now() + longest)
     year = timedelta(days=365)
-    await put_in(services, alice, clock, next_attempt_at=clock.now() + year, occurred_at=clock.now() + year)
+    await enqueue(services, alice, clock, next_attempt_at=clock.now() + year, occurred_at=clock.now() + year)
     await receiver.until(1)
     async with asyncio.timeout(10):
         while not any(row.delivered_at for row in await stored(services)):
@@ -659,7 +659,7 @@ async def test_log_06_nothing_is_delivered_while_the_database_s_clock_differs(
     """A clock a year behind would make all ten attempts at once."""
     with caplog.at_level(logging.WARNING, "kindred"):
         clock.database_ahead = ahead
-        await put_in(services, alice, clock)
+        await enqueue(services, alice, clock)
         await asyncio.sleep(0.5)
         (row,) = await stored(services)
         assert (row.attempts, len(receiver.posts)) == (0, 0)

@@ -174,7 +174,7 @@ async def test_log_04_a_notification_survives_a_kill_between_the_commit_and_its_
             while (await stored(behind.services))[0].delivered_at is None:
                 await asyncio.sleep(0.05)
     assert [post.headers["webhook-id"] for post in receiver.posts] == [str(row.id)] * 2
-    assert {post.told["data"]["session_id"] for post in receiver.posts} == {pair.session_id}
+    assert {post.payload["data"]["session_id"] for post in receiver.posts} == {pair.session_id}
 
 
 async def test_two_worker_processes_deliver_each_notification_of_a_command_once(

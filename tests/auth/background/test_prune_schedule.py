@@ -23,7 +23,7 @@ from db.tables.families import families
 from db.tables.leases import leases
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.users import UserRow
-from tests.support.clocks import Ahead, FakeClock
+from tests.support.clocks import FakeClock, OffsetClock
 from tests.support.endpoints import INVALID, REPLAYED, ROTATED, Api, RefreshEndpoint, RestEndpoint
 from tests.support.servers import SECRET, backstage, serving
 from tests.support.sql import looking_at
@@ -123,8 +123,8 @@ async def test_rot_20_a_lease_from_a_clock_far_ahead_blocks_no_worker(
     clock.step(-365 * DAY)
     assert await other_worker.prune_schedule.prune_if_due(clock) is not None
     # But workers whose clocks differ by some seconds respect each other's lease.
-    assert await services.prune_schedule.prune_if_due(Ahead(clock, -30 * SECOND)) is None
-    assert await services.prune_schedule.prune_if_due(Ahead(clock, 30 * SECOND)) is None
+    assert await services.prune_schedule.prune_if_due(OffsetClock(clock, -30 * SECOND)) is None
+    assert await services.prune_schedule.prune_if_due(OffsetClock(clock, 30 * SECOND)) is None
 
 
 @pytest.mark.parametrize("more_settings", [{"prune_interval": SECOND}], ids=["1-s"])

@@ -1,4 +1,4 @@
-"""Pruning: deletes in batches what ended long ago, and nothing that a live session needs."""
+"""Pruning deletes old rows in batches, and nothing that a live session needs."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,13 +124,13 @@ async def test_data_03_events_and_failed_attempts_are_pruned_by_age(
 ) -> None:
     start = clock.now()
     await api.try_login("alice", "not her password")
-    await api.try_login("nobody", "nor anybody's")
+    await api.try_login("unknown", "wrong password")
     clock.advance(10 * DAY)
     await api.try_login("alice", "still not her password")  # the count is as old as its last failure
     nobodys = Pruned(sessions=0, events=0, login_failures=1, familiar_networks=0, notifications=0)
     alices = Pruned(
         sessions=0, events=0, login_failures=3, familiar_networks=0, notifications=0
-    )  # two of them count an address
+    )  # two rows count the address
     an_event = Pruned(sessions=0, events=1, login_failures=0, familiar_networks=0, notifications=0)
     for age, pruned in ((30, nobodys), (40, alices), (180, an_event), (190, an_event)):
         clock.instant = start + age * DAY

@@ -233,7 +233,7 @@ def test_a_secret_file_has_a_secret_on_each_line(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def kindred(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`kindred ...` with a list of secrets."""
     monkeypatch.chdir(tmp_path)
 
@@ -247,41 +247,41 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def test_check_warns_of_keys_of_an_older_secret_until_they_are_resealed(kin: Callable[..., Result]) -> None:
-    assert kin(OLD, "key", "rotate").exit_code == 0
-    checked = kin(f"{NEW} {OLD}", "check")
+def test_check_warns_of_keys_of_an_older_secret_until_they_are_resealed(kindred: Callable[..., Result]) -> None:
+    assert kindred(OLD, "key", "rotate").exit_code == 0
+    checked = kindred(f"{NEW} {OLD}", "check")
     assert checked.exit_code == 0
     assert "ok  secret (and 1 older, still read)" in checked.stdout
     warning = "warn  1 of the signing keys are sealed with an older server secret. Run `kindred key reseal`."
     assert checked.stdout.splitlines()[-1] == warning
-    refused = kin(OTHER, "key", "reseal")
+    refused = kindred(OTHER, "key", "reseal")
     assert (refused.exit_code, "sealed with another server secret" in refused.stderr) == (1, True)
-    assert kin(f"{NEW} {OLD}", "key", "reseal").stdout == "Sealed 1 key with the newest server secret.\n"
-    assert "warn" not in kin(f"{NEW} {OLD}", "check").stdout
-    assert kin(NEW, "check").exit_code == 0
-    assert kin(OLD, "check").exit_code == 1
+    assert kindred(f"{NEW} {OLD}", "key", "reseal").stdout == "Sealed 1 key with the newest server secret.\n"
+    assert "warn" not in kindred(f"{NEW} {OLD}", "check").stdout
+    assert kindred(NEW, "check").exit_code == 0
+    assert kindred(OLD, "check").exit_code == 1
     # A key sealed with a secret that no worker has would prevent all of them from starting.
-    refused = kin(OLD, "key", "rotate")
+    refused = kindred(OLD, "key", "rotate")
     assert (refused.exit_code, "sealed with another server secret" in refused.stderr) == (1, True)
-    assert len(kin(NEW, "key", "list").stdout.splitlines()) == 2
+    assert len(kindred(NEW, "key", "list").stdout.splitlines()) == 2
 
 
 def test_tok_12_check_warns_when_the_signing_key_is_due_for_rotation(
-    kin: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+    kindred: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:
-    assert kin(OLD, "key", "rotate").exit_code == 0
+    assert kindred(OLD, "key", "rotate").exit_code == 0
     for module in (commands, common):
         monkeypatch.setattr(module, "SystemClock", lambda: clock)
     clock.advance(ROTATION_DUE)
-    assert "warn" not in kin(OLD, "check").stdout
+    assert "warn" not in kindred(OLD, "check").stdout
     clock.advance(timedelta(hours=1))
-    checked = kin(OLD, "check")
+    checked = kindred(OLD, "check")
     assert checked.exit_code == 0
     assert checked.stdout.splitlines()[-1] == (
         "warn  The newest signing key has signed for 90 days. Run `kindred key rotate`."
     )
-    assert kin(OLD, "key", "rotate").exit_code == 0
-    assert "warn" not in kin(OLD, "check").stdout
+    assert kindred(OLD, "key", "rotate").exit_code == 0
+    assert "warn" not in kindred(OLD, "check").stdout
 
 
 async def test_revoked_sessions_stay_revoked_under_the_new_secret(start: Start, alice: UserRow, by: str) -> None:

@@ -24,11 +24,11 @@ WEBHOOK_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # the specification's
 BOTH_WEBHOOK_SETTINGS = "Set both KINDRED_WEBHOOK_URL and KINDRED_WEBHOOK_SECRET, or neither"
 BOTH_MAIL_SETTINGS = "Set both KINDRED_SMTP_URL and KINDRED_MAIL_FROM, or neither"
 OTHER_SECRET = "Zt5Wq8Rk1Vb7Nc3Xm9Lp2Jh6Gf4Ds0Ay"
-Kin = Callable[..., Result]
+Command = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Start without settings in the environment, in a folder without files."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"KINDRED_{name.upper()}", raising=False)
@@ -36,7 +36,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def kin(monkeypatch: pytest.MonkeyPatch) -> Kin:
+def kindred(monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run `kindred ...` with settings. A server that would start is a failure."""
 
     def start(*_: Any, **__: Any) -> None:
@@ -130,9 +130,9 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         ("METRICS", ["", "perhaps"]),
     ],
 )
-def test_an_invalid_setting_is_named_without_its_value(kin: Kin, name: str, values: list[str]) -> None:
+def test_an_invalid_setting_is_named_without_its_value(kindred: Command, name: str, values: list[str]) -> None:
     for value in values:
-        result = kin("check", **{name: value})
+        result = kindred("check", **{name: value})
         assert (result.exit_code, result.stdout) == (1, ""), value
         (line,) = result.stderr.splitlines()
         assert line.startswith(f"kindred: KINDRED_{name}: ")
@@ -154,14 +154,14 @@ def test_an_invalid_setting_is_named_without_its_value(kin: Kin, name: str, valu
     ],
 )
 def test_notifications_need_both_of_their_settings_and_an_encrypted_webhook_in_production(
-    kin: Kin, settings: dict[str, str], message: str
+    kindred: Command, settings: dict[str, str], message: str
 ) -> None:
-    result = kin("check", SECRET=SECRET, **settings)
+    result = kindred("check", SECRET=SECRET, **settings)
     assert (result.exit_code, result.stderr) == (1, f"kindred: {message}\n")
 
 
 @pytest.mark.parametrize("url", ["https://hunter2.org/", "http://127.0.0.1:9/", "http://localhost/", "http://[::1]/"])
-def test_production_posts_by_https_or_to_this_machine(url: str) -> None:
+def test_in_production_a_webhook_uses_https_or_stays_on_this_machine(url: str) -> None:
     settings = Settings(environment="production", secret=SECRET, webhook_url=url, webhook_secret=WEBHOOK_SECRET)
     assert settings.channels == ["webhook"]
     assert "hunter2" not in repr(settings)
@@ -198,10 +198,10 @@ def test_mail_requires_tls_in_production_and_with_a_password(
     assert "p@ss" not in repr(server)
 
 
-def test_every_invalid_setting_is_named(kin: Kin) -> None:
-    result = kin("check", ENVIRONMENT="prod", SECRET="short", ACCESS_TOKEN_TTL="soon")
+def test_every_invalid_setting_is_named(kindred: Command) -> None:
+    result = kindred("check", ENVIRONMENT="prod", SECRET="short", ACCESS_TOKEN_TTL="soon")
     assert re.findall(r"KINDRED_(\w+): ", result.stderr) == ["ENVIRONMENT", "SECRET", "ACCESS_TOKEN_TTL"]
-    result = kin("check", ACCESS_TOKEN_TTL="P31D")
+    result = kindred("check", ACCESS_TOKEN_TTL="P31D")
     assert result.stderr == "kindred: KINDRED_ACCESS_TOKEN_TTL must not be longer than KINDRED_SESSION_TTL\n"
 
 
@@ -232,8 +232,10 @@ def test_every_invalid_setting_is_named(kin: Kin) -> None:
         "session revoke --issued-before 2026-01-01",
     ],
 )
-def test_tok_02_ops_01_production_refuses_a_missing_or_weak_secret(kin: Kin, command: str, secret: str | None) -> None:
-    result = kin(command, ENVIRONMENT="production", **({} if secret is None else {"SECRET": secret}))
+def test_tok_02_ops_01_production_refuses_a_missing_or_weak_secret(
+    kindred: Command, command: str, secret: str | None
+) -> None:
+    result = kindred(command, ENVIRONMENT="production", **({} if secret is None else {"SECRET": secret}))
     assert result.exit_code == 1
     assert result.stderr.startswith("kindred: KINDRED_SECRET")
     assert not secret or secret not in result.output
@@ -241,12 +243,12 @@ def test_tok_02_ops_01_production_refuses_a_missing_or_weak_secret(kin: Kin, com
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o666, 0o660, 0o610])
-def test_data_02_a_secret_file_that_other_users_may_read_is_refused(kin: Kin, mode: int) -> None:
+def test_data_02_a_secret_file_that_other_users_may_read_is_refused(kindred: Command, mode: int) -> None:
     file = Path("some.secret")
     file.write_text(OTHER_SECRET)
     file.chmod(mode)
     for environment in ("development", "production"):
-        result = kin("user list", SECRET_FILE="some.secret", ENVIRONMENT=environment)
+        result = kindred("user list", SECRET_FILE="some.secret", ENVIRONMENT=environment)
         assert (result.exit_code, result.stderr) == (
             1,
             "kindred: Other users may read some.secret, which holds the server secret. Run: chmod 600 some.secret\n",
@@ -254,33 +256,33 @@ def test_data_02_a_secret_file_that_other_users_may_read_is_refused(kin: Kin, mo
 
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"changeme" * 8, b"x" * 64, bytes(range(128, 168)), b"\x00" * 40])
-def test_a_secret_file_with_a_weak_secret_is_refused(kin: Kin, content: bytes) -> None:
+def test_a_secret_file_with_a_weak_secret_is_refused(kindred: Command, content: bytes) -> None:
     file = Path("some.secret")
     file.write_bytes(content)
     file.chmod(0o600)
-    result = kin("check", SECRET_FILE="some.secret")
+    result = kindred("check", SECRET_FILE="some.secret")
     assert result.exit_code == 1
     assert result.stderr.startswith("kindred: The secret in some.secret ")
     assert file.read_bytes() == content
 
 
-def test_a_secret_file_that_cannot_be_read_gives_a_one_line_error(kin: Kin) -> None:
+def test_a_secret_file_that_cannot_be_read_gives_a_one_line_error(kindred: Command) -> None:
     Path("folder").mkdir(mode=0o700)
     for name in ("folder", "no/such/folder/some.secret"):
-        result = kin("check", SECRET_FILE=name)
+        result = kindred("check", SECRET_FILE=name)
         assert result.exit_code == 1
         assert result.stderr.startswith("kindred: ")
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_secret_is_read_from_its_file_without_the_newline(kin: Kin, tmp_path: Path) -> None:
+def test_a_secret_is_read_from_its_file_without_the_newline(kindred: Command, tmp_path: Path) -> None:
     url = migrated_sqlite(tmp_path / "some.db")
     Path("some.secret").write_text(f"{OTHER_SECRET}\n")
     Path("some.secret").chmod(0o400)
-    rotated = kin("key rotate", SECRET_FILE="some.secret", DATABASE_URL=url, ENVIRONMENT="production")
+    rotated = kindred("key rotate", SECRET_FILE="some.secret", DATABASE_URL=url, ENVIRONMENT="production")
     assert rotated.exit_code == 0
-    assert kin("check", SECRET=OTHER_SECRET, DATABASE_URL=url).exit_code == 0
-    assert "another server secret" in kin("check", SECRET=SECRET, DATABASE_URL=url).stderr
+    assert kindred("check", SECRET=OTHER_SECRET, DATABASE_URL=url).exit_code == 0
+    assert "another server secret" in kindred("check", SECRET=SECRET, DATABASE_URL=url).stderr
 
 
 def test_docs_settings_md_is_what_kindred_settings_prints() -> None:

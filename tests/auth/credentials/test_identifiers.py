@@ -33,7 +33,7 @@ def test_different_usernames_have_different_keys() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=140))
-def test_a_key_is_its_own_key_and_does_not_depend_on_normalization(name: str) -> None:
+def test_the_key_of_a_username_does_not_depend_on_its_unicode_form(name: str) -> None:
     key = username_key(name)
     if key is not None:
         assert username_key(key) == key
@@ -78,7 +78,7 @@ def test_names_have_a_maximum_length() -> None:
     assert clean_device_name("👩‍💻") == "👩‍💻"
 
 
-def test_an_email_address_has_two_sides_and_a_maximum_length() -> None:
+def test_an_email_address_has_a_local_part_a_domain_and_a_maximum_length() -> None:
     assert clean_email(" Zoe\u0308@example.org ") == "Zoë@example.org"
     assert clean_email("a@b") == "a@b"
     assert clean_email("x" * 242 + "@example.org") is not None
@@ -96,6 +96,6 @@ def test_an_id_has_one_spelling(text_of: str) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=600))
-def test_any_user_agent_has_a_name_to_show(user_agent: str) -> None:
+def test_every_user_agent_gives_a_device_name(user_agent: str) -> None:
     assert describe_device(user_agent)
     assert describe_device(None) == "Unknown device"

@@ -91,7 +91,7 @@ async def test_after_five_failures_each_delay_is_twice_the_one_before(client: Cl
         assert await client.log_in(address=somewhere(number)) == WRONG
 
 
-async def test_a_throttled_client_is_told_how_long_to_wait(client: Client, clock: FakeClock) -> None:
+async def test_a_throttled_client_learns_how_long_to_wait(client: Client, clock: FakeClock) -> None:
     for _ in range(5):
         await client.log_in()
     assert (await client.ask("alice", "wrong"))["message"] == "Too many attempts. Try again in 1 second."
@@ -141,9 +141,7 @@ async def test_a_familiar_ipv6_network_is_the_whole_64(client: Client) -> None:
     assert await client.log_in(password=PASSWORD, address="2001:DB8:1:2:ffff::9") == RIGHT
 
 
-async def test_one_password_tried_for_many_names_from_one_address_is_throttled(
-    client: Client, clock: FakeClock
-) -> None:
+async def test_password_spraying_from_one_address_is_throttled(client: Client, clock: FakeClock) -> None:
     """Password spraying: 30 failures in five minutes, 300 in an hour."""
     answers = [await client.log_in(f"user-{number}") for number in range(31)]
     assert answers == [WRONG] * 30 + [THROTTLED]
@@ -195,7 +193,7 @@ async def test_a_success_resets_the_name_and_refunds_one_attempt_of_the_address(
 
 
 @pytest.mark.real_hash_cost
-async def test_of_two_hundred_attempts_at_once_no_more_are_checked_than_one_after_the_other(
+async def test_of_two_hundred_concurrent_attempts_for_one_name_at_most_five_are_checked(
     client: Client, services: Services
 ) -> None:
     """They are counted before the password is checked."""
@@ -207,7 +205,7 @@ async def test_of_two_hundred_attempts_at_once_no_more_are_checked_than_one_afte
 
 
 @pytest.mark.real_hash_cost
-async def test_of_two_hundred_attempts_from_one_address_at_once_at_most_thirty_are_checked(
+async def test_of_two_hundred_concurrent_attempts_from_one_address_at_most_thirty_are_checked(
     client: Client,
 ) -> None:
     answers = await asyncio.gather(*(anything(client, number, spray=True) for number in range(200)))
@@ -250,7 +248,7 @@ async def test_an_attempt_that_the_service_could_not_check_is_not_counted(
     assert await client.log_in(password=PASSWORD) == RIGHT
 
 
-async def test_ops_05_a_restart_and_another_worker_know_the_counts(
+async def test_ops_05_another_worker_continues_the_count(
     client: Client, settings_for: Callable[..., Settings], database_url: str, clock: FakeClock
 ) -> None:
     for _ in range(3):
@@ -343,7 +341,7 @@ async def test_a_network_becomes_familiar_by_a_sign_in_or_a_new_password_and_not
 
 @pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "trusted_proxies": "127.0.0.1"}], ids=[""])
 @pytest.mark.parametrize("attack", ["sign in", "change the password"])
-async def test_cred_11_an_old_password_that_is_being_checked_adds_no_network_after_the_new_one(
+async def test_cred_11_a_running_attempt_with_the_old_password_adds_no_network_after_a_new_one_is_set(
     client: Client, api: Api, services: Services, clock: FakeClock, alice: UserRow, attack: str
 ) -> None:
     signed_in = await client.ask("alice", PASSWORD, ELSEWHERE)
@@ -366,7 +364,7 @@ async def change_from(api: Api, address: str, bearer: str, new: str) -> str:
     return str(response.json()["data"]["changePassword"]["__typename"])
 
 
-async def test_a_right_current_password_is_no_failure_though_the_new_one_is_weak(
+async def test_a_right_current_password_with_a_weak_new_one_is_not_counted_as_a_failure(
     client: Client, api: Api, services: Services
 ) -> None:
     signed_in = (await api.data(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}))["login"]
@@ -433,7 +431,7 @@ async def test_net_04_an_ipv6_48_has_ten_times_the_attempts_of_a_64(client: Clie
     assert await client.log_in("another", address="2001:db8:2::1") == WRONG
 
 
-async def test_ops_05_two_workers_allow_no_attempt_more_than_one(
+async def test_ops_05_two_workers_allow_no_more_attempts_than_one(
     database_url: str, tmp_path: Path, password_hash: str
 ) -> None:
     """Over HTTP, through real processes."""
@@ -497,7 +495,7 @@ async def test_dos_05_failures_are_pruned_after_their_retention(
 TWO_DAYS = timedelta(days=2)
 
 
-async def test_cred_10_a_name_does_not_wait_for_a_clock_that_was_ahead(
+async def test_cred_10_failures_with_a_time_in_the_future_do_not_throttle_a_name(
     client: Client, services: Services, clock: FakeClock
 ) -> None:
     clock.step(TWO_DAYS)
@@ -513,7 +511,7 @@ async def test_cred_10_a_name_does_not_wait_for_a_clock_that_was_ahead(
     assert await client.log_in(password=PASSWORD, address=somewhere(7)) == RIGHT
 
 
-async def test_cred_10_a_clock_that_was_ahead_allows_no_more_than_a_hundred_failures(
+async def test_cred_10_a_clock_that_jumps_allows_no_more_than_a_hundred_failures(
     client: Client, services: Services, clock: FakeClock
 ) -> None:
     answers = []
@@ -524,7 +522,7 @@ async def test_cred_10_a_clock_that_was_ahead_allows_no_more_than_a_hundred_fail
     assert answers == [WRONG] * 100 + [THROTTLED]
 
 
-async def test_cred_10_an_address_does_not_wait_for_a_clock_that_was_ahead(
+async def test_cred_10_failures_with_a_time_in_the_future_do_not_throttle_an_address(
     client: Client, services: Services, clock: FakeClock
 ) -> None:
     clock.step(TWO_DAYS)
@@ -539,7 +537,7 @@ async def test_cred_10_an_address_does_not_wait_for_a_clock_that_was_ahead(
     assert await client.log_in("another") == WRONG
 
 
-async def test_cred_10_a_window_that_began_by_a_clock_that_was_ahead_ends(client: Client, clock: FakeClock) -> None:
+async def test_cred_10_a_window_that_begins_in_the_future_ends(client: Client, clock: FakeClock) -> None:
     """SQLite starts a new one at once, PostgreSQL when the old one would refuse the attempt."""
     clock.step(TWO_DAYS)
     assert [await client.log_in(f"user-{number}") for number in range(10)] == [WRONG] * 10
@@ -551,7 +549,7 @@ async def test_cred_10_a_window_that_began_by_a_clock_that_was_ahead_ends(client
 
 
 @pytest.mark.parametrize("seconds", [30, 110])
-async def test_cred_10_clocks_that_differ_a_little_allow_no_attempt_more(
+async def test_cred_10_clocks_that_differ_by_less_than_two_minutes_allow_no_extra_attempt(
     client: Client, clock: FakeClock, seconds: int
 ) -> None:
     clock.step(seconds * SECOND)

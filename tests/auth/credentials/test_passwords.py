@@ -1,4 +1,4 @@
-"""Passwords: which are strong enough, in which form they are hashed, and what a hash may cost."""
+"""Passwords: which ones are strong enough, how they are normalized, and how much a hash may cost."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def reason(password: str, *, at_least: int = 8, known: tuple[str, ...] = ("alice
 
 
 @pytest.mark.parametrize("at_least", [8, 15, 64])
-def test_cred_04_a_password_has_as_many_characters_as_the_setting_asks_for(at_least: int) -> None:
+def test_cred_04_a_password_needs_the_minimum_length_of_the_setting(at_least: int) -> None:
     long_enough = "7Q!x k2Vp;wZ r9" * 5
     assert reason(long_enough[: at_least - 1], at_least=at_least) == (
         f"The password must have at least {at_least} characters."
@@ -72,21 +72,21 @@ def test_cred_07_a_common_password_is_refused(guessable: str) -> None:
     ["k7#Vq2!m", "correct horse battery staple", "violet kettle orbits 42 lanterns", "🔑 clé de voûte 🔑", " 7Qx!k2Vp ",
      sha512(b"long").hexdigest() * 8, "пароль из четырёх слов", "MARMALADE TROMBONE ISLAND"],
 )  # fmt: skip
-def test_cred_05_any_password_that_is_hard_to_guess_is_accepted(fine: str) -> None:
+def test_cred_05_a_strong_password_of_any_characters_is_accepted(fine: str) -> None:
     assert reason(fine) is None
 
 
 @given(st.text(st.sampled_from("4@8({[<3691!|70$5+%2ab "), min_size=8, max_size=90))
 @settings(max_examples=30, deadline=None)
-def test_signs_that_look_like_letters_are_not_scored_in_all_their_combinations(password: str) -> None:
-    """zxcvbn's time grows with the product of the signs' meanings: twenty signs took seconds."""
+def test_the_score_tries_at_most_128_substitutions_of_characters_that_look_like_letters(password: str) -> None:
+    """zxcvbn tries every combination of substitutions: a password of twenty such characters took seconds."""
     prefix = scored_prefix(password)
     assert password.startswith(prefix)
     assert len(enumerate_l33t_subs(relevant_l33t_subtable(prefix, L33T_TABLE))) <= 128
 
 
 @pytest.mark.parametrize("long", ["a" * 1024, "password" * 128, "1a" * 512, "()" * 512])
-def test_of_a_long_password_no_more_than_the_beginning_is_scored(long: str) -> None:
+def test_the_score_reads_the_first_72_characters_of_a_long_password(long: str) -> None:
     """zxcvbn's time grows faster than the length."""
     assert scored_prefix(long) == long[:72]
     assert reason(long) == reason(long[:72])
@@ -109,11 +109,11 @@ def test_of_a_long_password_no_more_than_the_beginning_is_scored(long: str) -> N
         ("a\udfffb", None),
     ],
 )
-def test_cred_06_a_password_is_hashed_in_one_form_or_not_at_all(typed: str, hashed: str | None) -> None:
+def test_cred_06_a_password_is_normalized_to_nfc_and_an_invalid_one_is_refused(typed: str, hashed: str | None) -> None:
     assert normalize_password(typed) == hashed
 
 
-def test_a_malformed_or_foreign_hash_matches_no_password() -> None:
+def test_a_malformed_or_unsupported_hash_matches_no_password() -> None:
     argon2d = "$argon2d$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
     truncated = ("$", "$argon2id$", argon2d[:31], argon2d[:31] + "c29tZQ$AAAA", "$2b$12$", "$2b$04$" + "." * 53)
     elsewhere = sha512_crypt.using(rounds=1000).hash("password")  # type: ignore[no-untyped-call]
@@ -137,7 +137,7 @@ BCRYPT = "$2b$04$" + "a" * 53
         BCRYPT.replace("$04$", "$14$"),
     ],
 )
-def test_cred_14_a_whole_hash_of_bounded_cost_can_be_imported(usable: str) -> None:
+def test_cred_14_a_complete_hash_of_bounded_cost_can_be_imported(usable: str) -> None:
     assert is_usable_hash(usable)
 
 
@@ -163,11 +163,11 @@ def test_cred_14_a_whole_hash_of_bounded_cost_can_be_imported(usable: str) -> No
         "$6$rounds=5000$c29tZXNhbHQ$" + "a" * 86,
     ],
 )
-def test_cred_14_a_hash_that_is_cut_foreign_or_too_expensive_cannot_be_imported(unusable: str) -> None:
+def test_cred_14_a_truncated_unsupported_or_too_expensive_hash_cannot_be_imported(unusable: str) -> None:
     assert not is_usable_hash(unusable)
 
 
-def test_argon2_and_bcrypt_are_read_and_argon2id_is_written() -> None:
+def test_argon2_and_bcrypt_hashes_are_verified_and_new_hashes_are_argon2id() -> None:
     lighter = argon2.using(memory_cost=8192, time_cost=1).hash("right")  # type: ignore[no-untyped-call]
     assert verify_password("right", lighter)
     assert verify_password("right", bcrypt.using(rounds=4).hash("right"))
@@ -176,7 +176,7 @@ def test_argon2_and_bcrypt_are_read_and_argon2id_is_written() -> None:
     assert hash_password("right") != hash_password("right")
 
 
-def test_cred_15_at_most_five_passwords_wait_for_each_thread() -> None:
+def test_cred_15_the_hashing_queue_has_five_slots_for_each_thread() -> None:
     hasher = Hasher(threads=2)
     try:
         with ExitStack() as slots:
@@ -191,7 +191,7 @@ def test_cred_15_at_most_five_passwords_wait_for_each_thread() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a niceness of its own")
-async def test_cred_15_hashing_yields_the_processor_to_everything_else() -> None:
+async def test_cred_15_hashing_threads_have_a_lower_priority() -> None:
     hasher = Hasher(threads=1)
     try:
         niceness = await hasher._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
@@ -208,7 +208,7 @@ async def test_a_password_without_a_hash_never_matches() -> None:
         hasher.close()
 
 
-def test_cred_02_a_machine_that_cannot_verify_what_it_hashed_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cred_02_a_process_that_cannot_verify_its_own_hash_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(password_hashing, "_verify", lambda *_: Verified(False))
     with pytest.raises(RuntimeError, match="libpass"):
         Hasher(threads=1)

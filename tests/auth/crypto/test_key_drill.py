@@ -32,56 +32,56 @@ class Load:
     answers: Counter[str] = field(default_factory=Counter)
     signed_out: list[str] = field(default_factory=list)
     held: dict[int, Pair] = field(default_factory=dict)
-    # Clients that refresh at their next turn.
+    # Clients that refresh in their next turn.
     due: set[int] = field(default_factory=set)
-    over: bool = False
+    stopped: bool = False
     turn: int = 0
-    at_work: int = 0
-    under_way: Counter[AsyncClient] = field(default_factory=Counter)
+    working: int = 0
+    in_flight: Counter[AsyncClient] = field(default_factory=Counter)
 
     async def post(self, path: str, **request: Any) -> Response:
         self.turn += 1
         server = self.servers[self.turn % len(self.servers)]
-        self.under_way[server] += 1
+        self.in_flight[server] += 1
         try:
             return await server.post(path, **request)
         finally:
-            self.under_way[server] -= 1
+            self.in_flight[server] -= 1
 
-    async def drained(self, server: AsyncClient) -> None:
-        """Take one out of the balancer's list, and wait for what is under way: a client that is closed meanwhile would
-        leave its connection open."""
+    async def drain(self, server: AsyncClient) -> None:
+        """Remove a server from the load balancer, and wait for its open requests: closing the client during a request
+        would leave a connection open."""
         self.servers.remove(server)
-        while self.under_way[server]:
+        while self.in_flight[server]:
             await asyncio.sleep(0.01)
 
-    async def ended(self) -> None:
+    async def stop(self) -> None:
         """Stop every client."""
-        self.over = True
-        while self.at_work:
+        self.stopped = True
+        while self.working:
             await asyncio.sleep(0.01)
 
     async def client(self, number: int, pair: Pair) -> None:
-        self.at_work += 1
+        self.working += 1
         try:
             await self.work(number, pair)
         finally:
-            self.at_work -= 1
+            self.working -= 1
 
     async def work(self, number: int, pair: Pair) -> None:
         self.held[number] = pair
         turns = 0
-        while not self.over:
+        while not self.stopped:
             turns += 1
-            if number in self.due or turns % (20 + number) == 0 or not await self.reads(self.held[number]):
-                refreshed = await self.refreshes(self.held[number])
+            if number in self.due or turns % (20 + number) == 0 or not await self.read(self.held[number]):
+                refreshed = await self.refresh(self.held[number])
                 if refreshed is None:
                     return
                 self.held[number] = refreshed
                 self.due.discard(number)
             await asyncio.sleep(0.1)
 
-    async def reads(self, pair: Pair) -> bool:
+    async def read(self, pair: Pair) -> bool:
         headers = {"authorization": f"Bearer {pair.access}"}
         try:
             response = await self.post("/graphql", json=VIEWER, headers=headers)
@@ -91,8 +91,8 @@ class Load:
         self.answers[f"read {response.status_code}"] += 1
         return response.status_code == 200
 
-    async def refreshes(self, pair: Pair) -> Pair | None:
-        """Refresh as the documentation says: the same token with the same key, until there is an answer."""
+    async def refresh(self, pair: Pair) -> Pair | None:
+        """Refresh as docs/clients.md requires: repeat the same token with the same key until there is an answer."""
         headers = {"idempotency-key": uuid4().hex}
         while True:
             try:
@@ -109,7 +109,7 @@ class Load:
                 return None
             await asyncio.sleep(0.5)
 
-    def went_well(self) -> None:
+    def assert_no_failure(self) -> None:
         """Check that no answer was an error and no user was signed out."""
         print(dict(self.answers))
         assert self.signed_out == []
@@ -120,12 +120,12 @@ class Load:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
-    """A migrated database of either kind."""
+    """A migrated database. Each test runs on SQLite and on PostgreSQL."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @asynccontextmanager
-async def loaded(behind: Backstage) -> AsyncIterator[Load]:
+async def under_load(behind: Backstage) -> AsyncIterator[Load]:
     """Run clients until the block ends. The block says which servers they use."""
     load = Load()
     user = await behind.user()
@@ -142,7 +142,7 @@ async def loaded(behind: Backstage) -> AsyncIterator[Load]:
         try:
             yield load
         finally:
-            load.over = True
+            load.stopped = True
 
 
 def kids(load: Load) -> set[str]:
@@ -156,7 +156,7 @@ async def test_ops_02_tok_12_rotating_signing_keys_under_load_signs_no_user_out(
         behind = await stack.enter_async_context(backstage(database, password_hash))
         servers = await asyncio.gather(*(stack.enter_async_context(serving(database, tmp_path)) for _ in range(2)))
         http = [await stack.enter_async_context(AsyncClient(base_url=server.url, timeout=30)) for server in servers]
-        async with loaded(behind) as load:
+        async with under_load(behind) as load:
             load.servers += http
             algorithm, ttl = behind.services.settings.signing_algorithm, behind.services.settings.access_token_ttl
             await asyncio.sleep(1)
@@ -183,7 +183,7 @@ async def test_ops_02_tok_12_rotating_signing_keys_under_load_signs_no_user_out(
                 else:
                     assert new_key.kid not in kids(load)
                 await asyncio.sleep(0.5)
-        load.went_well()
+        load.assert_no_failure()
 
 
 async def test_ops_02_tok_12_replacing_the_server_secret_under_load_signs_no_user_out(
@@ -192,7 +192,7 @@ async def test_ops_02_tok_12_replacing_the_server_secret_under_load_signs_no_use
     """As in docs/keys.md: server by server, each first removed from the load balancer."""
     async with AsyncExitStack() as stack:
         behind = await stack.enter_async_context(backstage(postgresql_url, password_hash))
-        async with loaded(behind) as load:
+        async with under_load(behind) as load:
             running: list[tuple[AsyncClient, AsyncExitStack]] = []
 
             async def deploy(secrets: str) -> None:
@@ -205,7 +205,7 @@ async def test_ops_02_tok_12_replacing_the_server_secret_under_load_signs_no_use
                     running.append((http, own))
                     if len(running) > 2:
                         old, its = running.pop(0)
-                        await load.drained(old)
+                        await load.drain(old)
                         await its.aclose()
 
             async def refresh_all() -> None:
@@ -225,10 +225,10 @@ async def test_ops_02_tok_12_replacing_the_server_secret_under_load_signs_no_use
                 await deploy(NEW)
                 await refresh_all()
             finally:
-                await load.ended()
+                await load.stop()
                 for _, its in running:
                     await its.aclose()
-        load.went_well()
+        load.assert_no_failure()
         refresh_key = SecretKeys.derive(NEW.encode()).refresh_tokens
         for pair in load.held.values():
             jwt.decode(pair.refresh, refresh_key, algorithms=["HS256"], audience="kindred#refresh")

@@ -201,7 +201,7 @@ async def test_a_sealed_key_under_another_id_is_not_unsealed(services: Services,
         await services.keys.reload()
 
 
-async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_token_has_ended(
+async def test_tok_12_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_token_expires(
     api: Api, alice: UserRow, services: Services, http: AsyncClient, clock: FakeClock
 ) -> None:
     start = clock.now()

@@ -96,7 +96,7 @@ class Attack:
         return key.private.sign
 
     @asynccontextmanager
-    async def in_vain(self) -> AsyncIterator[None]:
+    async def without_effect(self) -> AsyncIterator[None]:
         """Check that the block changes no row and the session stays live."""
         before = await self.rows()
         yield
@@ -192,13 +192,13 @@ def spellings(token: str) -> Iterator[tuple[str, str]]:
 
 
 async def test_tok_15_and_tok_09_a_refresh_token_in_another_spelling_is_refused(attack: Attack) -> None:
-    async with attack.in_vain():
+    async with attack.without_effect():
         for how, token in spellings(attack.pair.refresh):
             await attack.refused_as_refresh_token(token, f"{how}: {token!r}")
 
 
 async def test_tok_15_and_tok_09_an_access_token_in_another_spelling_is_refused(attack: Attack) -> None:
-    async with attack.in_vain():
+    async with attack.without_effect():
         for how, token in spellings(attack.pair.access):
             # White space around a header's value is not part of it (RFC 9110 section 5.5), and a line break ends it.
             if token == token.strip(" \t\r\n") and "\n" not in token:
@@ -215,7 +215,7 @@ async def test_tok_09_unicode_spaces_around_a_bearer_token_are_not_stripped(atta
 
 
 async def test_tok_09_a_token_of_a_megabyte_is_refused_unparsed(attack: Attack) -> None:
-    async with attack.in_vain():
+    async with attack.without_effect():
         header, claims, signature = attack.pair.refresh.split(".")
         for token in (
             attack.pair.refresh + "A" * 2**20,
@@ -267,7 +267,7 @@ async def test_tok_15_a_token_with_any_changed_character_is_refused(attack: Atta
 
     await loop.run_in_executor(None, mutate)
     assert len(tried) > 100
-    async with attack.in_vain():
+    async with attack.without_effect():
         for mutated, why in tried:
             await attack.refused_as_refresh_token(mutated, f"{why}: {mutated!r}")
             if not set(mutated) & set("\x00\n\r") and mutated.strip() == mutated:
@@ -277,7 +277,7 @@ async def test_tok_15_a_token_with_any_changed_character_is_refused(attack: Atta
 async def test_tok_01_a_token_cannot_choose_its_algorithm(attack: Attack) -> None:
     refresh, access = claims_of(attack.pair.refresh), claims_of(attack.pair.access)
     kid = header_of(attack.pair.access)["kid"]
-    async with attack.in_vain():
+    async with attack.without_effect():
         for algorithm in ("none", "None", "nOnE", "NONE", "", None, 0, ["HS256"], {"HS256": 1}):
             for signer in (unsigned, with_hmac(b""), with_hmac(REFRESH_KEY)):
                 # The compact form needs a signature, so "none" is tried with several, one of them empty.
@@ -311,7 +311,7 @@ async def test_tok_01_a_token_signed_with_the_public_key_as_a_secret_is_refused(
         json.dumps(jwk).encode(),
         kid.encode(),
     )
-    async with attack.in_vain():
+    async with attack.without_effect():
         for secret in secrets:
             for algorithm, hashed in (("HS256", "sha256"), ("HS512", "sha512")):
                 signer = with_hmac(secret, hashed)
@@ -327,7 +327,7 @@ async def test_a_token_that_another_service_signed_is_refused(attack: Attack) ->
     foreign = SecretKeys.derive(b"the secret of some other service altogether")
     kid = header_of(attack.pair.access)["kid"]
     attacker_key = Ed25519PrivateKey.generate()
-    async with attack.in_vain():
+    async with attack.without_effect():
         # The server secret itself signs nothing: each purpose has a key that is derived from it.
         for key in (foreign.refresh_tokens, foreign.successors, SECRET.encode(), b"", b"\0" * 32):
             token = jws(header_of(attack.pair.refresh), claims_of(attack.pair.refresh), with_hmac(key))
@@ -344,7 +344,7 @@ async def test_a_token_that_another_service_signed_is_refused(attack: Attack) ->
 
 
 async def test_tok_03_a_token_without_a_claim_is_refused_although_its_signature_is_valid(attack: Attack) -> None:
-    async with attack.in_vain():
+    async with attack.without_effect():
         claims, header = claims_of(attack.pair.refresh), header_of(attack.pair.refresh)
         for name in claims:
             for changed in (without(claims, name), claims | {name: None}):
@@ -368,7 +368,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("name", WRONG)
 async def test_tok_03_a_malformed_claim_is_refused_although_its_signature_is_valid(attack: Attack, name: str) -> None:
     """Only the service's own keys can sign such tokens. They are refused without a 500 all the same."""
-    async with attack.in_vain():
+    async with attack.without_effect():
         for value in WRONG[name]:
             claims = claims_of(attack.pair.refresh) | {name: value}
             token = jws(header_of(attack.pair.refresh), claims, with_hmac(REFRESH_KEY))
@@ -381,7 +381,7 @@ async def test_tok_03_a_malformed_claim_is_refused_although_its_signature_is_val
 
 async def test_signed_text_that_is_not_a_token_is_refused(attack: Attack) -> None:
     nested = b"[" * 1100
-    async with attack.in_vain():
+    async with attack.without_effect():
         for text in (b"", b"null", b"7", b'"text"', b"[]", b"{}", b"\xff", nested, b"{", b"9" * 1400, b'{"a":' * 200):
             refresh, access = header_of(attack.pair.refresh), header_of(attack.pair.access)
             await attack.refused_as_refresh_token(jws(refresh, text, with_hmac(REFRESH_KEY)), repr(text))
@@ -392,7 +392,7 @@ async def test_signed_text_that_is_not_a_token_is_refused(attack: Attack) -> Non
 
 async def test_tok_04_a_token_of_another_type_is_refused_although_its_signature_is_valid(attack: Attack) -> None:
     types = ("JWT", "jwt", "refresh+jwt", "application/rt+jwt", "RT+JWT", "rt+jwt ", "", "AT+JWT", 7, None, ["rt+jwt"])
-    async with attack.in_vain():
+    async with attack.without_effect():
         for typ in (*types, "at+jwt"):
             header = header_of(attack.pair.refresh) | {"typ": typ}
             token = jws(header, claims_of(attack.pair.refresh), with_hmac(REFRESH_KEY))
@@ -407,10 +407,10 @@ async def test_tok_04_a_token_of_another_type_is_refused_although_its_signature_
 
 
 async def test_tok_05_neither_kind_of_token_passes_for_the_other(attack: Attack) -> None:
-    async with attack.in_vain():
+    async with attack.without_effect():
         await attack.refused_as_refresh_token(attack.pair.access, "an access token")
         await attack.refused_as_bearer(attack.pair.refresh, "a refresh token")
-        # Nor with the other kind's type, audience and claims, as long as its signature is of its own kind.
+        # Not even with the type, audience and claims of the other kind, if its signature is of its own kind.
         access, refresh = claims_of(attack.pair.access), claims_of(attack.pair.refresh)
         dressed = jws({"alg": "EdDSA", "typ": "rt+jwt"}, refresh, attack.sign_access)
         await attack.refused_as_refresh_token(dressed, "a refresh token signed as an access token")
@@ -421,14 +421,14 @@ async def test_tok_05_neither_kind_of_token_passes_for_the_other(attack: Attack)
 
 
 async def test_tok_05_an_access_token_in_place_of_a_refresh_token_revokes_no_session(attack: Attack) -> None:
-    async with attack.in_vain():
+    async with attack.without_effect():
         for token in (attack.pair.access, attack.pair.refresh[:-1], attack.pair.refresh + "A", "x"):
             data = await Api(attack.http).data(REVOKE, {"input": {"refreshToken": token}})
             assert data["revokeSession"]["__typename"] == INVALID
 
 
 async def test_tok_06_audience_and_issuer_must_match_exactly(attack: Attack) -> None:
-    async with attack.in_vain():
+    async with attack.without_effect():
         for genuine, header, sign, refused in (
             (
                 claims_of(attack.pair.refresh),
@@ -459,7 +459,7 @@ async def test_tok_06_audience_and_issuer_must_match_exactly(attack: Attack) -> 
 
 
 async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(attack: Attack) -> None:
-    """Keys come only from the database, whatever the header names, embeds or links to, and nothing is fetched."""
+    """Keys come only from the database. The service ignores a key in the header and fetches no URL."""
     requests: list[bytes] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -482,7 +482,7 @@ async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(at
         *({"kid": kid} for kid in ("../../dev/null", "/dev/null", "' or 1=1 --", "x" * 900, "", "\0", "é")),
         *({"kid": kid} for kid in (None, 0, [], {}, [real["kid"]], {"kid": real["kid"]})),
     )
-    async with server, attack.in_vain():
+    async with server, attack.without_effect():
         for more in injected:
             header = real | more
             await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), attacker_key.sign), repr(more))
@@ -508,7 +508,7 @@ async def test_tok_08_keys_that_a_header_names_embeds_or_links_to_are_ignored(at
 
 async def test_tok_08_a_key_is_found_only_by_its_own_id(attack: Attack) -> None:
     """A token that a stored key signed, but that names another key or none, is refused."""
-    async with attack.in_vain():
+    async with attack.without_effect():
         for kid in ("another", header_of(attack.pair.access)["kid"] + " ", header_of(attack.pair.access)["kid"][:-1]):
             header = header_of(attack.pair.access) | {"kid": kid}
             await attack.refused_as_bearer(jws(header, claims_of(attack.pair.access), attack.sign_access), kid)
@@ -616,7 +616,7 @@ async def test_rot_13_a_token_of_a_revoked_session_is_not_a_replay(
     rotated = (await ENDPOINTS["rest"](api.http).refresh(ended.refresh)).tokens
     await api.data(REVOKE, {"input": {"refreshToken": rotated.refresh}})
     attack = Attack(api.http, services, other)
-    async with attack.in_vain():
+    async with attack.without_effect():
         for endpoint in ENDPOINTS.values():
             for token in (ended.refresh, rotated.refresh):
                 assert (await endpoint(api.http).refresh(token)).outcome == REVOKED
@@ -631,7 +631,7 @@ async def test_rot_13_a_token_of_an_expired_session_is_not_a_replay(
     rotated = (await ENDPOINTS["rest"](api.http).refresh(old.refresh)).tokens
     clock.advance(timedelta(days=30))
     other = await api.login()
-    async with Attack(api.http, services, other).in_vain():
+    async with Attack(api.http, services, other).without_effect():
         for endpoint in ENDPOINTS.values():
             for token in (old.refresh, rotated.refresh):
                 assert (await endpoint(api.http).refresh(token)).outcome == EXPIRED
@@ -641,7 +641,7 @@ async def test_rot_13_a_token_of_an_expired_session_is_not_a_replay(
 
 async def test_rot_13_a_token_of_an_unknown_session_is_not_a_replay(attack: Attack) -> None:
     claims, header = claims_of(attack.pair.refresh), header_of(attack.pair.refresh)
-    async with attack.in_vain():
+    async with attack.without_effect():
         for changed in ({"sub": str(uuid4())}, {"sid": str(uuid4())}, {"sub": claims["sid"], "sid": claims["sub"]}):
             token = jws(header, claims | changed, with_hmac(REFRESH_KEY))
             await attack.refused_as_refresh_token(token, repr(changed))
@@ -655,7 +655,7 @@ async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
     rotated = (await endpoint.refresh(first.refresh)).tokens
     attack = Attack(api.http, services, rotated)
     secret = claims_of(first.refresh)["jti"]
-    async with attack.in_vain():
+    async with attack.without_effect():
         # A secret that differs in one character, in tokens with the old signature.
         for changed in (secret[:-1] + "A", secret.lower(), hashlib.sha256(secret.encode()).hexdigest()):
             header, _, signature = first.refresh.split(".")

@@ -136,7 +136,7 @@ async def test_a_wrong_current_password_hides_whether_the_new_one_is_weak(api: A
 @pytest.mark.parametrize(
     "password", ["", "short1!", "password1", "alicealice", "correcthorse", "x" * 1025, "7Q!xk2Vp", NEW_PASSWORD]
 )
-async def test_check_password_says_what_change_password_would_say(api: Api, password: str) -> None:
+async def test_check_password_gives_the_same_reason_as_change_password(api: Api, password: str) -> None:
     current = await api.login()
     checked = (await api.data(CHECK, {"input": {"newPassword": password}}, current.access))["checkPassword"]
     assert await works(api, PASSWORD)
@@ -164,16 +164,16 @@ async def sign_out(services: Services, user: UserRow, pair: Pair, clock: FakeClo
 
 
 @TWO_THREADS
-@pytest.mark.parametrize("meanwhile", [disable, sign_out])
-async def test_a_session_that_ends_during_the_check_changes_no_password(
-    api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch, meanwhile: Ending
+@pytest.mark.parametrize("change_state", [disable, sign_out])
+async def test_a_session_that_is_revoked_during_the_check_changes_no_password(
+    api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch, change_state: Ending
 ) -> None:
     current = await api.login()
     watch.threads.clear()
     watch.going.clear()
     changing = asyncio.create_task(api.post(CHANGE, passwords(PASSWORD, NEW_PASSWORD), current.access))
     await watch.until(begun=1)
-    await meanwhile(services, alice, current, clock)
+    await change_state(services, alice, current, clock)
     watch.going.set()
     response = await changing
     assert response.status_code == 401
@@ -220,7 +220,7 @@ async def test_a_password_that_an_operator_sets_during_the_check_is_not_overwrit
 
 
 @pytest.mark.real_hash_cost
-async def test_rot_05_of_two_changes_at_once_one_succeeds_and_its_password_works(api: Api) -> None:
+async def test_rot_05_of_two_concurrent_password_changes_one_succeeds_and_its_password_works(api: Api) -> None:
     sessions = [await api.login(), await api.login()]
     chosen = [NEW_PASSWORD, "five brown bears ate 9 pies"]
     answers = await asyncio.gather(
@@ -245,7 +245,7 @@ async def test_sess_10_a_password_that_an_operator_sets_revokes_every_session(
     assert (await works(api, PASSWORD), await works(api, NEW_PASSWORD)) == (False, True)
 
 
-async def test_an_operator_sets_no_password_of_a_user_who_was_deleted_meanwhile(
+async def test_an_operator_sets_no_password_of_a_user_who_is_already_deleted(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await services.accounts.delete(alice)
@@ -263,7 +263,7 @@ async def test_a_user_who_is_deleted_before_the_current_password_is_checked_is_u
         await services.accounts.check_password(family, NEW_PASSWORD)
 
 
-async def test_a_password_that_cannot_be_stored_has_no_strength(api: Api) -> None:
+async def test_an_empty_or_too_long_password_has_strength_zero(api: Api) -> None:
     current = await api.login()
     for unfit in ("", "x" * 1025):
         checked = (await api.data(CHECK, {"input": {"newPassword": unfit}}, current.access))["checkPassword"]
@@ -271,7 +271,7 @@ async def test_a_password_that_cannot_be_stored_has_no_strength(api: Api) -> Non
 
 
 @pytest.mark.real_hash_cost
-async def test_a_username_is_taken_once_however_it_is_written(services: Services, http: AsyncClient) -> None:
+async def test_a_username_in_another_spelling_is_taken(services: Services, http: AsyncClient) -> None:
     now = FakeClock().now()
     for taken in ("Alice", " alice ", "ＡＬＩＣＥ", "aLICE"):
         with pytest.raises(UsernameTaken):

@@ -36,7 +36,7 @@ async def test_rot_12_within_the_leeway_the_same_token_without_a_key_gets_the_sa
 
 @with_leeway
 @pytest.mark.parametrize("late", [10 * SECONDS + timedelta(microseconds=1), 11 * SECONDS, timedelta(days=1)])
-async def test_rot_12_after_the_leeway_it_is_a_replay(
+async def test_rot_12_after_the_leeway_the_same_token_is_a_replay(
     api: Api, endpoint: RefreshEndpoint, clock: FakeClock, late: timedelta
 ) -> None:
     first = await api.login()
@@ -69,7 +69,7 @@ async def test_rot_12_only_the_immediate_predecessor_has_a_leeway(api: Api, endp
 
 
 @with_leeway
-async def test_rot_12_a_used_successor_ends_the_leeway_however_it_was_used(api: Api, endpoint: RefreshEndpoint) -> None:
+async def test_rot_12_a_used_successor_ends_the_leeway(api: Api, endpoint: RefreshEndpoint) -> None:
     for key in (None, KEY):
         first = await api.login()
         second = (await endpoint.refresh(first.refresh)).tokens
@@ -108,7 +108,7 @@ async def test_rot_12_the_leeway_does_not_apply_to_requests_with_a_key(
         second = (await endpoint.refresh(first.refresh, key)).tokens
         assert (await endpoint.refresh(first.refresh, again)).outcome == REPLAYED
         assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
-    # The same key gets the same answer however late.
+    # The same key gets the same answer at any later time.
     first = await api.login()
     second = (await endpoint.refresh(first.refresh, KEY)).tokens
     clock.advance(timedelta(days=1))
@@ -128,14 +128,14 @@ async def test_rot_12_no_client_can_send_the_empty_key_that_keyless_requests_sha
 
 
 @with_leeway
-async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(
+async def test_rot_12_attack_6_concurrent_refreshes_within_the_leeway_get_one_successor(
     api: Api, endpoint: RefreshEndpoint
 ) -> None:
     first = await api.login()
     answers = await asyncio.gather(*(endpoint.refresh(first.refresh) for _ in range(8)))
     assert {answer.outcome for answer in answers} == {ROTATED}
     (second,) = {answer.tokens.refresh for answer in answers}
-    # The one leaf, presented as often at once, has one successor as well.
+    # The same holds for the successor.
     answers = await asyncio.gather(*(endpoint.refresh(second) for _ in range(8)))
     (third,) = {answer.tokens.refresh for answer in answers}
     assert len({first.refresh, second, third}) == 3
@@ -144,9 +144,7 @@ async def test_rot_12_attack_6_a_race_within_the_leeway_leaves_one_live_leaf(
         assert (await endpoint.refresh(token)).outcome == REVOKED
 
 
-async def test_rot_12_by_default_there_is_no_leeway_at_all(
-    api: Api, endpoint: RefreshEndpoint, sqlite_settings: Any
-) -> None:
+async def test_rot_12_by_default_there_is_no_leeway(api: Api, endpoint: RefreshEndpoint, sqlite_settings: Any) -> None:
     assert sqlite_settings.replay_leeway == timedelta(0)
     first = await api.login()
     second = (await endpoint.refresh(first.refresh)).tokens

@@ -1,4 +1,4 @@
-"""Signing in: who gets in, who does not, and that nobody learns why."""
+"""Sign-in: which attempts succeed, and that a refusal does not disclose its reason."""
 
 import unicodedata
 from datetime import timedelta
@@ -37,7 +37,7 @@ async def every_row(services: Services) -> dict[str, list[Any]]:
         return {table.name: list((await conn.execute(table.select())).all()) for table in metadata.sorted_tables}
 
 
-async def test_who_knows_the_password_gets_a_session_and_its_tokens(api: Api, clock: FakeClock, alice: UserRow) -> None:
+async def test_the_right_password_gets_a_session_and_its_tokens(api: Api, clock: FakeClock, alice: UserRow) -> None:
     result = await api.try_login("alice", PASSWORD)
     assert result["__typename"] == "LoginSuccess"
     tokens, session = result["tokens"], result["session"]
@@ -50,12 +50,12 @@ async def test_who_knows_the_password_gets_a_session_and_its_tokens(api: Api, cl
 
 
 @pytest.mark.parametrize("typed", ["ALICE", " alice ", "ａｌｉｃｅ"])
-async def test_a_name_is_the_same_however_it_is_typed(api: Api, typed: str) -> None:
+async def test_case_width_and_outer_spaces_of_a_username_do_not_matter(api: Api, typed: str) -> None:
     assert (await api.try_login(typed, PASSWORD))["__typename"] == "LoginSuccess"
 
 
 @pytest.mark.real_hash_cost
-async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_user(services: Services) -> None:
+async def test_cred_01_each_password_is_stored_as_argon2id_with_its_own_salt(services: Services) -> None:
     now = FakeClock().now()
     made = [await services.accounts.add(name, None, PASSWORD, now) for name in ("carol", "dave")]
     hashes = [user.hashed_password for user in made if isinstance(user, UserRow)]
@@ -79,7 +79,7 @@ async def test_cred_01_the_store_has_argon2id_with_a_salt_of_its_own_for_each_us
         (" space at the ends ", "space at the ends"),
     ],
 )
-async def test_cred_05_a_password_counts_to_its_last_character(
+async def test_cred_05_every_character_of_a_password_counts(
     api: Api, services: Services, alice: UserRow, right: str, twin: str
 ) -> None:
     await store_hash(services, alice, hash_password(unicodedata.normalize("NFC", right)))
@@ -88,7 +88,9 @@ async def test_cred_05_a_password_counts_to_its_last_character(
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-async def test_cred_06_a_password_is_the_same_from_every_keyboard(api: Api, services: Services, form: Any) -> None:
+async def test_cred_06_composed_and_decomposed_characters_are_the_same_password(
+    api: Api, services: Services, form: Any
+) -> None:
     set_as, typed = unicodedata.normalize(form, "Ölfässer Ångström"), "Ölfässer Ångström"
     await services.accounts.add("zoë", None, set_as, FakeClock().now())
     for other in ("NFC", "NFD"):
@@ -100,14 +102,14 @@ async def test_cred_06_a_password_is_the_same_from_every_keyboard(api: Api, serv
 
 
 @UNTHROTTLED
-async def test_cred_08_cred_09_unknown_wrong_and_disabled_get_the_same_answer_byte_for_byte(
+async def test_cred_08_cred_09_an_unknown_user_a_wrong_password_and_a_disabled_user_get_the_same_response(
     http: AsyncClient, api: Api, services: Services, bob: UserRow, clock: FakeClock
 ) -> None:
     await services.accounts.disable(bob.id, clock.now())
     odd = ["", "x", "wrong password", "x" * 1024, "x" * 1025, "x" * 5000, "a\x00b", "\u200b", "ﬀ" * 600, PASSWORD]
     answers = set()
     for password in odd:
-        for name in ("nobody", "alice", "bob"):
+        for name in ("unknown", "alice", "bob"):
             if (name, password) == ("alice", PASSWORD):
                 continue
             response = await api.post(LOGIN, {"input": {"username": name, "password": password}})
@@ -120,12 +122,12 @@ async def test_cred_08_cred_09_unknown_wrong_and_disabled_get_the_same_answer_by
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 5000, "alice\x00", "al\u200bice", "\u202eecila", "ﷺ" * 128, "'--"])
-async def test_cred_08_a_name_that_nobody_can_have_is_answered_like_any_other(api: Api, name: str) -> None:
+async def test_cred_08_an_invalid_username_gets_the_same_answer_as_an_unknown_one(api: Api, name: str) -> None:
     assert await api.try_login(name, PASSWORD) == REFUSED
 
 
 @pytest.mark.parametrize("field", ["username", "password"])
-async def test_cred_08_half_a_character_is_refused_before_anybody_is_looked_up(http: AsyncClient, field: str) -> None:
+async def test_cred_08_a_lone_surrogate_is_an_invalid_request(http: AsyncClient, field: str) -> None:
     given = {"username": "alice", "password": PASSWORD} | {field: "SURROGATE"}
     body = str({"query": LOGIN, "variables": {"input": given}}).replace("'", '"').replace("\\n", " ")
     response = await http.post(
@@ -139,7 +141,7 @@ async def test_cred_08_half_a_character_is_refused_before_anybody_is_looked_up(h
     assert answer.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"
 
 
-async def test_cred_11_a_sign_in_opens_a_family_of_its_own_whatever_token_lies_beside(
+async def test_cred_11_a_sign_in_with_an_old_token_in_its_headers_creates_a_new_session(
     api: Api, http: AsyncClient
 ) -> None:
     old = await api.login()
@@ -155,20 +157,20 @@ async def test_cred_11_a_sign_in_opens_a_family_of_its_own_whatever_token_lies_b
     assert (await GraphQLEndpoint(http).refresh(old.refresh)).outcome == ROTATED
 
 
-@pytest.mark.parametrize("kind", ["garbage", "of another kind", "refresh token", "expired", "ended", "foreign"])
-async def test_what_needs_no_caller_is_not_disturbed_by_a_bearer_token_that_is_no_good(
+@pytest.mark.parametrize("kind", ["malformed", "another scheme", "refresh token", "expired", "revoked", "another user"])
+async def test_operations_that_need_no_caller_ignore_the_bearer_token(
     api: Api, clock: FakeClock, bob: UserRow, kind: str
 ) -> None:
     stale, foreign = await api.login(), await api.login("bob")
     if kind == "expired":
         clock.advance(timedelta(minutes=16))
-    if kind == "ended":
+    if kind == "revoked":
         await api.data(REVOKE, {"input": {"refreshToken": stale.refresh}})
     header = {
-        "garbage": "Bearer no.token.atall",
-        "of another kind": "Basic YWxpY2U6eA==",
+        "malformed": "Bearer no.token.atall",
+        "another scheme": "Basic YWxpY2U6eA==",
         "refresh token": f"Bearer {stale.refresh}",
-        "foreign": f"Bearer {foreign.access}",
+        "another user": f"Bearer {foreign.access}",
     }.get(kind, f"Bearer {stale.access}")
     mine = await api.login()
 
@@ -188,7 +190,7 @@ async def test_what_needs_no_caller_is_not_disturbed_by_a_bearer_token_that_is_n
     assert ended["__typename"] == "RevokeSessionSuccess"
 
 
-async def test_a_failed_sign_in_is_there_for_the_account_s_owner_to_see(api: Api, clock: FakeClock) -> None:
+async def test_the_owner_sees_a_failed_sign_in_among_the_security_events(api: Api, clock: FakeClock) -> None:
     await api.post(LOGIN, {"input": {"username": "alice", "password": "wrong"}}, **{"user-agent": FIREFOX})
     clock.advance(timedelta(seconds=1))
     pair = await api.login()
@@ -199,18 +201,16 @@ async def test_a_failed_sign_in_is_there_for_the_account_s_owner_to_see(api: Api
     assert (failed["session"], failed["ipAddress"], failed["userAgent"]) == (None, "127.0.0.1", FIREFOX)
 
 
-async def test_failures_are_counted_for_names_that_exist_and_names_that_do_not_and_no_name_is_kept(
-    api: Api, services: Services
-) -> None:
+async def test_failures_of_unknown_names_are_counted_too_and_no_name_is_stored(api: Api, services: Services) -> None:
     for name in ("hunter2-typed-in-the-wrong-field", "HUNTER2-typed-in-the-wrong-field", "alice"):
         await api.try_login(name, "wrong password")
     rows = await every_row(services)
-    of_their_address = [3, 3]  # in five minutes, and in an hour
-    assert sorted(row.failures for row in rows["login_failures"]) == [1, 2, *of_their_address]
+    of_the_address = [3, 3]  # in five minutes, and in an hour
+    assert sorted(row.failures for row in rows["login_failures"]) == [1, 2, *of_the_address]
     assert [row.kind for row in rows["security_events"]] == ["LOGIN_FAILED"]
     assert "hunter2" not in str(rows).lower()
     await api.login()
-    assert sorted(row.failures for row in (await every_row(services))["login_failures"]) == [2, *of_their_address]
+    assert sorted(row.failures for row in (await every_row(services))["login_failures"]) == [2, *of_the_address]
 
 
 async def test_data_01_no_column_holds_a_token_or_a_password(api: Api, services: Services) -> None:
@@ -222,9 +222,7 @@ async def test_data_01_no_column_holds_a_token_or_a_password(api: Api, services:
 @pytest.mark.parametrize(
     "name", ["", "   ", "x" * 101, "x" * 5000, "two\nlines", "\u202ebackwards", "nul\x00", "\u200b"]
 )
-async def test_a_device_name_that_would_not_show_is_refused_before_the_password_is_looked_at(
-    api: Api, name: str
-) -> None:
+async def test_an_invalid_device_name_is_refused_whether_the_password_is_right_or_wrong(api: Api, name: str) -> None:
     given = {"username": "alice", "password": PASSWORD, "deviceName": name}
     assert await api.codes(LOGIN, {"input": given}) == ["BAD_USER_INPUT"]
     given["password"] = "wrong"
@@ -235,7 +233,7 @@ async def test_a_device_name_that_would_not_show_is_refused_before_the_password_
     ("given", "kept"),
     [("  Work laptop ", "Work laptop"), ("x" * 100, "x" * 100), ("👩‍💻 von Zoe\u0308", "👩‍💻 von Zoë"), ("<b>", "<b>")],
 )
-async def test_a_device_name_is_kept_as_given_but_for_outer_spaces(api: Api, given: str, kept: str) -> None:
+async def test_a_device_name_is_stored_in_nfc_without_outer_spaces(api: Api, given: str, kept: str) -> None:
     assert (await api.try_login("alice", PASSWORD, given))["session"]["deviceName"] == kept
 
 
@@ -250,7 +248,7 @@ async def test_a_device_name_is_kept_as_given_but_for_outer_spaces(api: Api, giv
         ("", "Unknown device"),
     ],
 )
-async def test_a_device_without_a_name_is_called_by_its_user_agent(api: Api, user_agent: str, name: str) -> None:
+async def test_a_session_without_a_device_name_is_named_by_its_user_agent(api: Api, user_agent: str, name: str) -> None:
     given = {"username": "alice", "password": PASSWORD}
     response = await api.post(LOGIN, {"input": given}, **{"user-agent": user_agent})
     assert response.json()["data"]["login"]["session"]["deviceName"] == name

@@ -1,4 +1,4 @@
-"""Hashing at sign-in: as much work for everybody, never too much, and old hashes made new."""
+"""Password hashing at sign-in: equal work for each refusal, a bounded queue, and upgrades of old hashes."""
 
 import asyncio
 import statistics
@@ -25,17 +25,17 @@ TWO_THREADS = pytest.mark.parametrize("more_settings", [{"hashing_threads": 2, "
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """Looks on at every verification."""
+    """Observe every verification of a password."""
     with watching() as watch:
         yield watch
 
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was done with the library that hashes."""
+    """The names of the calls to the hashing library."""
     done: list[str] = []
 
-    def looked_on(name: str) -> Callable[..., Any]:
+    def recording(name: str) -> Callable[..., Any]:
         real = getattr(password_hashing._CONTEXT, name)
 
         def call(*args: Any, **options: Any) -> Any:
@@ -45,7 +45,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     for name in ("hash", "verify", "verify_and_update"):
-        monkeypatch.setattr(password_hashing._CONTEXT, name, looked_on(name))
+        monkeypatch.setattr(password_hashing._CONTEXT, name, recording(name))
     return done
 
 
@@ -65,7 +65,7 @@ async def stored(services: Services, user: UserRow) -> UserRow:
     ],
     ids=["weaker argon2id", "argon2i", "bcrypt 2b", "bcrypt 2a"],
 )
-async def test_cred_03_an_old_hash_is_made_new_once_at_sign_in(
+async def test_cred_03_a_sign_in_upgrades_an_old_hash_once(
     api: Api, services: Services, alice: UserRow, hashed: list[str], old: str
 ) -> None:
     await store_hash(services, alice, old)
@@ -75,16 +75,17 @@ async def test_cred_03_an_old_hash_is_made_new_once_at_sign_in(
     newer = await stored(services, alice)
     assert newer.hashed_password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert verify_password(PASSWORD, newer.hashed_password)
-    assert newer.password_changed_at == alice.password_changed_at  # the password is the same, only its hash is not
+    assert newer.password_changed_at == alice.password_changed_at  # the hash is new, the password is the same
     hashed.clear()
     await api.login()
     assert (await stored(services, alice)).hashed_password == newer.hashed_password
     assert hashed == ["verify_and_update"]
 
 
-async def test_a_bcrypt_hash_of_72_bytes_is_read_and_never_made_new_from_what_it_did_not_cover(
+async def test_a_bcrypt_hash_of_a_password_of_more_than_72_bytes_is_accepted_and_not_upgraded(
     api: Api, services: Services, alice: UserRow
 ) -> None:
+    """bcrypt reads 72 bytes. An upgraded hash would contain the rest, which no hash has verified."""
     long = "m" * 72 + " and what bcrypt never saw"
     old = bcrypt.using(rounds=4, truncate_error=False).hash(long[:72])
     await store_hash(services, alice, old)
@@ -95,7 +96,7 @@ async def test_a_bcrypt_hash_of_72_bytes_is_read_and_never_made_new_from_what_it
 
 @TWO_THREADS
 @pytest.mark.parametrize("old_parameters", [False, True])
-async def test_cred_03_a_password_that_changes_while_a_sign_in_hashes_is_not_lost(
+async def test_cred_03_a_sign_in_does_not_overwrite_a_password_that_is_set_during_its_check(
     api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch, old_parameters: bool
 ) -> None:
     if old_parameters:
@@ -111,7 +112,7 @@ async def test_cred_03_a_password_that_changes_while_a_sign_in_hashes_is_not_los
 
 
 @TWO_THREADS
-async def test_a_user_who_is_disabled_while_their_sign_in_hashes_does_not_get_in(
+async def test_a_sign_in_fails_if_the_user_is_disabled_during_the_password_check(
     api: Api, services: Services, alice: UserRow, clock: FakeClock, watch: Watch
 ) -> None:
     watch.going.clear()
@@ -134,11 +135,11 @@ async def test_dos_06_no_transaction_is_open_while_a_password_is_hashed(
     assert {result["__typename"] for result in await asyncio.gather(*signing_in)} == {"LoginSuccess"}
 
 
-async def test_cred_08_cred_09_every_refusal_costs_exactly_one_verification_off_the_event_loop(
+async def test_cred_08_cred_09_every_refusal_runs_exactly_one_verification_in_a_hashing_thread(
     api: Api, services: Services, bob: UserRow, clock: FakeClock, watch: Watch, hashed: list[str]
 ) -> None:
     await services.accounts.disable(bob.id, clock.now())
-    for name, password in (("nobody", PASSWORD), ("alice", "wrong"), ("bob", PASSWORD), ("bob", "wrong")):
+    for name, password in (("unknown", PASSWORD), ("alice", "wrong"), ("bob", PASSWORD), ("bob", "wrong")):
         watch.threads.clear()
         hashed.clear()
         assert (await api.try_login(name, password))["__typename"] == "InvalidCredentialsError"
@@ -147,24 +148,24 @@ async def test_cred_08_cred_09_every_refusal_costs_exactly_one_verification_off_
         assert hashed == ["verify_and_update"]
 
 
-async def test_cred_08_unknown_wrong_and_disabled_take_the_same_time(
+async def test_cred_08_an_unknown_user_a_wrong_password_and_a_disabled_user_take_the_same_time(
     api: Api, services: Services, bob: UserRow, clock: FakeClock
 ) -> None:
     await services.accounts.disable(bob.id, clock.now())
-    attempts = {"unknown": ("nobody", PASSWORD), "wrong": ("alice", "wrong"), "disabled": ("bob", PASSWORD)}
+    attempts = {"unknown": ("unknown", PASSWORD), "wrong": ("alice", "wrong"), "disabled": ("bob", PASSWORD)}
 
     async def spread() -> float:
-        spent: dict[str, list[float]] = {case: [] for case in attempts}
+        cpu_times: dict[str, list[float]] = {case: [] for case in attempts}
         for _ in range(40):
             for case, (name, password) in attempts.items():
-                # The CPU time of all our threads: what others do on this machine is not in it.
+                # The CPU time of this process, which other processes on the machine do not increase.
                 before = time.process_time()
                 await api.try_login(name, password)
-                spent[case].append(time.process_time() - before)
-        medians = [statistics.median(times) for times in spent.values()]
+                cpu_times[case].append(time.process_time() - before)
+        medians = [statistics.median(times) for times in cpu_times.values()]
         return max(medians) / min(medians) - 1
 
-    # A difference that is there is there every time; one that noise made is not.
+    # A real difference is in every measurement; noise is not.
     spreads = []
     for _ in range(3):
         spreads.append(await spread())
@@ -187,7 +188,7 @@ async def test_cred_08_unknown_wrong_and_disabled_take_the_same_time(
     ],
     ids=["memory", "passes", "lanes", "another order", "rounds", "another scheme", "plain text", "nothing"],
 )
-async def test_cred_14_a_stored_hash_that_asks_for_too_much_is_refused_unhashed(
+async def test_cred_14_an_invalid_or_too_expensive_stored_hash_is_refused_without_hashing(
     api: Api, services: Services, alice: UserRow, hashed: list[str], absurd: str
 ) -> None:
     await store_hash(services, alice, absurd)
@@ -197,7 +198,7 @@ async def test_cred_14_a_stored_hash_that_asks_for_too_much_is_refused_unhashed(
 
 
 @TWO_THREADS
-async def test_cred_15_dos_04_of_a_hundred_sign_ins_at_once_few_hash_and_the_rest_is_told_to_come_back(
+async def test_cred_15_dos_04_of_a_hundred_concurrent_sign_ins_ten_are_hashed_and_ninety_get_503(
     api: Api, http: AsyncClient, watch: Watch
 ) -> None:
     watch.going.clear()
@@ -208,8 +209,8 @@ async def test_cred_15_dos_04_of_a_hundred_sign_ins_at_once_few_hash_and_the_res
         answered.append(response)
         return response
 
-    asked = [asyncio.create_task(sign_in()) for _ in range(100)]
-    # Nothing has been hashed, and yet whoever finds the queue full has an answer, and others are served.
+    tasks = [asyncio.create_task(sign_in()) for _ in range(100)]
+    # No hash is finished. The sign-ins that found the queue full have their answer, and other requests are served.
     async with asyncio.timeout(60):
         while len(answered) < 90:
             await asyncio.sleep(0.005)
@@ -222,13 +223,13 @@ async def test_cred_15_dos_04_of_a_hundred_sign_ins_at_once_few_hash_and_the_res
         assert refused.json()["data"] == {"login": None}
         assert [error["extensions"]["code"] for error in refused.json()["errors"]] == ["UNAVAILABLE"]
     watch.going.set()
-    await asyncio.gather(*asked)
+    await asyncio.gather(*tasks)
     assert [response.status_code for response in answered[90:]] == [200] * 10
     assert watch.most_at_once == 2
     await api.login()
 
 
-def test_cred_02_what_hashes_here_is_argon2id_and_verifies() -> None:
+def test_cred_02_the_installed_library_creates_and_verifies_argon2id() -> None:
     made = hash_password(PASSWORD)
     assert made.startswith("$argon2id$")
     assert verify_password(PASSWORD, made)

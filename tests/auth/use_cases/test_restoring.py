@@ -65,7 +65,7 @@ async def test_ops_04_attack_8_a_token_that_a_restored_backup_makes_current_is_r
     clock.advance(DAY)
     current = (await endpoint.refresh(stolen.refresh)).tokens
     await restore(services, copy)
-    # The attack: R0 is current again, and an attacker who kept it gets in.
+    # The attack: R0 is current again, so an attacker with a copy of it can refresh.
     assert (await endpoint.refresh(stolen.refresh)).outcome == ROTATED
 
     await restore(services, copy)
@@ -143,14 +143,14 @@ async def test_ops_04_a_session_refreshed_during_the_command_keeps_its_new_token
         await conn.execute(insert(families), rows)
     issued_before = family_table.issued_before
 
-    async def refreshed_meanwhile(conn: Any, *arguments: Any, after: Any, **others: Any) -> Any:
+    async def refresh_after_read(conn: Any, *arguments: Any, after: Any, **others: Any) -> Any:
         found = await issued_before(conn, *arguments, after=after, **others)
         if after is None:
             update = families.update().where(in_list(families.c.id, "ids")).values(last_used_at=now)
             await Compiled(update).execute(conn, {"ids": [key.id for key in found]})
         return found
 
-    monkeypatch.setattr(family_table, "issued_before", refreshed_meanwhile)
+    monkeypatch.setattr(family_table, "issued_before", refresh_after_read)
     assert await services.sessions.revoke_issued_before(now, ClientInfo(), now) == 4
 
 
@@ -168,7 +168,7 @@ def family(user: UserRow, used_at: datetime) -> dict[str, Any]:
 
 
 @pytest.fixture
-def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def kindred(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run `kindred session revoke ...` on a database with two sessions of Alice's and one of Bob's, an hour old."""
     monkeypatch.chdir(tmp_path)
 
@@ -205,26 +205,28 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def test_ops_04_sess_10_the_command_revokes_sessions_whose_token_is_older(kin: Callable[..., Result]) -> None:
+def test_ops_04_sess_10_the_command_revokes_sessions_whose_token_is_older(kindred: Callable[..., Result]) -> None:
     now = SystemClock().now()
     long_ago = (now - timedelta(hours=2)).isoformat()
-    assert kin("--issued-before", long_ago).stdout == "Revoked 0 sessions of all users.\n"
-    assert kin("alice", "--issued-before", f"{now:%Y-%m-%dT%H:%M:%SZ}").stdout == "Revoked 2 sessions of alice.\n"
+    assert kindred("--issued-before", long_ago).stdout == "Revoked 0 sessions of all users.\n"
+    assert kindred("alice", "--issued-before", f"{now:%Y-%m-%dT%H:%M:%SZ}").stdout == "Revoked 2 sessions of alice.\n"
     # A time without an offset is in UTC.
     five_hours_east = now.astimezone(UTC) + timedelta(hours=5)
-    assert kin("--issued-before", f"{now - timedelta(minutes=61):%Y-%m-%dT%H:%M:%S}").stdout.startswith("Revoked 0 ")
-    ended = kin("--all", "--issued-before", f"{five_hours_east:%Y-%m-%dT%H:%M:%S}+05:00")
+    assert kindred("--issued-before", f"{now - timedelta(minutes=61):%Y-%m-%dT%H:%M:%S}").stdout.startswith(
+        "Revoked 0 "
+    )
+    ended = kindred("--all", "--issued-before", f"{five_hours_east:%Y-%m-%dT%H:%M:%S}+05:00")
     assert ended.stdout == "Revoked 1 session of all users.\n"
 
 
-def test_ops_04_the_command_refuses_invalid_arguments(kin: Callable[..., Result]) -> None:
+def test_ops_04_the_command_refuses_invalid_arguments(kindred: Callable[..., Result]) -> None:
     at = ("--issued-before", "2026-01-01")
     for arguments in ((), ("alice",), ("alice", "--issued-before", "soon"), ("alice", "some-id", *at)):
-        result = kin(*arguments)
+        result = kindred(*arguments)
         assert (result.exit_code, result.stdout) == (2, ""), arguments
     ahead = (SystemClock().now() + timedelta(minutes=5)).isoformat()
-    result = kin("--issued-before", ahead)
+    result = kindred("--issued-before", ahead)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "is in the future" in result.stderr
-    result = kin("nobody", "--issued-before", "2026-01-01")
-    assert (result.exit_code, "There is no user 'nobody'" in result.stderr) == (1, True)
+    result = kindred("unknown", "--issued-before", "2026-01-01")
+    assert (result.exit_code, "There is no user 'unknown'" in result.stderr) == (1, True)

@@ -1,4 +1,4 @@
-"""Revoking sessions: at once, irreversibly, idempotently, and never another user's."""
+"""Revoking sessions: it is immediate, irreversible and idempotent, and no user revokes another user's session."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -166,38 +166,41 @@ async def test_sess_01_all_sessions_are_revoked_the_current_one_too(
     assert await api.is_live(theirs.access)
 
 
-async def end_by_owner(api: Api, _services: Services, pair: Pair, _user: UserRow, _clock: FakeClock) -> None:
+async def revoke_by_owner(api: Api, _services: Services, pair: Pair, _user: UserRow, _clock: FakeClock) -> None:
     await revoke(api, refreshToken=pair.refresh)
 
 
-async def end_by_replay(api: Api, _services: Services, pair: Pair, _user: UserRow, _clock: FakeClock) -> None:
+async def revoke_by_replay(api: Api, _services: Services, pair: Pair, _user: UserRow, _clock: FakeClock) -> None:
     for _ in range(2):
         await GraphQLEndpoint(api.http).refresh(pair.refresh)
 
 
-async def end_by_operator(_api: Api, services: Services, pair: Pair, user: UserRow, clock: FakeClock) -> None:
+async def revoke_by_operator(_api: Api, services: Services, pair: Pair, user: UserRow, clock: FakeClock) -> None:
     reason = RevocationReason.REVOKED_BY_OPERATOR
     await services.sessions.revoke(user.id, UUID(pair.session_id), ClientInfo(), clock.now(), reason)
 
 
-async def end_by_disabling(_api: Api, services: Services, _pair: Pair, user: UserRow, clock: FakeClock) -> None:
+async def revoke_by_disabling(_api: Api, services: Services, _pair: Pair, user: UserRow, clock: FakeClock) -> None:
     await services.accounts.disable(user.id, clock.now())
 
 
-async def end_by_new_password(_api: Api, services: Services, _pair: Pair, user: UserRow, clock: FakeClock) -> None:
+async def revoke_by_new_password(_api: Api, services: Services, _pair: Pair, user: UserRow, clock: FakeClock) -> None:
     await services.accounts.set_password(user, "three grey owls read 7 maps", clock.now())
 
 
-@pytest.mark.parametrize("end", [end_by_owner, end_by_replay, end_by_operator, end_by_disabling, end_by_new_password])
+@pytest.mark.parametrize(
+    "revoke_session",
+    [revoke_by_owner, revoke_by_replay, revoke_by_operator, revoke_by_disabling, revoke_by_new_password],
+)
 async def test_sess_03_every_field_refuses_access_tokens_of_a_revoked_session_at_once(
     api: Api,
     services: Services,
     alice: UserRow,
     clock: FakeClock,
-    end: Callable[[Api, Services, Pair, UserRow, FakeClock], Awaitable[None]],
+    revoke_session: Callable[[Api, Services, Pair, UserRow, FakeClock], Awaitable[None]],
 ) -> None:
     pair = await api.login()
-    await end(api, services, pair, alice, clock)
+    await revoke_session(api, services, pair, alice, clock)
     for query in NEEDS_CALLER.values():
         response = await api.post(query, bearer=pair.access)
         assert response.status_code == 401
@@ -209,7 +212,7 @@ async def test_sess_03_every_field_refuses_access_tokens_of_a_revoked_session_at
 
 
 @pytest.mark.parametrize("field", NEEDS_CALLER)
-async def test_net_09_a_request_without_a_token_is_asked_for_one(api: Api, field: str) -> None:
+async def test_net_09_a_request_without_a_token_gets_a_challenge(api: Api, field: str) -> None:
     response = await api.post(NEEDS_CALLER[field])
     if field == "viewer":
         assert response.json() == {"data": {"viewer": None}}

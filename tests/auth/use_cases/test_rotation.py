@@ -1,4 +1,4 @@
-"""The rule, through both endpoints, on both databases."""
+"""The rule of refresh token rotation, through both endpoints and on both databases."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ async def test_a_refresh_token_is_exchanged_for_its_successor(api: Api, endpoint
     assert (await endpoint.refresh(second.tokens.refresh)).outcome == ROTATED
 
 
-async def test_rot_01_a_rotated_token_that_comes_back_revokes_the_whole_family(
+async def test_rot_01_a_rotated_token_that_is_used_again_revokes_the_whole_family(
     api: Api, endpoint: RefreshEndpoint
 ) -> None:
     first = await api.login()
@@ -62,7 +62,7 @@ async def test_the_same_token_with_the_same_key_gets_the_same_successor(api: Api
     assert (await endpoint.refresh(answers[0].tokens.refresh, OTHER_KEY)).outcome == ROTATED
 
 
-async def test_a_repeated_attempt_gets_the_same_answer_however_late_it_comes(
+async def test_a_repeated_attempt_gets_the_same_answer_at_any_later_time(
     api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
     first = await api.login()
@@ -90,7 +90,7 @@ async def test_a_key_repeats_its_answer_only_while_the_successor_is_unused(api: 
     assert (await endpoint.refresh(first.refresh, KEY)).outcome == REPLAYED
 
 
-async def test_rot_11_a_session_that_is_not_refreshed_expires_and_that_is_not_a_replay(
+async def test_rot_11_a_session_that_is_not_refreshed_expires_without_a_replay(
     api: Api, endpoint: RefreshEndpoint, clock: FakeClock, services: Services, alice: UserRow
 ) -> None:
     pair = await api.login()

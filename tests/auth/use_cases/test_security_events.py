@@ -27,7 +27,7 @@ query Events($first: Int! = 20, $after: String) {
 """
 
 
-async def happened(api: Api, bearer: str, **page: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+async def events_page(api: Api, bearer: str, **page: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     connection = (await api.data(EVENTS, page, bearer))["securityEvents"]
     edges, info = connection["edges"], connection["pageInfo"]
     assert info["startCursor"] == (edges[0]["cursor"] if edges else None)
@@ -54,7 +54,7 @@ async def test_the_owner_of_an_account_sees_every_event_newest_first(
     await api.data(REVOKE, {"input": {"refreshToken": left.refresh}})
     later()
     current = await api.login()
-    events, info = await happened(api, current.access)
+    events, info = await events_page(api, current.access)
     assert [(event["kind"], event["session"] and event["session"]["id"]) for event in events] == [
         ("LOGIN_SUCCEEDED", current.session_id),
         ("SESSION_REVOKED", left.session_id),
@@ -75,10 +75,10 @@ async def test_pages_of_events_neither_lose_nor_repeat_one(api: Api, clock: Fake
     for _ in range(6):
         clock.advance(timedelta(milliseconds=1))
         current = await api.login()
-    everything, _ = await happened(api, current.access, first=100)
+    everything, _ = await events_page(api, current.access, first=100)
     seen, after = list[Any](), None
     for number in range(3):
-        events, info = await happened(api, current.access, first=2, after=after)
+        events, info = await events_page(api, current.access, first=2, after=after)
         seen, after = seen + events, info["endCursor"]
         assert (info["hasNextPage"], info["hasPreviousPage"]) == (number < 2, number > 0)
     assert seen == everything
@@ -89,7 +89,7 @@ async def test_a_page_of_events_loads_all_sessions_in_one_statement(api: Api, se
     for _ in range(5):
         current = await api.login()
     with statements(services) as sent:
-        events, _ = await happened(api, current.access)
+        events, _ = await events_page(api, current.access)
     assert len({event["session"]["id"] for event in events}) == 5
     assert [re.findall(r"FROM (\w+)", statement)[0] for statement in sent] == [
         "token_families",  # the caller
@@ -103,7 +103,7 @@ async def test_an_event_outlives_its_session(api: Api, clock: FakeClock, service
     clock.advance(timedelta(days=61))
     assert (await services.pruning.prune(clock.now())).sessions == 1
     current = await api.login()
-    events, _ = await happened(api, current.access)
+    events, _ = await events_page(api, current.access)
     assert [event["session"] and event["session"]["id"] for event in events] == [current.session_id, None]
 
 
@@ -111,11 +111,11 @@ async def test_sess_02_a_user_sees_only_their_own_events(api: Api, bob: UserRow)
     await api.try_login("bob", "wrong")
     theirs = await api.login("bob")
     mine = await api.login()
-    events, _ = await happened(api, mine.access)
+    events, _ = await events_page(api, mine.access)
     assert {event["session"]["id"] for event in events} == {mine.session_id}
-    (last, *_), _ = await happened(api, theirs.access)
+    (last, *_), _ = await events_page(api, theirs.access)
     # Another user's event as the cursor shows only the caller's own older events.
-    events, _ = await happened(api, mine.access, after=id_cursor(UUID(last["id"])))
+    events, _ = await events_page(api, mine.access, after=id_cursor(UUID(last["id"])))
     assert {event["session"]["id"] for event in events} <= {mine.session_id}
 
 

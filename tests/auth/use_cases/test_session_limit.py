@@ -1,4 +1,4 @@
-"""A user has no more live sessions than the limit: a sign-in beyond it ends the one that was used longest ago."""
+"""The limit of live sessions: a sign-in beyond it revokes the least recently used session."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ at_most = [
 
 
 async def open_session(services: Services, user: UserRow, clock: FakeClock) -> SignedIn:
-    """A sign-in from where the password has been verified."""
+    """Open a session, as a sign-in does after the password check."""
     signed_in = await services.sign_in.open_session(user, None, ClientInfo(), clock.now())
     assert signed_in is not None
     return signed_in
@@ -43,7 +43,7 @@ async def live_sessions(services: Services, user: UserRow, clock: FakeClock) -> 
 
 
 @at_most[1]
-async def test_sess_08_the_session_used_longest_ago_ends_and_its_owner_sees_why(
+async def test_sess_08_the_least_recently_used_session_is_revoked_and_its_owner_sees_the_reason(
     api: Api, alice: UserRow, bob: UserRow, endpoint: RefreshEndpoint, clock: FakeClock, services: Services
 ) -> None:
     bobs = await api.login("bob")
@@ -51,7 +51,7 @@ async def test_sess_08_the_session_used_longest_ago_ends_and_its_owner_sees_why(
     for _ in range(3):
         clock.advance(MINUTE)
         pairs.append(await api.login())
-    # The first one is used: now the second is the one that was used longest ago.
+    # The first session is refreshed, so the second is now the least recently used one.
     clock.advance(MINUTE)
     first = (await endpoint.refresh(pairs[0].refresh)).tokens
     clock.advance(MINUTE)
@@ -72,7 +72,7 @@ async def test_sess_08_the_session_used_longest_ago_ends_and_its_owner_sees_why(
 
 
 @at_most[0]
-async def test_sess_08_with_a_limit_of_one_each_sign_in_ends_the_one_before(
+async def test_sess_08_with_a_limit_of_one_each_sign_in_revokes_the_session_before(
     api: Api, alice: UserRow, endpoint: RefreshEndpoint
 ) -> None:
     pairs = [await api.login() for _ in range(3)]
@@ -81,7 +81,7 @@ async def test_sess_08_with_a_limit_of_one_each_sign_in_ends_the_one_before(
 
 
 @at_most[1]
-async def test_sess_08_sessions_that_have_ended_do_not_count(
+async def test_sess_08_revoked_and_expired_sessions_do_not_count(
     api: Api, alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     for _ in range(3):
@@ -98,13 +98,13 @@ async def test_sess_08_sessions_that_have_ended_do_not_count(
 
 
 @at_most[1]
-async def test_sess_08_a_sign_in_that_fails_ends_nothing(api: Api, alice: UserRow) -> None:
+async def test_sess_08_a_failed_sign_in_revokes_no_session(api: Api, alice: UserRow) -> None:
     pairs = [await api.login() for _ in range(3)]
     assert (await api.try_login("alice", "not her password"))["__typename"] == "InvalidCredentialsError"
     assert all([await api.is_live(pair.access) for pair in pairs])
 
 
-async def test_sess_08_of_a_hundred_and_one_sessions_a_hundred_live(
+async def test_sess_08_the_default_limit_is_a_hundred_live_sessions(
     alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     opened = []
@@ -115,7 +115,7 @@ async def test_sess_08_of_a_hundred_and_one_sessions_a_hundred_live(
 
 
 @at_most[1]
-async def test_sess_08_a_limit_that_was_lowered_holds_from_the_next_sign_in_on(
+async def test_sess_08_a_lowered_limit_applies_at_the_next_sign_in(
     alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     now = clock.now()
@@ -135,7 +135,7 @@ async def test_sess_08_a_limit_that_was_lowered_holds_from_the_next_sign_in_on(
 
 
 @at_most[1]
-async def test_sess_08_sign_ins_at_the_same_time_do_not_pass_the_limit_together(
+async def test_sess_08_concurrent_sign_ins_do_not_exceed_the_limit(
     alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     opened = await asyncio.gather(*(open_session(services, alice, clock) for _ in range(20)))
@@ -146,7 +146,7 @@ async def test_sess_08_sign_ins_at_the_same_time_do_not_pass_the_limit_together(
 
 @at_most[1]
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_sess_08_the_limit_costs_no_statement_and_a_revoked_session_two(
+async def test_sess_08_a_sign_in_beyond_the_limit_sends_two_more_statements(
     alice: UserRow, clock: FakeClock, services: Services
 ) -> None:
     for _ in range(2):
@@ -159,10 +159,10 @@ async def test_sess_08_the_limit_costs_no_statement_and_a_revoked_session_two(
     assert len(beyond) == len(below) + 2
 
 
-async def test_sess_08_a_sign_in_is_quick_with_a_hundred_sessions_and_a_thousand_that_ended(
+async def test_sess_08_a_sign_in_is_not_slower_with_a_hundred_live_and_a_thousand_revoked_sessions(
     alice: UserRow, bob: UserRow, clock: FakeClock, services: Services
 ) -> None:
-    """Compared with a user who has none, on the same machine at the same time."""
+    """Compared with a user without sessions, on the same machine at the same time."""
     now = clock.now()
     row = {
         "user_id": alice.id,
@@ -184,8 +184,8 @@ async def test_sess_08_a_sign_in_is_quick_with_a_hundred_sessions_and_a_thousand
         return time.perf_counter() - before
 
     taken = [(await took(alice), await took(bob)) for _ in range(30)]
-    # The fastest of thirty is the time of the work itself. What else the machine does is not in it.
-    alices, bobs = min(one for one, _ in taken), min(other for _, other in taken)
+    # The minimum of thirty is the time of the work itself, without delays by other processes.
+    alices, bobs = min(alice_s for alice_s, _ in taken), min(bob_s for _, bob_s in taken)
     assert alices < bobs + 0.02, (alices, bobs)
 
 
@@ -198,15 +198,15 @@ def fleet(request: pytest.FixtureRequest, postgres: str, tmp_path_factory: pytes
 
 @pytest.fixture
 async def behind(fleet: Fleet, password_hash: str) -> AsyncIterator[Backstage]:
-    """Backstage of the two servers."""
+    """The use cases over the database of both servers."""
     async with backstage(fleet.database_url, password_hash) as behind:
         yield behind
 
 
-async def test_sess_08_ops_05_a_refresh_and_the_limit_that_ends_its_session_leave_no_live_token(
+async def test_sess_08_ops_05_a_session_that_the_limit_revokes_during_its_refresh_has_no_live_token(
     fleet: Fleet, behind: Backstage
 ) -> None:
-    """The session used longest ago is refreshed at the very moment when a sign-in ends it, on another server."""
+    """The least recently used session is refreshed while a sign-in on another server revokes it."""
     user = await behind.user()
     oldest = await behind.session(user)
     for _ in range(99):
@@ -224,7 +224,7 @@ async def test_sess_08_ops_05_a_refresh_and_the_limit_that_ends_its_session_leav
                 token = refreshed.pair.refresh if refreshed.pair else oldest.refresh
                 assert (await endpoints[0].refresh(token)).outcome == REVOKED
                 return
-            # It was refreshed first, and is the youngest now; the next round makes it the oldest once more.
+            # The refresh came first, so the session is now the newest. The next round makes it the oldest again.
             assert refreshed.outcome == ROTATED
             for _ in range(98):
                 await behind.session(user)

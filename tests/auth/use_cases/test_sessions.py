@@ -1,4 +1,4 @@
-"""The list of sessions: all fields, in pages that neither lose nor repeat one, and no other user's sessions."""
+"""The list of sessions: every field, complete pages without repetition, and no other user's sessions."""
 
 import base64
 import re

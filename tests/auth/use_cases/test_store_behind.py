@@ -1,4 +1,4 @@
-"""A database that lost what it had acknowledged: 503 and an alert, never a replay, and nothing is revoked.
+"""A database that lost committed data: the answer is 503 with an alert, no replay is recorded, nothing is revoked.
 
 A failover that lost commits, a restored backup and a commit that is not yet visible all look the same: the signed token
 says a greater generation than the row does.
@@ -32,7 +32,7 @@ from tests.support.endpoints import (
     Pair,
     RefreshEndpoint,
 )
-from tests.support.loglines import Lines, logging_to
+from tests.support.loglines import CapturedLog, logging_to
 from tests.support.sql import looking_at
 
 pytestmark = pytest.mark.usefixtures("alice")
@@ -82,7 +82,7 @@ def store(services: Services) -> Store:
 
 
 async def rotated(endpoint: RefreshEndpoint, pair: Pair, times: int) -> Pair:
-    """Return the pairs that a client got by this many refreshes."""
+    """Refresh this many times. Return the newest pair."""
     for _ in range(times):
         pair = (await endpoint.refresh(pair.refresh)).tokens
     return pair
@@ -170,7 +170,7 @@ async def test_a_use_of_the_session_within_two_minutes_of_the_token_is_not_a_rep
 
 
 @pytest.mark.parametrize("back", [1, 3])
-async def test_a_consumed_token_is_a_replay_however_far_the_database_is_behind(
+async def test_a_consumed_token_is_a_replay_even_if_the_database_is_far_behind(
     api: Api, endpoint: RefreshEndpoint, store: Store, back: int
 ) -> None:
     first = await api.login()
@@ -195,7 +195,7 @@ async def test_a_just_opened_session_that_is_missing_gets_503_for_two_minutes(
     assert (await endpoint.refresh(pair.refresh, KEY)).outcome == ROTATED
     await store.forget(row)
     clock.advance(INSTANT)
-    # The session does not come back: the user signs in again.
+    # The session is lost, so the user has to sign in again.
     assert (await endpoint.refresh(pair.refresh)).outcome == INVALID
     assert await store.alarms() == 0
 
@@ -208,7 +208,7 @@ async def test_a_deleted_user_s_tokens_are_invalid_at_once(
     assert (await endpoint.refresh(pair.refresh)).outcome == INVALID
 
 
-async def test_an_expired_token_is_expired_whatever_the_database_lost(
+async def test_an_expired_token_is_expired_even_if_the_database_lost_its_rotation(
     api: Api, endpoint: RefreshEndpoint, store: Store, clock: FakeClock
 ) -> None:
     first = await api.login()
@@ -277,7 +277,7 @@ async def test_operators_are_alerted_by_the_log_and_by_a_metric(
     before = await store.family(first.session_id)
     newest = await rotated(endpoint, first, 1)
     await store.put_back(before)
-    with logging_to(Lines()) as lines:
+    with logging_to(CapturedLog()) as lines:
         await endpoint.refresh(newest.refresh)
     line = lines.last()
     assert (line["outcome"], line["level"], line["status"]) == ("store_behind", "error", 503)

@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture(params=["on", "off"])
 def graphql_plans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The GraphQL plans, on and off: a test that uses this fixture runs both ways."""
+    """Run the test with GraphQL plans on and with plans off."""
     monkeypatch.setenv("KINDRED_GRAPHQL_PLANS", request.param)

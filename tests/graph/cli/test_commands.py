@@ -129,7 +129,7 @@ def test_an_invalid_user_is_refused_with_the_reason(kindred: Command) -> None:
     assert "Standard input contains no password." in error_of(kindred("user", "add", "bob", stdin=""))
     for unfit in ("", " ", "x" * 129, "a\nb", "a\u200bb"):
         assert "Use 1 to 128 characters" in error_of(kindred("user", "add", unfit, stdin=PASSWORD))
-    for address in ("x" * 300, "nobody", "a@" + "x" * 300):
+    for address in ("x" * 300, "unknown", "a@" + "x" * 300):
         assert "address" in error_of(kindred("user", "add", "bob", "--email", address, stdin=PASSWORD))
     assert [row[0] for row in rows(kindred("user", "list"))] == ["alice"]
 
@@ -137,10 +137,10 @@ def test_an_invalid_user_is_refused_with_the_reason(kindred: Command) -> None:
 def test_every_command_reports_an_unknown_user(kindred: Command) -> None:
     for command in (["user", "disable"], ["user", "enable"], ["session", "list"]):
         assert (
-            error_of(kindred(*command, "nobody")) == "There is no user 'nobody'. `kindred user list` lists all users."
+            error_of(kindred(*command, "unknown")) == "There is no user 'unknown'. `kindred user list` lists all users."
         )
-    assert "There is no user" in error_of(kindred("user", "set-password", "nobody", stdin=PASSWORD))
-    assert "There is no user" in error_of(kindred("session", "revoke", "nobody", "--all"))
+    assert "There is no user" in error_of(kindred("user", "set-password", "unknown", stdin=PASSWORD))
+    assert "There is no user" in error_of(kindred("session", "revoke", "unknown", "--all"))
 
 
 def test_sess_10_an_operator_lists_and_revokes_sessions(kindred: Command, database_url: str) -> None:

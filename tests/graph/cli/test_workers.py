@@ -26,7 +26,7 @@ if "graph.cli.workers" in sys.orig_argv:
 
 
 async def ended(server: Process) -> int:
-    """The exit code of a service that stops by itself."""
+    """Wait until the service has stopped on its own. Return its exit code."""
     return await asyncio.to_thread(server.process.wait, 60)
 
 

@@ -101,7 +101,7 @@ HOSTILE = {
 }
 
 
-# Calls of functions that may be made before other requests have their turn. The worst here need 185,000.
+# The maximum of function calls before other requests get their turn. The worst document here needs 185,000.
 MOST_CALLS = 220_000
 
 
@@ -132,7 +132,7 @@ def test_gql_03_gql_04_gql_05_gql_06_gql_07_no_document_blocks_the_event_loop(
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if "gql_03 " not in name])
-async def test_gql_05_gql_06_gql_08_a_document_that_passes_a_limit_gets_a_few_errors(api: Api, name: str) -> None:
+async def test_gql_05_gql_06_gql_08_a_document_that_exceeds_a_limit_gets_a_few_errors(api: Api, name: str) -> None:
     response = await api.post(HOSTILE[name])
     errors = response.json()["errors"]
     assert response.status_code == 200
@@ -173,7 +173,7 @@ async def test_gql_03_gql_06_gql_07_each_limit_has_its_own_message(api: Api, doc
     assert body == {"errors": [{"message": message, "extensions": {"code": "LIMIT_EXCEEDED"}}]}
 
 
-async def test_documents_of_real_clients_pass_no_limit(api: Api, alice: UserRow) -> None:
+async def test_documents_of_real_clients_exceed_no_limit(api: Api, alice: UserRow) -> None:
     pair = await api.login()
     schema = await api.data(EVERYTHING)
     assert schema["__schema"]["queryType"]["name"] == "Query"

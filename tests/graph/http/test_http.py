@@ -27,10 +27,10 @@ from tests.support.endpoints import (
 
 JSON = {"content-type": "application/json"}
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-Made = Callable[..., Settings]
+SettingsFactory = Callable[..., Settings]
 
 
-def asking(**parts: Any) -> bytes:
+def body_with(**parts: Any) -> bytes:
     return json.dumps({"query": "{ __typename }"} | parts).encode()
 
 
@@ -54,24 +54,24 @@ BODIES = {
     "Latin-1": '{"query":"# é"}'.encode("latin-1"),
     "UTF-16": '{"query":"{ __typename }"}'.encode("utf-16"),
     "UTF-16 without a mark": '{"query":"{ __typename }"}'.encode("utf-16-be"),
-    "a byte order mark": b"\xef\xbb\xbf" + asking(),
+    "a byte order mark": b"\xef\xbb\xbf" + body_with(),
     "NUL": b"\x00",
     "gzip": b"\x1f\x8b\x08\x00",
     "no query": b"{}",
-    "query null": asking(query=None),
-    "query a number": asking(query=3),
-    "query a list": asking(query=["{ __typename }"]),
-    "query empty": asking(query=" \n"),
+    "query null": body_with(query=None),
+    "query a number": body_with(query=3),
+    "query a list": body_with(query=["{ __typename }"]),
+    "query empty": body_with(query=" \n"),
     "query twice": b'{"query":"{ __typename }","query":3}',
-    "variables a list": asking(variables=[]),
-    "variables a string": asking(variables="{}"),
-    "variables false": asking(variables=False),
-    "operationName a number": asking(operationName=3),
-    "operationName a list": asking(operationName=["A"]),
-    "operationName unknown": asking(operationName="A"),
-    "extensions a list": asking(extensions=[]),
-    "no operation": asking(query="fragment F on Query { __typename }"),
-    "a type": asking(query="type T { a: Int }"),
+    "variables a list": body_with(variables=[]),
+    "variables a string": body_with(variables="{}"),
+    "variables false": body_with(variables=False),
+    "operationName a number": body_with(operationName=3),
+    "operationName a list": body_with(operationName=["A"]),
+    "operationName unknown": body_with(operationName="A"),
+    "extensions a list": body_with(extensions=[]),
+    "no operation": body_with(query="fragment F on Query { __typename }"),
+    "a type": body_with(query="type T { a: Int }"),
     "a persisted query": b'{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}',
 }
 
@@ -100,7 +100,7 @@ async def test_gql_16_a_body_that_is_not_a_graphql_request_is_refused_in_json(ht
 
 @pytest.mark.parametrize("nothing", [None, {}])
 async def test_an_optional_member_may_be_null(http: AsyncClient, nothing: dict[str, str] | None) -> None:
-    body = asking(variables=nothing, extensions=nothing, operationName=None, unknown="x")
+    body = body_with(variables=nothing, extensions=nothing, operationName=None, unknown="x")
     response = await http.post("/graphql", content=body, headers=JSON)
     assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
 
@@ -121,16 +121,16 @@ async def test_an_optional_member_may_be_null(http: AsyncClient, nothing: dict[s
 async def test_gql_14_gql_15_only_json_is_read(api: Api, http: AsyncClient, alice: UserRow, media_type: str) -> None:
     pair = await api.login()
     headers = {"content-type": media_type} if media_type else {}
-    body = asking(query=REFRESH, variables={"input": {"refreshToken": pair.refresh}})
+    body = body_with(query=REFRESH, variables={"input": {"refreshToken": pair.refresh}})
     assert_refused(await http.post("/graphql", content=body, headers=headers), 415)
-    rest = await http.post("/auth/token/refresh", content=asking(refresh_token=pair.refresh), headers=headers)
+    rest = await http.post("/auth/token/refresh", content=body_with(refresh_token=pair.refresh), headers=headers)
     assert rest.status_code == 422
     assert (await GraphQLEndpoint(http).refresh(pair.refresh)).outcome == ROTATED
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/json;charset=UTF-8"])
 async def test_a_media_type_may_have_parameters(http: AsyncClient, media_type: str) -> None:
-    response = await http.post("/graphql", content=asking(), headers={"content-type": media_type})
+    response = await http.post("/graphql", content=body_with(), headers={"content-type": media_type})
     assert response.status_code == 200
 
 
@@ -166,13 +166,13 @@ async def test_web_05_graphiql_is_shown_to_browsers_in_development(http: AsyncCl
     ],
 )
 async def test_web_05_production_shows_graphiql_only_if_the_setting_says_so(
-    sqlite_url: str, settings_for: Made, chosen: dict[str, Any], shown: bool
+    sqlite_url: str, settings_for: SettingsFactory, chosen: dict[str, Any], shown: bool
 ) -> None:
     app = create_app(settings_for(sqlite_url, **chosen))
     client = AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
     async with app.router.lifespan_context(app), client as http:
         assert ((await http.get("/graphql", headers=BROWSER)).status_code == 200) is shown
-        assert (await http.post("/graphql", content=asking(), headers=JSON)).status_code == 200
+        assert (await http.post("/graphql", content=body_with(), headers=JSON)).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/", "/auth/token/refresh"])
@@ -243,7 +243,7 @@ async def test_gql_01_twenty_login_attempts_in_one_document_are_refused(api: Api
     assert [edge["node"]["kind"] for edge in edges["edges"]] == ["LOGIN_SUCCEEDED"]
 
 
-async def test_one_mutation_field_may_stand_beside_typename(api: Api, alice: UserRow) -> None:
+async def test_a_mutation_field_and_typename_are_allowed_together(api: Api, alice: UserRow) -> None:
     pair = await api.login()
     field = f'refreshToken(input: {{refreshToken: "{pair.refresh}"}}) {{ __typename }}'
     answer = await api.data(f"mutation {{ __typename ...F name: __typename }} fragment F on Mutation {{ {field} }}")

@@ -86,7 +86,7 @@ async def test_an_outage_is_503_for_every_request_and_revokes_no_session(
             api.post("{ securityEvents { pageInfo { endCursor } } }", bearer=pair.access),
             api.post(f'{{ session(id: "{pair.session_id}") {{ id }} }}', bearer=pair.access),
             api.post(LOGIN, {"input": {"username": "alice", "password": PASSWORD}}),
-            api.post(LOGIN, {"input": {"username": "nobody", "password": PASSWORD}}),
+            api.post(LOGIN, {"input": {"username": "unknown", "password": PASSWORD}}),
             api.post(REFRESH, {"input": {"refreshToken": pair.refresh}}),
             api.post(REVOKE, {"input": {"refreshToken": pair.refresh}}),
             api.post("mutation { revokeAllSessions { revokedCount } }", bearer=pair.access),
@@ -105,7 +105,7 @@ async def test_an_outage_is_503_for_every_request_and_revokes_no_session(
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/.well-known/jwks.json")).status_code == 200
         assert await api.data("{ viewer { id } }") == {"viewer": None}
-        assert not await api.is_live(pair.refresh)  # what is no access token needs no database to be refused
+        assert not await api.is_live(pair.refresh)  # refused without the database
     assert (await http.get("/readyz")).status_code == 200
     assert await api.is_live(other.access)
     assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED

@@ -23,7 +23,7 @@ from tests.support.statements import statements
 JSON = {"content-type": "application/json"}
 ENDPOINTS = ("/graphql", "/auth/token/refresh")
 ORIGIN = "https://app.example.org"
-Made = Callable[..., Settings]
+SettingsFactory = Callable[..., Settings]
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ async def test_net_05_only_allowed_hosts_are_answered(http: AsyncClient) -> None
         assert (await http.get("/readyz", headers={"host": host})).status_code == 200
 
 
-def in_pieces(size: int, taken: list[int], piece: int = 16 * 1024) -> AsyncIterator[bytes]:
+def in_chunks(size: int, taken: list[int], piece: int = 16 * 1024) -> AsyncIterator[bytes]:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(size // piece):
             taken.append(piece)
@@ -322,7 +322,7 @@ async def test_dos_02_a_large_body_is_refused_before_any_byte_is_read(app: FastA
 @pytest.mark.parametrize("path", [*ENDPOINTS, "/healthz", "/nowhere"])
 async def test_dos_02_a_body_without_a_length_is_read_up_to_the_limit_only(http: AsyncClient, path: str) -> None:
     taken: list[int] = []
-    answer = await http.post(path, content=in_pieces(10 * 1024 * 1024, taken), headers=JSON)
+    answer = await http.post(path, content=in_chunks(10 * 1024 * 1024, taken), headers=JSON)
     assert_too_large(answer, path)
     assert sum(taken) <= MAX_BODY_BYTES + 16 * 1024
 
@@ -389,7 +389,9 @@ async def test_net_07_method_override_headers_are_ignored(api: Api, http: AsyncC
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"])
-async def test_web_10_production_has_no_api_documentation_pages(sqlite_url: str, settings_for: Made, path: str) -> None:
+async def test_web_10_production_has_no_api_documentation_pages(
+    sqlite_url: str, settings_for: SettingsFactory, path: str
+) -> None:
     app = create_app(settings_for(sqlite_url, environment="production"))
     client = AsyncClient(transport=ASGITransport(app), base_url="http://kindred.test")
     async with app.router.lifespan_context(app), client as http:

@@ -229,7 +229,7 @@ async def test_dos_03_a_client_that_sends_the_rest_after_an_early_refusal_is_dis
 
 
 async def test_dos_03_a_slow_response_is_not_cut(server: Process) -> None:
-    document = 'mutation { login(input: {username: "nobody", password: "a wrong one"}) { __typename } }'
+    document = 'mutation { login(input: {username: "unknown", password: "a wrong one"}) { __typename } }'
     body = json.dumps({"query": document}).encode()
     head = b"POST /graphql HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     file = sqlite3.connect(server.log.parent / DATABASE, isolation_level=None)

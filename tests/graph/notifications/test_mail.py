@@ -76,19 +76,19 @@ def server(box: Mailbox, **more: Any) -> MailServer:
     return replace(mail_server(f"smtp://127.0.0.1:{box.port}", in_production=True), **more)
 
 
-async def sent(to: MailServer, notice: Notification = NOTICE) -> Delivered | Failed:
-    """The outcome of one attempt."""
+async def deliver(to: MailServer, notice: Notification = NOTICE) -> Delivered | Failed:
+    """Attempt one delivery. Return its outcome."""
     return await attempt(Mail(to, FROM, ISSUER), notice, NOW)
 
 
-async def mailed(box: Mailbox, notice: Notification = NOTICE) -> EmailMessage:
-    """The mail as the recipient sees it."""
-    assert await sent(server(box), notice) == Delivered("accepted by the mail server")
+async def deliver_mail(box: Mailbox, notice: Notification = NOTICE) -> EmailMessage:
+    """Deliver a mail. Return it as the recipient sees it."""
+    assert await deliver(server(box), notice) == Delivered("accepted by the mail server")
     return box.mails[-1]
 
 
 async def test_a_mail_says_what_happened_when_from_where_and_what_to_do(box: Mailbox) -> None:
-    mail = await mailed(box)
+    mail = await deliver_mail(box)
     assert dict(mail) == {
         "From": f"Account security <{FROM}>",
         "To": "alice@example.org",
@@ -110,7 +110,7 @@ def text_of(mail: EmailMessage) -> str:
 
 @pytest.mark.parametrize("kind", list(NotificationKind))
 async def test_every_kind_of_notification_has_its_own_text(box: Mailbox, kind: NotificationKind) -> None:
-    mail = await mailed(box, replace(NOTICE, kind=kind))
+    mail = await deliver_mail(box, replace(NOTICE, kind=kind))
     others = [
         compose(replace(NOTICE, kind=other), FROM, ISSUER, NOW) for other in NotificationKind if other is not kind
     ]
@@ -121,11 +121,11 @@ async def test_every_kind_of_notification_has_its_own_text(box: Mailbox, kind: N
 
 async def test_an_event_without_an_address_names_the_operator(box: Mailbox) -> None:
     notice = replace(NOTICE, kind=NotificationKind.USER_DISABLED, ip=None, user_agent=None, session_id=None)
-    assert "Where: at the service, by its operator\n" in text_of(await mailed(box, notice))
+    assert "Where: at the service, by its operator\n" in text_of(await deliver_mail(box, notice))
 
 
 async def test_a_username_in_any_script_arrives(box: Mailbox) -> None:
-    assert text_of(await mailed(box, replace(NOTICE, username="Ünsal 🦉"))).startswith("Hello Ünsal 🦉,\n")
+    assert text_of(await deliver_mail(box, replace(NOTICE, username="Ünsal 🦉"))).startswith("Hello Ünsal 🦉,\n")
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ async def test_a_username_in_any_script_arrives(box: Mailbox) -> None:
 )
 async def test_an_attacker_cannot_put_text_or_links_into_a_mail(box: Mailbox, device: str) -> None:
     """An attacker with the password chooses the device name. An attacker who replays a token chooses the browser."""
-    mail = await mailed(box, replace(NOTICE, device_name=device, user_agent=device))
+    mail = await deliver_mail(box, replace(NOTICE, device_name=device, user_agent=device))
     text = text_of(mail).replace(ISSUER, "")
     assert not re.search(r"://|evil\.|@|<|\{|x{61}", text)
     lines = text.splitlines()
     assert [line.partition(":")[0] for line in lines if ":" in line] == ["When", "Where", "What to do"]
     assert 14 <= len(lines) <= 16
-    assert clean_device_name("x\r\ny") is None  # it would not have got in anyway
+    assert clean_device_name("x\r\ny") is None  # a sign-in refuses such a device name
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,12 @@ async def test_an_attacker_cannot_put_text_or_links_into_a_mail(box: Mailbox, de
 )
 async def test_an_address_cannot_add_headers_or_recipients(box: Mailbox, address: str) -> None:
     failed = Failed("invalid email address", permanent=True)
-    assert await sent(server(box), replace(NOTICE, email=address)) == failed
+    assert await deliver(server(box), replace(NOTICE, email=address)) == failed
     assert box.mails == []
 
 
 async def test_an_international_domain_is_sent_in_its_ascii_form(box: Mailbox) -> None:
-    await mailed(box, replace(NOTICE, email="alice@exämple.org"))
+    await deliver_mail(box, replace(NOTICE, email="alice@exämple.org"))
     assert box.envelopes[0].rcpt_tos == ["alice@xn--exmple-cua.org"]
 
 
@@ -186,7 +186,7 @@ class TestTls:
     async def test_a_server_without_starttls_gets_no_mail_in_production_and_no_password(self) -> None:
         async with mailbox(auth=True) as box:
             with_starttls = server(box, start_tls=True, username="kindred", password="hunter2")
-            outcome = await sent(with_starttls)
+            outcome = await deliver(with_starttls)
             assert outcome == Failed("mail server does not offer STARTTLS, which protects mail in transit")
         assert (box.mails, box.logins) == ([], [])
 
@@ -200,7 +200,7 @@ class TestTls:
             secured = server(box, start_tls=not from_the_start, tls_from_the_start=from_the_start)
             if not from_the_start:
                 secured = replace(secured, username="kindred", password="hunter2")
-            assert await sent(secured) == Delivered("accepted by the mail server")
+            assert await deliver(secured) == Delivered("accepted by the mail server")
         assert box.encrypted == [True]
         assert box.logins == ([] if from_the_start else [(b"kindred", b"hunter2")])
 
@@ -209,7 +209,7 @@ class TestTls:
         tls, _ = certificate(tmp_path)
         async with mailbox(tls, from_the_start=from_the_start) as box:
             secured = server(box, start_tls=not from_the_start, tls_from_the_start=from_the_start)
-            assert await sent(secured) == Failed("certificate not accepted: self-signed certificate")
+            assert await deliver(secured) == Failed("certificate not accepted: self-signed certificate")
         assert box.mails == []
 
     async def test_optional_starttls_is_used_if_offered(
@@ -219,26 +219,26 @@ class TestTls:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with mailbox(tls) as offering:
             for target in (offering, box):
-                assert await sent(server(target, start_tls=None)) == Delivered("accepted by the mail server")
+                assert await deliver(server(target, start_tls=None)) == Delivered("accepted by the mail server")
         assert (offering.encrypted, box.encrypted) == ([True], [False])
 
 
 async def test_a_refusal_of_the_mail_server_is_reported(box: Mailbox) -> None:
     box.answers = ["451 try again later", "550 no such user hunter2", "421 too busy"]
-    assert await sent(server(box)) == Failed("recipient refused (451)")
-    assert await sent(server(box)) == Failed("recipient refused (550)", permanent=True)
-    assert await sent(server(box)) == Failed("recipient refused (421)")
+    assert await deliver(server(box)) == Failed("recipient refused (451)")
+    assert await deliver(server(box)) == Failed("recipient refused (550)", permanent=True)
+    assert await deliver(server(box)) == Failed("recipient refused (421)")
     box.answers_to_data = ["452 no room for hunter2", "554 looks like spam"]
-    assert await sent(server(box)) == Failed("mail refused (452)")
-    assert await sent(server(box)) == Failed("mail refused (554)", permanent=True)
+    assert await deliver(server(box)) == Failed("mail refused (452)")
+    assert await deliver(server(box)) == Failed("mail refused (554)", permanent=True)
     assert box.mails == []
 
 
 async def test_an_attempt_at_a_hanging_mail_server_times_out(box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
     box.hangs = True
-    assert await sent(server(box)) == Failed("no answer within 0.5 seconds")
-    stopped = asyncio.create_task(sent(server(box)))
+    assert await deliver(server(box)) == Failed("no answer within 0.5 seconds")
+    stopped = asyncio.create_task(deliver(server(box)))
     await asyncio.sleep(0.2)
     stopped.cancel()
     # The server never answers QUIT. The client library would wait for that as long as for any other answer.
@@ -251,19 +251,19 @@ async def test_an_attempt_at_a_hanging_mail_server_times_out(box: Mailbox, monke
 async def test_a_refused_mail_server_password_is_not_permanent() -> None:
     async with mailbox(auth=True) as box:
         wrong = server(box, username="kindred", password="hunter3")
-        assert await sent(wrong) == Failed("mail server refused the username and password (535)")
+        assert await deliver(wrong) == Failed("mail server refused the username and password (535)")
     async with mailbox() as box:
         wrong = server(box, username="kindred", password="hunter3")
-        assert await sent(wrong) == Failed("mail server does not support authentication")
+        assert await deliver(wrong) == Failed("mail server does not support authentication")
 
 
 async def test_an_unreachable_mail_server_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "ATTEMPT_TIMEOUT", 0.5)
     unreachable = mail_server(f"smtp://127.0.0.1:{free_port()}", in_production=True)
-    assert await sent(unreachable) == Failed("connection refused")
-    assert await sent(replace(unreachable, host="nowhere.invalid")) == Failed("unknown host")
+    assert await deliver(unreachable) == Failed("connection refused")
+    assert await deliver(replace(unreachable, host="nowhere.invalid")) == Failed("unknown host")
     async with silent() as port:
-        assert await sent(replace(unreachable, port=port)) == Failed("no answer within 0.5 seconds")
+        assert await deliver(replace(unreachable, port=port)) == Failed("no answer within 0.5 seconds")
 
 
 # Delivery by the service
@@ -294,7 +294,7 @@ async def test_a_temporary_failure_is_retried_and_a_permanent_one_is_not(
                     return row
                 await asyncio.sleep(0.01)
 
-    box.answers = ["451 later", "250 fine", "550 nobody of that name: bob@example.org"]
+    box.answers = ["451 later", "250 fine", "550 unknown recipient: bob@example.org"]
     await services.accounts.disable(alice.id, clock.now())
     waiting = await until("recipient refused (451)", 1)
     assert waiting.next_attempt_at > clock.now()
@@ -343,7 +343,7 @@ async def test_the_test_command_reports_the_reason_of_a_failure(
     async with AsyncExitStack() as stack:
         locked = await stack.enter_async_context(mailbox(auth=True))
         refusing = await stack.enter_async_context(mailbox())
-        refusing.answers = ["550 hunter2 is nobody"]
+        refusing.answers = ["550 hunter2 is unknown"]
         for url, reason in (
             (f"smtp://kindred:hunter3@127.0.0.1:{locked.port}", "refused the username and password (535)"),
             (f"smtp://127.0.0.1:{refusing.port}", "recipient refused (550)"),

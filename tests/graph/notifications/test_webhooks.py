@@ -48,8 +48,8 @@ async def receiver() -> AsyncIterator[WebReceiver]:
         yield receiver
 
 
-async def sent(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
-    """What comes of one attempt there."""
+async def deliver(url: str, secret: str = WEBHOOK_SECRET, now: datetime = NOW) -> Delivered | Failed:
+    """Attempt one delivery to a URL. Return its outcome."""
     async with Webhook(SecretStr(url), webhook_keys(secret)) as webhook:
         return await attempt(webhook, NOTICE, now)
 
@@ -63,8 +63,8 @@ def documented_verifier() -> Callable[..., Any]:
     return verify_webhook
 
 
-def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
-    """The example that each of them tests itself against."""
+def test_a_signature_is_the_one_in_the_example_of_the_specification() -> None:
+    """The libraries of Standard Webhooks test themselves with this example."""
     keys = webhook_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330.9, UTC)
     assert headers_of("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', keys, at) == {
@@ -76,16 +76,16 @@ def test_a_signature_is_that_of_the_specifications_own_libraries() -> None:
 
 async def test_the_documented_verifier_accepts_only_unmodified_notifications(receiver: WebReceiver) -> None:
     verify_webhook = documented_verifier()
-    assert await sent(receiver.url) == Delivered("HTTP 204")
+    assert await deliver(receiver.url) == Delivered("HTTP 204")
     (post,) = receiver.posts
     now = NOW.timestamp()
-    assert verify_webhook(WEBHOOK_SECRET, post.headers, post.body, now) == post.told
+    assert verify_webhook(WEBHOOK_SECRET, post.headers, post.body, now) == post.payload
     for headers, body, when in (
         (post.headers, post.body.replace(b"alice", b"mallo"), now),
         (post.headers | {"webhook-id": "another"}, post.body, now),
         (post.headers | {"webhook-timestamp": str(int(now) - 1)}, post.body, now),
         (post.headers | {"webhook-signature": "v1,AAAA"}, post.body, now),
-        (post.headers, post.body, now + 301),  # an old one, sent again by who overheard it
+        (post.headers, post.body, now + 301),  # an old notification that an attacker sends again
         (post.headers, post.body, now - 301),
     ):
         with pytest.raises(ValueError, match="not from Kindred"):
@@ -96,20 +96,20 @@ async def test_the_documented_verifier_accepts_only_unmodified_notifications(rec
 
 async def test_every_secret_signs_so_that_one_can_be_replaced(receiver: WebReceiver) -> None:
     newer = "whsec_" + b64encode(b"three grey owls read 7 maps").decode()
-    await sent(receiver.url, f"{newer},{WEBHOOK_SECRET}")
+    await deliver(receiver.url, f"{newer},{WEBHOOK_SECRET}")
     (post,) = receiver.posts
     assert re.fullmatch(r"v1,\S{44} v1,\S{44}", post.headers["webhook-signature"])
     for secret in (newer, WEBHOOK_SECRET):
-        assert documented_verifier()(secret, post.headers, post.body, NOW.timestamp()) == post.told
+        assert documented_verifier()(secret, post.headers, post.body, NOW.timestamp()) == post.payload
 
 
 async def test_the_request_has_the_documented_headers_and_body(receiver: WebReceiver) -> None:
-    await sent(receiver.url)
+    await deliver(receiver.url)
     (post,) = receiver.posts
     assert post.headers[":"] == "POST /hooks/hunter2 HTTP/1.1"
     assert post.headers["content-type"] == "application/json"
     assert post.headers["user-agent"] == "Kindred"
-    assert post.told == {
+    assert post.payload == {
         "type": "session.replayed",
         "timestamp": "2026-11-23T11:58:30Z",
         "data": {
@@ -128,7 +128,7 @@ async def test_a_redirect_is_not_followed(receiver: WebReceiver) -> None:
     async with web_receiver() as elsewhere:
         for status in (301, 302, 303, 307, 308):
             receiver.answers = [answer(status, f"location: {elsewhere.url}")]
-            assert await sent(receiver.url) == Failed(f"HTTP {status}; redirects are not followed")
+            assert await deliver(receiver.url) == Failed(f"HTTP {status}; redirects are not followed")
     assert elsewhere.posts == []
 
 
@@ -148,16 +148,16 @@ async def test_only_the_status_of_a_response_is_read(receiver: WebReceiver) -> N
 
     server = await asyncio.start_server(endless, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    assert await sent(f"http://127.0.0.1:{port}/") == Delivered("HTTP 200")
+    assert await deliver(f"http://127.0.0.1:{port}/") == Delivered("HTTP 200")
     await asyncio.sleep(0.1)
     server.close()
-    assert written < 50_000_000  # what the system's own buffers took; ours took none
+    assert written < 50_000_000  # the size of the system's buffers; the service reads nothing
 
 
 @pytest.mark.parametrize("junk", [b"", b"hunter2\r\n\r\n", b"HTTP/1.1 200 So\r\n" + b"x: " + b"y" * 200_000])
 async def test_an_invalid_response_is_a_failure(receiver: WebReceiver, junk: bytes) -> None:
     receiver.answers = [junk]
-    outcome = await sent(receiver.url)
+    outcome = await deliver(receiver.url)
     assert isinstance(outcome, Failed)
     assert "hunter2" not in outcome.reason
     assert not outcome.permanent
@@ -171,7 +171,7 @@ async def test_retry_after_of_a_receiver_is_respected(
     receiver: WebReceiver, header: str, wait: timedelta | None
 ) -> None:
     receiver.answers = [answer(503, f"retry-after: {header}")]
-    assert await sent(receiver.url) == Failed("HTTP 503", retry_after=wait)
+    assert await deliver(receiver.url) == Failed("HTTP 503", retry_after=wait)
 
 
 class TestTls:
@@ -192,14 +192,14 @@ class TestTls:
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with web_receiver(tls) as receiver:
-            assert await sent(receiver.url) == Failed(f"certificate not accepted: {reason}")
+            assert await deliver(receiver.url) == Failed(f"certificate not accepted: {reason}")
         assert receiver.posts == []
 
     async def test_a_trusted_certificate_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tls, file = certificate(tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         async with web_receiver(tls) as receiver:
-            assert await sent(receiver.url) == Delivered("HTTP 204")
+            assert await deliver(receiver.url) == Delivered("HTTP 204")
 
     async def test_a_server_without_tls_is_refused(self) -> None:
         async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -209,16 +209,16 @@ class TestTls:
 
         server = await asyncio.start_server(plain, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        assert await sent(f"https://127.0.0.1:{port}/") == Failed("TLS handshake failed")
+        assert await deliver(f"https://127.0.0.1:{port}/") == Failed("TLS handshake failed")
         server.close()
 
 
 async def test_no_log_has_the_secrets_of_a_url(receiver: WebReceiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     url = receiver.url.replace("127.0.0.1", "operator:hunter3@127.0.0.1")
-    await sent(url)
+    await deliver(url)
     assert receiver.posts[0].headers["authorization"] == "Basic " + b64encode(b"operator:hunter3").decode()
-    await sent(f"http://operator:hunter3@127.0.0.1:{free_port()}/hunter2")
+    await deliver(f"http://operator:hunter3@127.0.0.1:{free_port()}/hunter2")
     assert "hunter" not in caplog.text
     assert WEBHOOK_SECRET.removeprefix("whsec_") not in caplog.text
 
@@ -250,11 +250,12 @@ async def test_the_test_command_reports_a_delivery(receiver: WebReceiver, kindre
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.fullmatch(r"Delivered: HTTP 204 \(after \d\.\d\d s\)\.\n", result.stdout)
     (post,) = receiver.posts
-    assert post.told["type"] == "notice.test"
-    assert post.told["data"]["username"] == "test"
+    assert post.payload["type"] == "notice.test"
+    assert post.payload["data"]["username"] == "test"
     verify_webhook = documented_verifier()
     assert (
-        verify_webhook(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"])) == post.told
+        verify_webhook(WEBHOOK_SECRET, post.headers, post.body, float(post.headers["webhook-timestamp"]))
+        == post.payload
     )
 
 

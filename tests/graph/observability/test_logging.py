@@ -15,20 +15,20 @@ from auth.use_cases.accounts import Accounts
 from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
 from tests.support.endpoints import INVALID, LOGIN, PASSWORD, REPLAYED, REVOKE, REVOKED, Api, RefreshEndpoint
-from tests.support.loglines import Lines, logging_to
+from tests.support.loglines import CapturedLog, logging_to
 
 pytestmark = pytest.mark.usefixtures("alice")
 KEY = "an-attempt-that-is-made-twice"
 
 
 @pytest.fixture
-def log(api: Api) -> Iterator[Lines]:
+def log(api: Api) -> Iterator[CapturedLog]:
     """The captured log in the format of production."""
-    with logging_to(Lines()) as lines:
+    with logging_to(CapturedLog()) as lines:
         yield lines
 
 
-def events(log: Lines) -> list[str]:
+def events(log: CapturedLog) -> list[str]:
     return [name for line in log.requests for name in line.get("security_events", ())]
 
 
@@ -39,7 +39,7 @@ def is_whole(line: dict[str, Any]) -> bool:
     return bool(line["request_id"] and line["client_ip"] == "127.0.0.1" and "httpx2" in line["user_agent"])
 
 
-async def test_log_03_a_sign_in_logs_a_success_and_a_created_token(api: Api, log: Lines, alice: UserRow) -> None:
+async def test_log_03_a_sign_in_logs_a_success_and_a_created_token(api: Api, log: CapturedLog, alice: UserRow) -> None:
     pair = await api.login()
     assert events(log) == ["authn_login_success", "authn_token_created"]
     line = log.last()
@@ -49,7 +49,7 @@ async def test_log_03_a_sign_in_logs_a_success_and_a_created_token(api: Api, log
 
 
 async def test_log_03_wrong_passwords_are_logged_and_the_one_that_starts_throttling_says_so(
-    api: Api, log: Lines
+    api: Api, log: CapturedLog
 ) -> None:
     for _ in range(4):
         await api.try_login("alice", "wrong")
@@ -63,7 +63,7 @@ async def test_log_03_wrong_passwords_are_logged_and_the_one_that_starts_throttl
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_log_03_the_hundredth_wrong_password_logs_a_lock(api: Api, log: Lines, clock: FakeClock) -> None:
+async def test_log_03_the_hundredth_wrong_password_logs_a_lock(api: Api, log: CapturedLog, clock: FakeClock) -> None:
     for _ in range(100):
         clock.advance(timedelta(minutes=16))
         await api.try_login("alice", "wrong")
@@ -72,7 +72,7 @@ async def test_log_03_the_hundredth_wrong_password_logs_a_lock(api: Api, log: Li
 
 
 async def test_log_03_the_log_distinguishes_rotated_repeated_and_replayed(
-    api: Api, endpoint: RefreshEndpoint, log: Lines, alice: UserRow
+    api: Api, endpoint: RefreshEndpoint, log: CapturedLog, alice: UserRow
 ) -> None:
     pair = await api.login()
     log.texts.clear()
@@ -92,7 +92,7 @@ async def test_log_03_the_log_distinguishes_rotated_repeated_and_replayed(
     assert not any(token in log.text for token in (pair.refresh, first.refresh, first.access, KEY))
 
 
-async def test_log_03_a_revocation_is_logged_once(api: Api, log: Lines, clock: FakeClock) -> None:
+async def test_log_03_a_revocation_is_logged_once(api: Api, log: CapturedLog, clock: FakeClock) -> None:
     pair = await api.login()
     log.texts.clear()
     for _ in range(2):
@@ -106,7 +106,7 @@ async def test_log_03_a_revocation_is_logged_once(api: Api, log: Lines, clock: F
     assert events(log) == ["authn_token_revoked"]
 
 
-async def test_log_03_a_password_change_and_a_failed_one_are_logged(api: Api, log: Lines) -> None:
+async def test_log_03_a_password_change_and_a_failed_one_are_logged(api: Api, log: CapturedLog) -> None:
     pair = await api.login()
     log.texts.clear()
     change = """mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { __typename } }"""
@@ -117,7 +117,7 @@ async def test_log_03_a_password_change_and_a_failed_one_are_logged(api: Api, lo
     assert all(is_whole(line) and line["session_id"] == pair.session_id for line in log.requests)
 
 
-async def test_log_03_a_request_without_a_valid_token_logs_authz_fail(api: Api, log: Lines) -> None:
+async def test_log_03_a_request_without_a_valid_token_logs_authz_fail(api: Api, log: CapturedLog) -> None:
     await api.post("{ sessions { edges { cursor } } }", bearer="nonsense")
     assert events(log) == ["authz_fail"]
     assert (log.last()["status"], log.last()["operation"], is_whole(log.last())) == (401, "sessions", True)
@@ -134,7 +134,7 @@ async def test_log_05_sess_11_client_input_cannot_start_a_line_or_control_a_term
     # Raw bytes, because a client library would refuse the text. A server passes on every byte between two CRLF.
     raw = NASTY.replace("\r\n", "\x0b\x0c").encode("latin-1")
     headers = [(b"user-agent", raw * 200), (b"x-forwarded-for", raw), (b"x-request-id", raw), (b"x-forwarded-for", raw)]
-    with logging_to(Lines(as_json=as_json)) as log:
+    with logging_to(CapturedLog(as_json=as_json)) as log:
         for name in (NASTY, "alice"):
             body = json.dumps({"query": LOGIN, "variables": {"input": {"username": name, "password": "wrong"}}})
             answer = await http.post(
@@ -153,7 +153,7 @@ async def test_log_05_sess_11_client_input_cannot_start_a_line_or_control_a_term
         assert {json.loads(line)["client_ip"] for line in lines[:2]} == {None}
 
 
-async def test_a_proxy_may_choose_a_well_formed_request_id(http: AsyncClient, log: Lines) -> None:
+async def test_a_proxy_may_choose_a_well_formed_request_id(http: AsyncClient, log: CapturedLog) -> None:
     for request_id, is_accepted in (
         ("proxy-1.2_3", True),
         ("short", False),
@@ -166,7 +166,7 @@ async def test_a_proxy_may_choose_a_well_formed_request_id(http: AsyncClient, lo
     assert len(log.requests) == 4
 
 
-async def test_the_log_has_field_names_of_the_schema_and_none_of_the_client(api: Api, log: Lines) -> None:
+async def test_the_log_has_field_names_of_the_schema_and_none_of_the_client(api: Api, log: CapturedLog) -> None:
     await api.post("query Canary { canary: viewer { id } ...F } fragment F on Query { sessions { edges { cursor } } }")
     await api.post("query Canary { canary }")
     assert [line["operation"] for line in log.requests] == ["viewer,sessions", ""]
@@ -174,7 +174,7 @@ async def test_the_log_has_field_names_of_the_schema_and_none_of_the_client(api:
 
 
 async def test_an_internal_error_is_logged_with_its_traceback_without_its_message(
-    api: Api, log: Lines, monkeypatch: pytest.MonkeyPatch
+    api: Api, log: CapturedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("postgresql://kindred:hunter2@db/kindred")
@@ -190,12 +190,12 @@ async def test_an_internal_error_is_logged_with_its_traceback_without_its_messag
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/auth/token/refresh", "/account", "/healthz", "/.well-known/jwks.json"])
-async def test_a_log_line_names_the_path_of_a_known_route(http: AsyncClient, log: Lines, path: str) -> None:
+async def test_a_log_line_names_the_path_of_a_known_route(http: AsyncClient, log: CapturedLog, path: str) -> None:
     await http.get(path)
     assert log.last()["path"] == path
 
 
-async def test_a_log_line_does_not_repeat_an_unknown_path(http: AsyncClient, log: Lines) -> None:
+async def test_a_log_line_does_not_repeat_an_unknown_path(http: AsyncClient, log: CapturedLog) -> None:
     await http.get("/a-token-by-mistake")
     assert log.last()["path"] == "unknown"
 
@@ -207,7 +207,7 @@ async def test_log_01_a_lost_exception_of_a_task_is_logged_without_its_message(a
     async def fail() -> None:
         raise RuntimeError("postgresql://kindred:hunter2@db/kindred")
 
-    with logging_to(Lines(as_json=as_json)) as log:
+    with logging_to(CapturedLog(as_json=as_json)) as log:
         task = asyncio.ensure_future(fail())
         await asyncio.wait([task])
         del task

@@ -15,7 +15,7 @@ from tests.support.endpoints import PASSWORD
 from tests.support.repository import ROOT
 from tests.support.servers import backstage, serving
 from tests.web.account.page import Visit, visiting
-from tests.web.account.scene import FIREFOX, HOME, Past
+from tests.web.account.scene import FIREFOX, HOME, AccountHistory
 from tests.web.conftest import started
 
 IMAGES = ROOT / "docs" / "images"
@@ -34,9 +34,9 @@ async def main() -> None:
         async with backstage(database_url, password_hash) as behind:
             now = SystemClock().now()
             await behind.services.accounts.import_user("alice", None, password_hash, now)
-            past = Past(behind.services, "alice", now)
-            await past.several_devices()
-            await past.theft()
+            history = AccountHistory(behind.services, "alice", now)
+            await history.several_devices()
+            await history.theft()
         async with (
             serving(
                 database_url, folder, KINDRED_TRUSTED_PROXIES="127.0.0.1", KINDRED_ENVIRONMENT="development"

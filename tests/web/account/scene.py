@@ -21,7 +21,7 @@ THIEF = "curl/8.5.0"
 HOME, TRAIN, OFFICE, ELSEWHERE = "203.0.113.24", "198.51.100.61", "2001:db8:40::9", "192.0.2.177"
 
 
-class Past:
+class AccountHistory:
     """Creates an account's history. The use cases take the time as an argument."""
 
     def __init__(self, services: Services, username: str, now: datetime) -> None:

@@ -13,24 +13,24 @@ from auth.outcomes import ClientInfo
 from tests.support.endpoints import NEW_PASSWORD, PASSWORD
 from tests.support.servers import backstage
 from tests.web.account.page import Visit, axe_installed, findings, visiting
-from tests.web.account.scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, Past
-from tests.web.front_end import HURRY, Servers
+from tests.web.account.scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, AccountHistory
+from tests.web.front_end import FAST_TIME, Servers
 
 
 @pytest.fixture
-async def past(servers: Servers, password_hash: str) -> AsyncIterator[Past]:
+async def history(servers: Servers, password_hash: str) -> AsyncIterator[AccountHistory]:
     """A new account, whose history the test creates."""
     name = f"alice-{uuid4().hex[:12]}"
     now = SystemClock().now()
     async with backstage(servers.database_url, password_hash) as behind:
         await behind.services.accounts.import_user(name, None, password_hash, now)
-        yield Past(behind.services, name, now)
+        yield AccountHistory(behind.services, name, now)
 
 
 @pytest.fixture
-async def visit(browser: Browser, servers: Servers, past: Past) -> AsyncIterator[Visit]:
+async def visit(browser: Browser, servers: Servers, history: AccountHistory) -> AsyncIterator[Visit]:
     """A visit by the account's owner. The browser must report no error."""
-    async with visiting(browser, servers.lasting.url, past.username) as visit:
+    async with visiting(browser, servers.lasting.url, history.username) as visit:
         yield visit
     assert visit.browser_errors == []
 
@@ -40,8 +40,8 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return axe_installed(tmp_path_factory.mktemp("axe") / "axe")
 
 
-async def test_a_user_sees_every_session_and_which_one_is_current(visit: Visit, past: Past) -> None:
-    await past.several_devices()
+async def test_a_user_sees_every_session_and_which_one_is_current(visit: Visit, history: AccountHistory) -> None:
+    await history.several_devices()
     await visit.open()
     await visit.submit_sign_in("not my password")
     await expect(visit.page.get_by_role("alert")).to_have_text("The username or the password is wrong.")
@@ -59,13 +59,13 @@ async def test_a_user_sees_every_session_and_which_one_is_current(visit: Visit, 
     await used.focus()
     exact = await used.get_attribute("title")
     assert exact is not None
-    assert str(past.now.year) in exact
+    assert str(history.now.year) in exact
     await expect(visit.page.get_by_role("region", name="Recent activity")).to_contain_text("wrong password")
     assert "eyJ" not in await visit.page.evaluate("Object.values(localStorage).join()")
 
 
-async def test_a_session_is_renamed_in_place(visit: Visit, past: Past) -> None:
-    await past.sign_in(PHONE, HOME, timedelta(days=2))
+async def test_a_session_is_renamed_in_place(visit: Visit, history: AccountHistory) -> None:
+    await history.sign_in(PHONE, HOME, timedelta(days=2))
     await visit.sign_in()
     await visit.page.get_by_role("button", name="Rename Mobile Safari on iOS").click()
     name = visit.page.get_by_label("Name of this session")
@@ -82,9 +82,9 @@ async def test_a_session_is_renamed_in_place(visit: Visit, past: Past) -> None:
     await expect(visit.card("Pocket <b>phone</b>")).to_be_visible()
 
 
-async def test_a_session_is_ended_after_a_confirmation(visit: Visit, past: Past) -> None:
-    await past.sign_in(PHONE, HOME, timedelta(days=2), "Lost phone")
-    await past.sign_in(FIREFOX, HOME, timedelta(days=3), "Desk")
+async def test_a_session_is_ended_after_a_confirmation(visit: Visit, history: AccountHistory) -> None:
+    await history.sign_in(PHONE, HOME, timedelta(days=2), "Lost phone")
+    await history.sign_in(FIREFOX, HOME, timedelta(days=3), "Desk")
     await visit.sign_in()
     end = visit.button("End the session of Lost phone")
     await end.click()
@@ -103,8 +103,8 @@ async def test_a_session_is_ended_after_a_confirmation(visit: Visit, past: Past)
     await expect(visit.card("Lost phone")).to_have_count(0)
 
 
-async def test_all_other_sessions_are_ended(visit: Visit, past: Past) -> None:
-    await past.several_devices()
+async def test_all_other_sessions_are_ended(visit: Visit, history: AccountHistory) -> None:
+    await history.several_devices()
     await visit.sign_in()
     await visit.button("End all others").click()
     await visit.page.get_by_role("dialog").get_by_role("button", name="End all others").click()
@@ -116,9 +116,9 @@ async def test_all_other_sessions_are_ended(visit: Visit, past: Past) -> None:
     await expect(visit.cards).to_contain_text("This device")
 
 
-async def test_more_than_twenty_sessions_are_loaded_by_pages(visit: Visit, past: Past) -> None:
+async def test_more_than_twenty_sessions_are_loaded_by_pages(visit: Visit, history: AccountHistory) -> None:
     for number in range(22):
-        await past.sign_in(FIREFOX, HOME, timedelta(hours=number + 1), f"Number {number}")
+        await history.sign_in(FIREFOX, HOME, timedelta(hours=number + 1), f"Number {number}")
     await visit.sign_in()
     await expect(visit.cards).to_have_count(20)
     live = visit.page.get_by_role("region", name="Signed in now")
@@ -128,16 +128,16 @@ async def test_more_than_twenty_sessions_are_loaded_by_pages(visit: Visit, past:
     await expect(live.get_by_role("button", name="Show more")).to_be_hidden()
 
 
-async def test_the_meter_and_the_service_agree_on_a_new_password(visit: Visit, past: Past) -> None:
+async def test_the_meter_and_the_service_agree_on_a_new_password(visit: Visit, history: AccountHistory) -> None:
     """The meter shows the service's own rating. The service accepts exactly what the meter calls good enough."""
-    await past.sign_in(PHONE, HOME, timedelta(days=2))
+    await history.sign_in(PHONE, HOME, timedelta(days=2))
     await visit.sign_in()
     form = visit.page.get_by_role("form", name="Change password")
     current, new = form.get_by_label("Current password"), form.get_by_label("New password")
     says, meter = form.get_by_role("status"), form.locator(".meter")
     await new.fill("short")
     await expect(says).to_have_text("At least 8 characters.")
-    for weak in ("correcthorse", f"{past.username}1"):
+    for weak in ("correcthorse", f"{history.username}1"):
         await new.fill(weak)
         await expect(says).to_contain_text("The password is too easy to guess.")
         await current.fill(PASSWORD)
@@ -160,12 +160,12 @@ async def test_the_meter_and_the_service_agree_on_a_new_password(visit: Visit, p
     await expect(visit.cards).to_have_count(1)
 
 
-async def test_everything_can_be_done_by_keyboard_alone(visit: Visit, past: Past) -> None:
-    await past.sign_in(PHONE, HOME, timedelta(days=2), "Phone")
+async def test_everything_can_be_done_by_keyboard_alone(visit: Visit, history: AccountHistory) -> None:
+    await history.sign_in(PHONE, HOME, timedelta(days=2), "Phone")
     await visit.open()
     keyboard = visit.page.keyboard
     await expect(visit.page.get_by_label("Username")).to_be_focused()
-    await keyboard.type(past.username)
+    await keyboard.type(history.username)
     await keyboard.press("Tab")
     await keyboard.type(PASSWORD)
     await keyboard.press("Enter")
@@ -207,9 +207,9 @@ async def test_everything_can_be_done_by_keyboard_alone(visit: Visit, past: Past
     await expect(visit.page.get_by_role("heading", name="Sign in")).to_be_focused()
 
 
-async def test_a_replay_is_announced_and_explained(visit: Visit, past: Past) -> None:
+async def test_a_replay_is_announced_and_explained(visit: Visit, history: AccountHistory) -> None:
     """An attacker used the fourth token first, its owner second. The timeline shows both in this order."""
-    session_id = await past.theft()
+    session_id = await history.theft()
     await visit.sign_in()
     warning = visit.page.get_by_role("region", name="A session was ended for your safety")
     await expect(warning).to_contain_text("The token of Laptop was used twice, 2 hours ago.")
@@ -235,12 +235,12 @@ async def test_a_replay_is_announced_and_explained(visit: Visit, past: Past) -> 
     await expect(meaning).to_be_visible()
 
 
-async def test_a_long_lineage_is_shown_from_its_first_recorded_token(visit: Visit, past: Past) -> None:
-    signed_in = await past.sign_in(SAFARI, HOME, timedelta(hours=30), "Laptop")
+async def test_a_long_lineage_is_shown_from_its_first_recorded_token(visit: Visit, history: AccountHistory) -> None:
+    signed_in = await history.sign_in(SAFARI, HOME, timedelta(hours=30), "Laptop")
     first = token = signed_in.tokens.refresh_token
     for hours in range(20):
-        token = await past.renew(token, SAFARI, HOME, timedelta(hours=29 - hours))
-    await past.replay(first, THIEF, ELSEWHERE, timedelta(hours=1))
+        token = await history.renew(token, SAFARI, HOME, timedelta(hours=29 - hours))
+    await history.replay(first, THIEF, ELSEWHERE, timedelta(hours=1))
     await visit.sign_in()
     await visit.page.get_by_role("link", name="See what happened").click()
     await expect(visit.page.get_by_role("heading", name="Two parties held token 1", exact=True)).to_be_visible()
@@ -251,13 +251,13 @@ async def test_a_long_lineage_is_shown_from_its_first_recorded_token(visit: Visi
 
 
 async def test_a_session_that_an_attacker_has_copied_ends_and_the_page_says_why(
-    browser: Browser, servers: Servers, past: Past
+    browser: Browser, servers: Servers, history: AccountHistory
 ) -> None:
-    async with visiting(browser, servers.lasting.url, past.username) as visit:
+    async with visiting(browser, servers.lasting.url, history.username) as visit:
         await visit.sign_in()
         cookies = await visit.context.cookies()
         (stolen,) = (cookie["value"] for cookie in cookies if "kindred-refresh" in str(cookie["name"]))
-        await past.renew(stolen, THIEF, ELSEWHERE, timedelta(0))
+        await history.renew(stolen, THIEF, ELSEWHERE, timedelta(0))
         await visit.page.reload()
         await expect(visit.page.get_by_role("region", name="This session was ended for your safety")).to_be_visible()
         await visit.submit_sign_in(PASSWORD)
@@ -291,26 +291,28 @@ async def test_a_signed_out_user_sees_the_reason(visit: Visit) -> None:
         await expect(visit.cards.first).to_be_visible()
 
 
-async def test_a_session_that_ends_during_an_action_is_reported(browser: Browser, servers: Servers, past: Past) -> None:
-    async with visiting(browser, servers.lasting.url, past.username) as visit:
+async def test_a_session_that_ends_during_an_action_is_reported(
+    browser: Browser, servers: Servers, history: AccountHistory
+) -> None:
+    async with visiting(browser, servers.lasting.url, history.username) as visit:
         await visit.sign_in()
-        user = await past.services.accounts.find_by_username(past.username)
+        user = await history.services.accounts.find_by_username(history.username)
         assert user
-        await past.services.sessions.revoke_all(user.id, ClientInfo(), SystemClock().now())
+        await history.services.sessions.revoke_all(user.id, ClientInfo(), SystemClock().now())
         await (
             visit.button("Sign out of this device").locator("xpath=../..").get_by_role("button", name="Rename").click()
         )
         await visit.page.get_by_label("Name of this session").fill("Too late")
         await visit.page.keyboard.press("Enter")
         await expect(visit.page.get_by_role("region", name="This session was ended", exact=True)).to_be_visible()
-        await expect(visit.page.get_by_label("Username")).to_have_value(past.username)
+        await expect(visit.page.get_by_label("Username")).to_have_value(history.username)
 
 
 async def test_an_unreachable_service_needs_only_another_attempt(
-    browser: Browser, servers: Servers, past: Past
+    browser: Browser, servers: Servers, history: AccountHistory
 ) -> None:
-    async with visiting(browser, servers.lasting.url, past.username) as visit:
-        await visit.page.add_init_script(HURRY)
+    async with visiting(browser, servers.lasting.url, history.username) as visit:
+        await visit.page.add_init_script(FAST_TIME)
         await visit.sign_in()
         await visit.page.route("**/graphql", lambda route: route.abort())
         await visit.page.reload()
@@ -338,7 +340,7 @@ async def test_a_user_with_too_many_attempts_sees_how_long_to_wait(visit: Visit)
     await expect(visit.cards).to_have_count(1)
 
 
-async def test_axe_finds_no_accessibility_problem(visit: Visit, past: Past, axe: str) -> None:
+async def test_axe_finds_no_accessibility_problem(visit: Visit, history: AccountHistory, axe: str) -> None:
     """For users who see the page badly or not at all: signed out, signed in, with a dialog, and on the timeline."""
 
     async def found() -> list[tuple[str, str]]:
@@ -348,10 +350,10 @@ async def test_axe_finds_no_accessibility_problem(visit: Visit, past: Past, axe:
             everything += await findings(visit.page, axe)
         return everything
 
-    # Before the page opens: axe would judge a button in the middle of its change of colour.
+    # Set before the page opens: otherwise axe could measure a button during its change of colour.
     await visit.page.emulate_media(reduced_motion="reduce")
-    await past.several_devices()
-    await past.theft()
+    await history.several_devices()
+    await history.theft()
     await visit.open()
     await visit.submit_sign_in("not my password")
     await expect(visit.page.get_by_role("alert")).not_to_be_empty()
@@ -370,12 +372,12 @@ async def test_axe_finds_no_accessibility_problem(visit: Visit, past: Past, axe:
     assert await found() == []
 
 
-async def test_the_page_fits_the_width_of_a_phone(browser: Browser, servers: Servers, past: Past) -> None:
-    await past.several_devices()
-    await past.theft()
-    await past.sign_in(FIREFOX, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", timedelta(hours=1), "W" * 100)
+async def test_the_page_fits_the_width_of_a_phone(browser: Browser, servers: Servers, history: AccountHistory) -> None:
+    await history.several_devices()
+    await history.theft()
+    await history.sign_in(FIREFOX, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", timedelta(hours=1), "W" * 100)
     phone = {"width": 360, "height": 740}
-    async with visiting(browser, servers.lasting.url, past.username, viewport=phone) as visit:
+    async with visiting(browser, servers.lasting.url, history.username, viewport=phone) as visit:
         too_wide = "document.documentElement.scrollWidth > innerWidth"
         await visit.open()
         assert not await visit.page.evaluate(too_wide)

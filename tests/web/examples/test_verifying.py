@@ -61,7 +61,7 @@ async def a_service(folder: Path) -> AsyncIterator[tuple[str, dict[str, str]]]:
 def tokens(services: Services, now: datetime) -> dict[str, str]:
     """A good token of the service, and tokens that must be refused."""
 
-    def made(issuer: str = ISSUER, audience: str = AUDIENCE, issued_at: datetime = now) -> str:
+    def access_token(issuer: str = ISSUER, audience: str = AUDIENCE, issued_at: datetime = now) -> str:
         return create_access_token(
             Issuer(services.keys, issuer, audience),
             user_id=USER,
@@ -72,20 +72,20 @@ def tokens(services: Services, now: datetime) -> dict[str, str]:
             expires_at=issued_at + timedelta(minutes=15),
         )
 
-    good = made()
+    good = access_token()
     claims = jwt.decode(good, options={"verify_signature": False})
     key = services.keys.ring.signing_key(now)
     public = base64.urlsafe_b64decode(services.keys.ring.jwks(now)["keys"][0]["x"] + "=")
     header, _, signature = good.split(".")
 
-    def signed(payload: dict[str, Any], by: Any, algorithm: str, **others: str) -> str:
+    def signed_token(payload: dict[str, Any], by: Any, algorithm: str, **others: str) -> str:
         return jwt.encode(payload, by, algorithm, {"typ": "at+jwt", "kid": key.kid} | others)
 
     return {
         "good": good,
-        "expired": made(issued_at=now - timedelta(hours=1)),
-        "of another issuer": made(issuer="https://auth.example.com"),
-        "for another API": made(audience="https://other.example.org"),
+        "expired": access_token(issued_at=now - timedelta(hours=1)),
+        "of another issuer": access_token(issuer="https://auth.example.com"),
+        "for another API": access_token(audience="https://other.example.org"),
         "a refresh token": create_refresh_token(
             Issuer(services.keys, ISSUER, AUDIENCE),
             user_id=USER,
@@ -95,12 +95,14 @@ def tokens(services: Services, now: datetime) -> dict[str, str]:
             issued_at=now,
             expires_at=now + timedelta(days=1),
         ),
-        "of another type": signed(claims, key.private, key.algorithm, typ="JWT"),
-        "without a user": signed({name: claims[name] for name in claims if name != "sub"}, key.private, key.algorithm),
-        "of an unknown key": signed(claims, key.private, key.algorithm, kid="another"),
+        "of another type": signed_token(claims, key.private, key.algorithm, typ="JWT"),
+        "without a user": signed_token(
+            {name: claims[name] for name in claims if name != "sub"}, key.private, key.algorithm
+        ),
+        "of an unknown key": signed_token(claims, key.private, key.algorithm, kid="another"),
         "tampered with": ".".join((header, base64url(json.dumps(claims | {"sub": str(uuid4())}).encode()), signature)),
-        "signed with the public key": signed(claims, public, "HS256"),
-        "not signed": signed(claims, None, "none"),
+        "signed with the public key": signed_token(claims, public, "HS256"),
+        "not signed": signed_token(claims, None, "none"),
         "no token at all": "nonsense",
     }
 
@@ -112,7 +114,7 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
         yield service
 
 
-def python(at: str) -> dict[str, Any]:
+def python_code(at: str) -> dict[str, Any]:
     """The definitions of the page's Python code."""
     defined: dict[str, Any] = {}
     for block in blocks("python", at):
@@ -136,7 +138,7 @@ def accepted(verify: Callable[[str], dict[str, Any]], sent: dict[str, str]) -> l
 @pytest.mark.asyncio(loop_scope="session")
 async def test_pyjwt_accepts_only_a_good_token(service: tuple[str, dict[str, str]]) -> None:
     url, sent = service
-    verify = python(url)["verify"]
+    verify = python_code(url)["verify"]
     assert await asyncio.to_thread(accepted, verify, sent) == ["good"]
 
 
@@ -145,7 +147,7 @@ async def test_the_fastapi_dependency_accepts_only_a_good_token(
     service: tuple[str, dict[str, str]],
 ) -> None:
     url, sent = service
-    answers = await asked(python(url), sent)
+    answers = await api_answers(python_code(url), sent)
     assert answers.pop("good") == (200, str(USER))
     assert len(answers) == len(sent)  # all except the good one, and the request without a token
     for what, answer in answers.items():
@@ -156,11 +158,11 @@ async def test_the_fastapi_dependency_accepts_only_a_good_token(
 async def test_the_fastapi_dependency_answers_503_if_the_keys_cannot_be_fetched(
     service: tuple[str, dict[str, str]],
 ) -> None:
-    answers = await asked(python(f"http://127.0.0.1:{free_port()}"), {"good": service[1]["good"]})
+    answers = await api_answers(python_code(f"http://127.0.0.1:{free_port()}"), {"good": service[1]["good"]})
     assert answers["good"] == (503, {"detail": "Try again."})
 
 
-async def asked(defined: dict[str, Any], sent: dict[str, str]) -> dict[str, tuple[int, Any]]:
+async def api_answers(defined: dict[str, Any], sent: dict[str, str]) -> dict[str, tuple[int, Any]]:
     """The answers of an API with the page's dependency, to each token and to a request without one."""
     app = FastAPI()
 
