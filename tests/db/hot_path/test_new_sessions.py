@@ -14,6 +14,7 @@ from auth.credentials.login_throttle import LoginAttempt, _name_digest
 from auth.outcomes import ClientInfo, SignedIn, TooManyAttempts
 from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
+from auth.use_cases.sign_in import SignIn
 from db.drivers.errors import RolledBack
 from db.engine.compiled import Compiled
 from db.hot_path import new_sessions
@@ -101,6 +102,30 @@ async def test_the_writer_on_sqlite_and_a_transaction_write_the_same(
     assert {name for name, new in usual.items() if new} == {"token_families", "refresh_tokens", "security_events"}
     assert {row.device_name for row in await rows(services, families)} == {None, "one", "another"}
     assert await rows(services, login_failures) == []
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["from a new network", "from a familiar one"])
+async def test_a_sign_in_that_is_stored_again_opens_one_session(
+    services: Services, alice: UserRow, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    """As after a commit whose answer was lost."""
+    if not is_first:
+        await sign_in(services, clock)
+    before = len(await rows(services, families))
+    store = SignIn._store
+
+    async def store_twice(self: SignIn, *arguments: Any) -> Any:
+        first, second = await store(self, *arguments), await store(self, *arguments)
+        assert first == second
+        return second
+
+    monkeypatch.setattr(SignIn, "_store", store_twice)
+    signed_in = await sign_in(services, clock)
+    stored = await rows(services, families)
+    assert len(stored) == before + 1
+    assert signed_in.family.id in {family.id for family in stored}
+    events = [event for event in await rows(services, security_events) if event.family_id == signed_in.family.id]
+    assert [event.kind for event in events] == ["LOGIN_SUCCEEDED"]
 
 
 async def test_a_familiar_network_is_not_written_again_at_each_sign_in(
