@@ -1,4 +1,4 @@
-"""A client that costs little itself: HTTP/1.1 over one kept-alive connection, and no more of it than is needed."""
+"""A client that uses little CPU: the necessary part of HTTP/1.1, over one kept-alive connection."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ class Connection:
         return cls(*await asyncio.open_connection(host, port), f"{host}:{port}")
 
     async def post(self, query: str, variables: dict[str, Any], **headers: str) -> tuple[int, Any]:
-        """The status and the body of one request."""
+        """Send one request, and return the status and the body of the answer."""
         body = orjson.dumps({"query": query, "variables": variables})
         more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         self._writer.write(
@@ -31,12 +31,12 @@ class Connection:
         return int(head.split(" ", 2)[1]), orjson.loads(await self._reader.readexactly(length))
 
     async def graphql(self, query: str, variables: dict[str, Any], **headers: str) -> Any:
-        """The data of one request; raises RuntimeError for any other answer than data without errors."""
+        """Return the data of one request. Raises RuntimeError for any answer but data without errors."""
         status, answer = await self.post(query, variables, **headers)
         if status != 200 or "errors" in answer:
             raise RuntimeError(f"HTTP {status}: {answer.get('errors')}")
         return answer["data"]
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()

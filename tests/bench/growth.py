@@ -1,8 +1,8 @@
-"""What operations cost as the tables grow: `make bench-growth`, or `python -m tests.bench.growth 10000 1000000`.
+"""Measure the cost of operations as tables grow: `make bench-growth`, or `python -m tests.bench.growth 10000 1000000`.
 
-Fills a PostgreSQL of its own with sessions, five for each user, straight by SQL, and measures at each size: refreshes
-of sessions from all over the table, lists, sign-ins, the size of the tables; and in the end refreshes while families
-that ended long ago are pruned.
+Fills its own PostgreSQL server with sessions by SQL, five for each user, and measures at each size: refreshes of
+sessions from all over the table, lists, sign-ins, and the size of the tables. At the end it measures refreshes while
+families that ended long ago are pruned.
 """
 
 import argparse
@@ -47,7 +47,7 @@ _NAMES = """
 INSERT INTO usernames (username_key, user_id)
 SELECT username, id FROM users WHERE split_part(username, '-', 2)::int BETWEEN $1 AND $2
 """
-# The name of the device is the number of the session, from which its token can be told.
+# The device name is the number of the session. The session's token is derived from it.
 _FAMILIES = """
 INSERT INTO token_families (user_id, id, token_digest, generation, device_name, user_agent, ip, created_at,
     last_used_at, expires_at, absolute_expires_at)
@@ -60,9 +60,9 @@ WHERE split_part(username, '-', 2)::int BETWEEN $1 AND $2
 
 
 async def fill(url: str, begin: int, end: int, hashed: str) -> None:
-    """Users and their sessions, from one number of users to another."""
+    """Add users and their sessions, from one number of users to another."""
     connection = await databases.connect(url)
-    # What refers to what is right by itself; to have each row checked would take longer than all the rest.
+    # The references are right by construction. To check each foreign key would take longer than all the rest.
     await connection.execute("SET session_replication_role = replica; SET synchronous_commit = off")
     await connection.execute("CREATE INDEX IF NOT EXISTS of_bench ON users ((split_part(username, '-', 2)::int))")
     for start in range(begin, end, AT_ONCE // EACH):
@@ -82,9 +82,9 @@ async def fill(url: str, begin: int, end: int, hashed: str) -> None:
     await connection.close()
 
 
-async def sample(services: Services, count: int, dice: random.Random, now: datetime) -> list[Seeded]:
-    """Sessions from all over the table, with their tokens."""
-    numbers = [str(number) for number in dice.sample(range(1, count + 1), min(SAMPLE, count))]
+async def sample(services: Services, count: int, rng: random.Random, now: datetime) -> list[Seeded]:
+    """Return sessions from all over the table, with their tokens."""
+    numbers = [str(number) for number in rng.sample(range(1, count + 1), min(SAMPLE, count))]
     async with looking_at(services.db) as conn:
         rows: Any = await conn.execute(
             text(
@@ -98,12 +98,12 @@ async def sample(services: Services, count: int, dice: random.Random, now: datet
     for row in found:
         pair = services.rotation.token_pairs.create(SimpleNamespace(**row), f"bench-{row['device_name']}", now)  # type: ignore[arg-type]
         sessions.append(Seeded(row["user_id"], row["id"], row["username"], pair.access_token, pair.refresh_token))
-    dice.shuffle(sessions)
+    rng.shuffle(sessions)
     return sessions
 
 
 async def sizes(url: str, count: int) -> str:
-    """Bytes for each session, and what of them are indexes."""
+    """Describe the bytes for each session, and how many of them are in indexes."""
     connection = await databases.connect(url)
     found = []
     for table in ("token_families", "refresh_tokens"):
@@ -114,8 +114,10 @@ async def sizes(url: str, count: int) -> str:
     return "; ".join(found)
 
 
-async def prune_beside(services: Services, url: str, port: int, watched: Watched, sessions: list[Seeded]) -> None:
-    """Refreshes alone, and while families that ended a year ago are pruned."""
+async def measure_during_pruning(
+    services: Services, url: str, port: int, watched: Watched, sessions: list[Seeded]
+) -> None:
+    """Measure refreshes alone, and while families that ended a year ago are pruned."""
     connection = await databases.connect(url)
     ended = await connection.execute(
         "UPDATE token_families SET revoked_at = now() - interval '1 year', revocation_reason = 'REVOKED_BY_USER' "
@@ -139,7 +141,7 @@ async def prune_beside(services: Services, url: str, port: int, watched: Watched
 
 async def main(options: argparse.Namespace) -> None:
     """Measure at each size."""
-    hashed, dice = await asyncio.to_thread(hash_password, PASSWORD), random.Random(1)
+    hashed, rng = await asyncio.to_thread(hash_password, PASSWORD), random.Random(1)
     server = databases.Server(fsync=True)
     try:
         url = await databases.create_database(server.url)
@@ -157,7 +159,7 @@ async def main(options: argparse.Namespace) -> None:
             with tempfile.TemporaryDirectory(prefix="kindred-bench-") as folder:
                 async with serving(url, Path(folder), KINDRED_METRICS="on", KINDRED_PRUNE_INTERVAL="0") as running:
                     watched = Watched(psutil.Process(running.process.pid), server.process())
-                    sessions = await sample(services, count, dice, SystemClock().now())
+                    sessions = await sample(services, count, rng, SystemClock().now())
                     third = len(sessions) // 3
                     parts = [sessions[:third], sessions[third : 2 * third], sessions[2 * third :]]
                     works = {
@@ -171,7 +173,7 @@ async def main(options: argparse.Namespace) -> None:
                         measured = await measure(running.port, watched, work, clients=clients, seconds=options.seconds)
                         print(line(f"{name}, {count:,} sessions", measured), flush=True)
                     if count == options.sizes[-1]:
-                        await prune_beside(services, url, running.port, watched, parts[2])
+                        await measure_during_pruning(services, url, running.port, watched, parts[2])
         await services.stop()
     finally:
         server.stop()

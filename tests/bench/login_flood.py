@@ -1,8 +1,8 @@
-"""What a flood of wrong passwords does to everybody else: `make bench-login-flood`.
+"""Measure how a flood of wrong passwords affects other users: `make bench-login-flood`.
 
-Starts a PostgreSQL of its own and one worker of the service. Fifty refreshes a second of other users' sessions are
+Starts its own PostgreSQL server and one worker of the service. Fifty refreshes a second of other users' sessions are
 timed, first alone and then while a hundred wrong passwords arrive each second, each under another name and from another
-address, so that the throttle stops none of them and all would have to be hashed. Both kinds arrive at their own pace,
+address, so that the throttle refuses none of them and each would need a hash. Both kinds arrive at their own pace,
 whether the service keeps up or not. Clients, database and service share the machine's cores.
 """
 
@@ -31,7 +31,7 @@ from tests.support.databases import Server, create_database
 from tests.support.endpoints import LOGIN
 from tests.support.servers import serving
 
-SESSIONS, REFRESHES, ATTEMPTS = 96, 50, 100  # the latter two each second
+SESSIONS, REFRESHES, ATTEMPTS = 96, 50, 100  # the last two for each second
 
 
 class Flood:
@@ -39,17 +39,17 @@ class Flood:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        # With when each was last used.
+        # Each with the time of its last use.
         self._idle = deque[tuple[Connection, float]]()
         self.latencies: list[float] = []
         self.outcomes = Counter[str]()
         self._numbers = count()
-        self._dice = random.Random(1)
+        self._rng = random.Random(1)
 
     async def log_in(self) -> None:
         """One wrong password, under a name and from an address of its own."""
-        given = {"username": f"nobody-{next(self._numbers)}", "password": "not this one either"}
-        address = str(IPv4Address(self._dice.randrange(2**24, 2**31)))
+        given = {"username": f"unknown-{next(self._numbers)}", "password": "not this one either"}
+        address = str(IPv4Address(self._rng.randrange(2**24, 2**31)))
         status, answer = await self._post(LOGIN, {"input": given}, x_forwarded_for=address)
         self.outcomes[answer["data"]["login"]["__typename"] if status == 200 else f"HTTP {status}"] += 1
 
@@ -65,7 +65,7 @@ class Flood:
         chains.append(answer["data"]["refreshToken"]["tokens"]["refreshToken"])
 
     async def _post(self, query: str, variables: dict[str, Any], **headers: str) -> tuple[int, Any]:
-        while self._idle and time.perf_counter() - self._idle[0][1] > 3:  # soon the service hangs up
+        while self._idle and time.perf_counter() - self._idle[0][1] > 3:  # the service soon closes it
             self._idle.popleft()[0].close()
         connection = self._idle.pop()[0] if self._idle else await Connection.open("127.0.0.1", self._port)
         answer = await connection.post(query, variables, **headers)
@@ -73,7 +73,7 @@ class Flood:
         return answer
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         for connection, _ in self._idle:
             connection.close()
 

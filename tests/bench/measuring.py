@@ -30,14 +30,14 @@ class Watched:
         return [_cpu_seconds(one) if one else None for one in (self.service, self.database, self.client)]
 
     def memory(self) -> float:
-        """MiB that the service holds by itself: what its workers share is counted once."""
+        """MiB that belong to one of the service's processes alone (USS), in total."""
         assert self.service is not None
         family = [self.service, *self.service.children(recursive=True)]
         return sum(one.memory_full_info().uss for one in family) / 2**20
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
-    # Of this one's own children, which are measured, nothing.
+    # The children of this process are what is measured, so they do not count as the client.
     own = process.pid == os.getpid()
     family = [process] if own else [process, *process.children(recursive=True)]
     return sum(times.user + times.system for times in (one.cpu_times() for one in family))
@@ -45,7 +45,7 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of one operation."""
+    """The measurements of one operation."""
 
     rate: float  # each second
     latencies: list[float]  # seconds
@@ -73,7 +73,7 @@ def line(name: str, measured: Measured) -> str:
 
 
 def argon2(seconds: float) -> float:
-    """Passwords verified each second with nothing beside it, in as many threads as there are cores."""
+    """Return how many passwords are verified each second and nothing else, in one thread for each core."""
     threads, hashed = os.cpu_count() or 1, hash_password(PASSWORD)
     begun = time.perf_counter()
 
@@ -89,9 +89,9 @@ def argon2(seconds: float) -> float:
 
 
 async def measure(port: int, watched: Watched, work: Work, *, clients: int, seconds: float) -> Measured:
-    """Have so many clients do the work over and over, each over a connection of its own; `StopAsyncIteration` ends it.
+    """Have clients repeat the work, each over its own connection, until time is up or it raises `StopAsyncIteration`.
 
-    What is begun in time is finished, and counted.
+    Work that started in time is finished and counted.
     """
     latencies: list[float] = []
     connections = [await Connection.open("127.0.0.1", port) for _ in range(clients)]

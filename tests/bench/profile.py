@@ -1,7 +1,7 @@
 """Where the time of a rotation goes: `make profile` writes a flame graph, profile.svg.
 
-py-spy looks at the running service from outside, two hundred times a second, while rotations are asked for as in
-`make bench`. It shows Python's functions; what their C parts take is theirs.
+py-spy samples the running service from outside, two hundred times a second, under the load of `make bench`. It shows
+Python functions. The time of C code counts for the function that calls it.
 """
 
 import argparse
@@ -58,9 +58,9 @@ async def main(options: argparse.Namespace) -> None:
                 measured = await measure(running.port, watched, work, clients=32, seconds=options.seconds + 1)
                 _, said = await asyncio.to_thread(recording.communicate)
                 if recording.returncode:
-                    raise SystemExit(f"py-spy could not look: {said.decode()}")
+                    raise SystemExit(f"py-spy failed: {said.decode()}")
                 print(HEADING)
-                print(line("rotation, while being looked at", measured))
+                print(line("rotation, while profiled", measured))
                 print(f"The flame graph is {options.output}.")
     finally:
         if server:
@@ -69,7 +69,7 @@ async def main(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10, help="how long is looked (10)")
+    parser.add_argument("--seconds", type=float, default=10, help="how long to profile (10)")
     parser.add_argument("--output", default="profile.svg", help="where to write it (profile.svg)")
     parser.add_argument("database", nargs="?", default="postgresql", help="postgresql or sqlite (postgresql)")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,4 +1,4 @@
-"""Users and sessions, written straight into the tables: as sign-ins leave them, without what sign-ins take."""
+"""Users and sessions written directly into the tables, as sign-ins leave them, without the time for sign-ins."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ AT_ONCE = 5_000
 
 @dataclass(slots=True)
 class Seeded:
-    """A session, and whose it is."""
+    """A session and its owner."""
 
     user_id: UUID
     id: UUID
@@ -33,8 +33,8 @@ class Seeded:
     refresh_token: str
 
 
-async def seed(url: str, *, people: int, sessions_each: int, password_hash: str = "nobody's") -> list[Seeded]:
-    """So many users with so many live sessions each; those of one user are as far apart in the list as can be."""
+async def seed(url: str, *, people: int, sessions_each: int, password_hash: str = "no hash") -> list[Seeded]:
+    """Add users with live sessions. In the list, the sessions of one user are as far apart as possible."""
     settings = Settings(database_url=url, secret=SECRET)
     services = Services.create(settings, SECRET.encode(), Entropy())
     now, entropy = SystemClock().now(), services.entropy
@@ -80,7 +80,7 @@ async def seed(url: str, *, people: int, sessions_each: int, password_hash: str 
                     await conn.execute(insert(table), filled[start : start + AT_ONCE])
         if services.db.writer is None:
             async with looking_at(services.db) as conn:
-                await conn.execute(text("ANALYZE"))  # as PostgreSQL does by itself within the next minutes
+                await conn.execute(text("ANALYZE"))  # as autovacuum does within the next minutes
     finally:
         await services.stop()
     return seeded

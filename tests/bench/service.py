@@ -1,6 +1,6 @@
-"""What each operation costs: `make bench`, or `python -m tests.bench.service`.
+"""Measure the cost of each operation: `make bench`, or `python -m tests.bench.service`.
 
-Starts a PostgreSQL of its own (with fsync, as in production) and the service as in production, with everything on:
+Starts its own PostgreSQL server (with fsync, as in production) and the service as in production, with everything on:
 throttle, limits, events, metrics, logs. Every operation is a GraphQL document over HTTP, asked by 32 clients that each
 wait for their answer. Service, database and clients share the machine's cores, so a rate says as much of the machine as
 of the service: CPU for each operation is what to compare, taken from the processes' own times.
@@ -46,18 +46,18 @@ query Sessions {
   }
 }
 """
-# Of what a resource server would ask, the least: who this token belongs to, if its session lives.
+# The smallest query of a resource server: the user of a token, if the session is live.
 VIEWER = "query Viewer { viewer { id } }"
 # A session may be refreshed twenty times at once, and is here no more than half as often.
 MOST_ROTATIONS = 10
-PEOPLE, SESSIONS_EACH, TO_END = 100, 40, 20_000
-# More passwords than five for each core do not wait to be hashed; what comes then is answered 503 at once.
+PEOPLE, SESSIONS_EACH, TO_REVOKE = 100, 40, 20_000
+# At most five passwords for each core are hashed or wait. Any other sign-in is answered 503 at once.
 CLIENTS = {"sign-in": 8}
 ROUNDS = 3
 
 
 def rotations(sessions: Sequence[Seeded]) -> Work:
-    """Refreshes, which follow the sessions' token chains in turn."""
+    """Refresh the sessions in turn, each with its newest token."""
     chains = deque((session.refresh_token, 0) for session in sessions)
     keys = itertools.count()
 
@@ -75,7 +75,7 @@ def rotations(sessions: Sequence[Seeded]) -> Work:
 
 
 def listings(sessions: Sequence[Seeded], *, expected: int = 20) -> Work:
-    """Lists of the first twenty sessions, or of as many as there are."""
+    """List the first twenty sessions of a user, or as many as expected."""
     tokens = itertools.cycle([session.access_token for session in sessions])
 
     async def sessions_of_one(connection: Connection) -> None:
@@ -87,19 +87,19 @@ def listings(sessions: Sequence[Seeded], *, expected: int = 20) -> Work:
 
 
 def state_checks(sessions: Sequence[Seeded]) -> Work:
-    """Access tokens shown, whose sessions are looked up, and then their users."""
+    """Present access tokens, for which the service reads the session and then the user."""
     tokens = itertools.cycle([session.access_token for session in sessions])
 
     async def show(connection: Connection) -> None:
         data = await connection.graphql(VIEWER, {}, authorization=f"Bearer {next(tokens)}")
         if data["viewer"] is None:
-            raise RuntimeError(f"nobody: {data}")
+            raise RuntimeError(f"no viewer: {data}")
 
     return show
 
 
 def sign_ins(sessions: Sequence[Seeded]) -> Work:
-    """Sign-ins, with the right password."""
+    """Sign in with the right password."""
     names = itertools.cycle(dict.fromkeys(session.username for session in sessions))
 
     async def sign_in(connection: Connection) -> None:
@@ -110,19 +110,19 @@ def sign_ins(sessions: Sequence[Seeded]) -> Work:
     return sign_in
 
 
-def endings(sessions: Sequence[Seeded]) -> Work:
-    """Sessions ended by their owners."""
+def revocations(sessions: Sequence[Seeded]) -> Work:
+    """Revoke sessions, each by its owner."""
     left = iter(sessions)
 
-    async def end(connection: Connection) -> None:
+    async def revoke(connection: Connection) -> None:
         if (session := next(left, None)) is None:
             raise StopAsyncIteration
         given = {"id": str(session.id)}
         data = await connection.graphql(REVOKE, {"input": given}, authorization=f"Bearer {session.access_token}")
         if data["revokeSession"]["__typename"] != "RevokeSessionSuccess":
-            raise RuntimeError(f"a session was not ended: {data}")
+            raise RuntimeError(f"a session was not revoked: {data}")
 
-    return end
+    return revoke
 
 
 async def measure_all(
@@ -137,24 +137,24 @@ async def measure_all(
         "sessions(first: 20)": listings(sessions),
         "state check, and `viewer`": state_checks(sessions),
         "sign-in": sign_ins(sessions),
-        # Each ends once, so these are others, and many.
-        "revokeSession": endings(await seed(url, people=TO_END // SESSIONS_EACH, sessions_each=SESSIONS_EACH)),
+        # A session can be revoked once, so these are other sessions, and many.
+        "revokeSession": revocations(await seed(url, people=TO_REVOKE // SESSIONS_EACH, sessions_each=SESSIONS_EACH)),
     }
     async with serving(url, folder, workers=options.workers, KINDRED_METRICS="on") as server:
         watched = Watched(psutil.Process(server.process.pid), database)
         for operation in options.operations or works:
-            # Caches, the pool, prepared statements.
+            # Warm up: caches, the pool, prepared statements.
             work, clients = works[operation], CLIENTS.get(operation, options.clients)
             await measure(server.port, watched, work, clients=clients, seconds=options.seconds / 5)
             timed = partial(measure, server.port, watched, work, clients=clients)
             if operation == "sign-in":
-                await beside_argon2(timed, f"{operation}, {name}", options.seconds)
+                await compare_with_argon2(timed, f"{operation}, {name}", options.seconds)
             else:
                 print(line(f"{operation}, {name}", await timed(seconds=options.seconds)), flush=True)
 
 
-async def beside_argon2(timed: Callable[..., Awaitable[Measured]], name: str, seconds: float) -> None:
-    """Measure in turn with what it is held against: a minute later the machine is another one."""
+async def compare_with_argon2(timed: Callable[..., Awaitable[Measured]], name: str, seconds: float) -> None:
+    """Measure the operation and argon2 alone in turn, because the speed of a machine changes within a minute."""
     shares = []
     for _ in range(ROUNDS):
         before = await asyncio.to_thread(argon2, seconds / ROUNDS)

@@ -1,4 +1,4 @@
-"""Requests that are given up halfway, at any moment: nothing they held is lost, and no answer goes to somebody else."""
+"""Requests that are cancelled at any moment: no connection is lost, and no answer goes to another request."""
 
 import asyncio
 import random
@@ -13,15 +13,15 @@ from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
 
 FAMILIES, ROUNDS = 12, 25
-# From before a connection is had to after the answer.
-LONGEST = 0.012
+# Seconds. Cancellations come at any moment, from before the request has a connection until after its answer.
+MAX_DELAY = 0.012
 
 
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 6}], ids=[""])
-async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_and_spend_nothing_twice(
+async def test_requests_cancelled_at_any_moment_leave_no_connection_open_and_consume_no_token_twice(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    dice = random.Random(1)
+    rng = random.Random(1)
     opened = [await services.sign_in.open_session(alice, None, ClientInfo(), clock.now()) for _ in range(FAMILIES)]
     tokens = [signed_in.tokens.refresh_token for signed_in in opened if isinstance(signed_in, SignedIn)]
     ids = [signed_in.family.id for signed_in in opened if isinstance(signed_in, SignedIn)]
@@ -38,8 +38,8 @@ async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_a
         assert list(found) == [ids[number]]
         assert (await services.sessions.get_many(alice.id, [])) == {}
 
-    async def given_up(request: "asyncio.Task[None]") -> bool:
-        await asyncio.sleep(dice.uniform(0, LONGEST))
+    async def cancel_later(request: "asyncio.Task[None]") -> bool:
+        await asyncio.sleep(rng.uniform(0, MAX_DELAY))
         return request.cancel()
 
     for round in range(ROUNDS):
@@ -47,10 +47,10 @@ async def test_requests_that_are_cancelled_anywhere_leave_no_connection_behind_a
         keys = [f"round-{round:04}-family-{number:04}" for number in range(FAMILIES)]
         requests = [asyncio.create_task(refresh(number, keys[number])) for number in range(FAMILIES)]
         requests += [asyncio.create_task(look(number)) for number in range(FAMILIES)]
-        cancelled += sum(await asyncio.gather(*(given_up(request) for request in requests)))
+        cancelled += sum(await asyncio.gather(*(cancel_later(request) for request in requests)))
         for result in await asyncio.gather(*requests, return_exceptions=True):
             assert result is None or isinstance(result, asyncio.CancelledError), result
-        # Whatever became of them, the same attempt is answered, and once more with the next key.
+        # Cancelled or not: a retry with the same key gets the successor, and the next round refreshes it.
         await asyncio.gather(*(refresh(number, keys[number]) for number in range(FAMILIES)))
         assert services.db.connections[0] == 0
 

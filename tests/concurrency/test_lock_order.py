@@ -1,4 +1,4 @@
-"""One order of locks (decision 25): all that can happen to a user beside their deletion, in real time, no deadlock."""
+"""One lock order (decision 25): no operation on a user deadlocks with the deletion of that user. Runs in real time."""
 
 import asyncio
 import random
@@ -39,10 +39,10 @@ from tests.support.sql import looking_at
 
 ROUNDS, AT_ONCE = 60, 6
 JITTER = 0.03  # seconds
-# Each user has so many, the limit of sessions too: each sign-in ends another session.
+# Sessions of each user, and also the limit: each sign-in revokes another session.
 SESSIONS = 6
 ORIGIN = ClientInfo("198.51.100.7", "a browser")
-# In the place of one that the throttle refuses.
+# Replaces an attempt that the throttle refuses.
 UNCOUNTED = LoginAttempt(name_digest=bytes(32), addresses=(), attempt_number=0)
 FAR_AHEAD = timedelta(days=3650)
 
@@ -53,11 +53,11 @@ def now() -> Any:
 
 @dataclass(frozen=True)
 class Target:
-    """A user who is deleted, and their sessions: pairs that are current, and refresh tokens that were used."""
+    """A user to delete, with the current token pairs of their sessions and refresh tokens that are consumed."""
 
     user: UserRow
     pairs: list[Pair]
-    used: list[str]
+    consumed: list[str]
 
     @property
     def any_session(self) -> UUID:
@@ -73,13 +73,13 @@ async def admitted(services: Services, target: Target) -> LoginAttempt:
 
 
 async def sign_in(services: Services, target: Target) -> object:
-    """From where the password was found right."""
+    """Sign in, after the password was found right."""
     attempt = await admitted(services, target)
     return await services.sign_in.open_session(target.user, None, ORIGIN, now(), attempt=attempt)
 
 
 async def fail_to_sign_in(services: Services, target: Target) -> None:
-    """From where the password was found wrong."""
+    """Record a failed attempt, after the password was found wrong."""
     attempt = await admitted(services, target)
     await services.sign_in.record_failure(target.user.username, attempt, ORIGIN, now())
 
@@ -89,7 +89,7 @@ async def refresh(services: Services, target: Target) -> object:
 
 
 async def replay(services: Services, target: Target) -> object:
-    return await services.rotation.refresh(random.choice(target.used), None, ORIGIN, now())
+    return await services.rotation.refresh(random.choice(target.consumed), None, ORIGIN, now())
 
 
 async def revoke(services: Services, target: Target) -> object:
@@ -97,7 +97,7 @@ async def revoke(services: Services, target: Target) -> object:
 
 
 async def revoke_by_token(services: Services, target: Target) -> object:
-    return await services.sessions.revoke_by_token(random.choice(target.used), ORIGIN, now())
+    return await services.sessions.revoke_by_token(random.choice(target.consumed), ORIGIN, now())
 
 
 async def revoke_all(services: Services, target: Target) -> object:
@@ -109,7 +109,7 @@ async def rename(services: Services, target: Target) -> object:
 
 
 async def change_password(services: Services, target: Target) -> None:
-    """From where the current password was found right."""
+    """Store a new password, after the current one was found right."""
     await services.accounts._record_success(await admitted(services, target))
     with suppress(Unauthenticated):
         await services.accounts._store_password(
@@ -123,7 +123,7 @@ async def change_password(services: Services, target: Target) -> None:
 
 
 async def fail_to_change_password(services: Services, target: Target) -> None:
-    """From where the current password was found wrong."""
+    """Record a failed attempt, after the current password was found wrong."""
     await admitted(services, target)
     with suppress(Unauthenticated):
         await services.accounts._record_failure(target.user, ORIGIN, now())
@@ -145,7 +145,7 @@ async def unlock(services: Services, target: Target) -> None:
 
 
 async def deliver(services: Services, target: Target) -> None:
-    """Claim notices and end their attempts, and make all of them due again."""
+    """Claim notifications, finish their delivery attempts, and requeue all notifications."""
     far_ahead = now() + FAR_AHEAD
     async with services.db.read() as conn:
         due = await outbox.due(conn, NotificationChannel.WEBHOOK, far_ahead, implausible=far_ahead, limit=8)
@@ -160,17 +160,17 @@ async def delete(services: Services, target: Target) -> None:
 
 
 async def prune(services: Services, target: Target) -> object:
-    """All that there is, of every user, as if ten years had passed."""
+    """Prune the rows of every user, as if ten years had passed."""
     return await services.pruning.prune(now() + FAR_AHEAD)
 
 
 async def sweep(services: Services, target: Target) -> object:
-    """Every session of every user."""
+    """Revoke every session of every user."""
     return await services.sessions.revoke_issued_before(now() + timedelta(hours=1), ORIGIN, now())
 
 
 async def shorten(services: Services, target: Target) -> object:
-    """Every session of every user, by a clock to which all of them were opened in the future."""
+    """Shorten every session of every user. By this clock, all of them were opened in the future."""
     return await services.prune_schedule._shorten_batch(now() - timedelta(hours=1), is_first=False)
 
 
@@ -184,33 +184,33 @@ EVERYTHING: list[Work] = [*OF_ONE_USER, prune, sweep, sweep, shorten, shorten]
 
 
 class Workers:
-    """Several services on one database, each with connections of its own."""
+    """Several services on one database, each with its own connections."""
 
-    def __init__(self, kindreds: list[Services], password_hash: str) -> None:
-        self.kindreds = kindreds
-        self._first = Backstage(kindreds[0], password_hash)
+    def __init__(self, all_services: list[Services], password_hash: str) -> None:
+        self.all_services = all_services
+        self._first = Backstage(all_services[0], password_hash)
 
     async def target(self) -> Target:
         user = await self._first.user()
         opened = [await self._first.session(user) for _ in range(SESSIONS)]
         current = []
         for pair in opened:
-            rotated = await self.kindreds[0].rotation.refresh(pair.refresh, None, ORIGIN, now())
+            rotated = await self.all_services[0].rotation.refresh(pair.refresh, None, ORIGIN, now())
             assert isinstance(rotated, Rotated)
             current.append(Pair(rotated.tokens.access_token, rotated.tokens.refresh_token, pair.session_id))
         return Target(user, current, [pair.refresh for pair in opened])
 
     async def play(self, target: Target, works: list[Work]) -> None:
-        """All of it at once, and in the middle of it the deletion."""
+        """Run the operations and the deletion concurrently, each after a random delay."""
 
         async def late(work: Work) -> None:
             await asyncio.sleep(random.uniform(0, JITTER))
-            await work(random.choice(self.kindreds), target)
+            await work(random.choice(self.all_services), target)
 
         async with asyncio.TaskGroup() as group:
             for work in [*works, delete]:
                 group.create_task(late(work))
-        assert await self.kindreds[0].accounts.get(target.user.id) is None
+        assert await self.all_services[0].accounts.get(target.user.id) is None
 
     async def rounds(self, works: list[Work]) -> None:
         for _ in range(ROUNDS // AT_ONCE):
@@ -222,10 +222,10 @@ async def build(database_url: str) -> Services:
     settings = Settings(
         database_url=database_url,
         secret=SECRET,
-        webhook_url="http://127.0.0.1:9/nobody-listens",
+        webhook_url="http://127.0.0.1:9/not-listening",
         webhook_secret=WEBHOOK_SECRET,
         max_sessions_per_user=SESSIONS,
-        # So that a slow machine is no failure: a deadlock is found after a second in any case.
+        # A slow machine must not fail the test. PostgreSQL detects a deadlock after one second in any case.
         database_timeout=30,
         database_pool_size=20,
     )
@@ -246,26 +246,26 @@ async def own_url(request: pytest.FixtureRequest, postgres: str, sqlite_url: str
     await databases.drop_database(url, postgres)
 
 
-@pytest.mark.parametrize("works", [OF_ONE_USER, EVERYTHING], ids=["one user's", "everything"])
+@pytest.mark.parametrize("works", [OF_ONE_USER, EVERYTHING], ids=["one user", "everything"])
 @pytest.mark.parametrize("own_url", ["sqlite", "postgresql"], indirect=True)
-async def test_nothing_that_happens_to_a_user_beside_their_deletion_deadlocks_or_breaks(
+async def test_operations_on_a_user_during_their_deletion_neither_deadlock_nor_fail(
     own_url: str, postgres: str, password_hash: str, works: list[Work]
 ) -> None:
     async with AsyncExitStack() as stack:
-        kindreds = []
+        all_services = []
         for _ in range(2):
-            kindreds.append(await build(own_url))
-            stack.push_async_callback(kindreds[-1].stop)
-        await Workers(kindreds, password_hash).rounds(works)
+            all_services.append(await build(own_url))
+            stack.push_async_callback(all_services[-1].stop)
+        await Workers(all_services, password_hash).rounds(works)
     if own_url.startswith("postgresql"):
         assert await deadlocks(own_url, postgres) == 0
 
 
 async def deadlocks(url: str, postgres: str) -> int:
-    """How many deadlocks the server has resolved in a database that nobody is connected to any more.
+    """Return how many deadlocks the server has resolved in a database, once no connection to it is open.
 
-    A connection reports what it counted when it ends. So that none is missed, one deadlock is made last, on purpose,
-    and waited for.
+    A connection reports its deadlocks when it closes. To miss none, this function makes one more deadlock on purpose
+    and waits until the server has counted it.
     """
     name = make_url(url).database
     server = await databases.connect(postgres)
@@ -304,8 +304,8 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 WITHOUT_WAITING = 0.5  # seconds; PostgreSQL looks for deadlocks after one
 
 
-async def begun(work: Awaitable[Any]) -> "asyncio.Future[Any]":
-    """The work, which by now waits for a lock."""
+async def wait_for_lock(work: Awaitable[Any]) -> "asyncio.Future[Any]":
+    """Start the work, and return it once it waits for a lock."""
     task = asyncio.ensure_future(work)
     await asyncio.sleep(0.2)
     assert not task.done()
@@ -313,43 +313,41 @@ async def begun(work: Awaitable[Any]) -> "asyncio.Future[Any]":
 
 
 @on_postgresql
-async def test_a_deletion_waits_for_a_replay_or_a_revocation_that_then_checks_that_the_user_exists(
+async def test_a_deletion_waits_for_a_revocation_that_then_adds_its_event(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    family = await opened(services, alice)
-    happened = new_event(
+    family = await open_session(services, alice)
+    event = new_event(
         services.entropy, alice.id, SecurityEventKind.SESSION_REVOKED, clock.now(), ORIGIN, family_id=family
     )
     async with services.db.transaction() as conn:
         reason = RevocationReason.REVOKED_BY_USER
         assert await families.revoke(conn, alice.id, now=now(), reason=reason, only=family)
-        deleting = await begun(services.accounts.delete(alice))
+        deleting = await wait_for_lock(services.accounts.delete(alice))
         async with asyncio.timeout(WITHOUT_WAITING):
-            await security_events.add(conn, [happened])
+            await security_events.add(conn, [event])
     await deleting
     assert await services.accounts.get(alice.id) is None
 
 
 @on_postgresql
-async def test_a_deletion_waits_for_an_event_that_is_being_written_and_deletes_it_too(
-    services: Services, alice: UserRow, clock: FakeClock
-) -> None:
-    happened = new_event(services.entropy, alice.id, SecurityEventKind.LOGIN_FAILED, clock.now(), ORIGIN)
+async def test_a_deletion_waits_for_an_uncommitted_event(services: Services, alice: UserRow, clock: FakeClock) -> None:
+    event = new_event(services.entropy, alice.id, SecurityEventKind.LOGIN_FAILED, clock.now(), ORIGIN)
     async with services.db.transaction() as conn:
-        await security_events.add(conn, [happened])
-        deleting = await begun(services.accounts.delete(alice))
+        await security_events.add(conn, [event])
+        deleting = await wait_for_lock(services.accounts.delete(alice))
         async with asyncio.timeout(WITHOUT_WAITING):
-            await security_events.add(conn, [happened | {"id": services.entropy.id(clock.now())}])
+            await security_events.add(conn, [event | {"id": services.entropy.id(clock.now())}])
     await deleting
     assert await services.accounts.get(alice.id) is None
 
 
 @on_postgresql
-async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(services: Services, alice: UserRow) -> None:
-    family = await opened(services, alice)
+async def test_a_sweep_over_all_sessions_locks_users_before_their_sessions(services: Services, alice: UserRow) -> None:
+    family = await open_session(services, alice)
     async with services.db.transaction() as conn:
         await users.lock(conn, alice.id)
-        sweeping = await begun(
+        sweeping = await wait_for_lock(
             services.sessions.revoke_issued_before(now() + timedelta(hours=1), ORIGIN, now(), user_id=alice.id)
         )
         async with asyncio.timeout(WITHOUT_WAITING):
@@ -358,16 +356,16 @@ async def test_a_sweep_over_all_sessions_takes_users_before_their_sessions(servi
 
 
 @on_postgresql
-async def test_pruning_and_retrying_notices_wait_for_no_row_and_come_back_for_it(
+async def test_pruning_and_requeuing_notifications_skip_locked_rows_and_process_them_later(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    """Nothing that never waits for a row is in a deadlock."""
-    await opened(services, alice)
+    """A transaction that never waits for a row lock cannot be part of a deadlock."""
+    await open_session(services, alice)
     await services.sign_in.throttle.register_attempt("alice", ORIGIN.ip, clock.now())
-    happened = new_event(services.entropy, alice.id, SecurityEventKind.USER_DISABLED, clock.now(), ORIGIN)
+    event = new_event(services.entropy, alice.id, SecurityEventKind.USER_DISABLED, clock.now(), ORIGIN)
     tables = ("token_families", "security_events", "login_failures", "familiar_networks", "outbox")
     async with services.db.transaction() as conn:
-        await outbox.add(conn, NotificationKind.USER_DISABLED, [NotificationChannel.WEBHOOK], happened)
+        await outbox.add(conn, NotificationKind.USER_DISABLED, [NotificationChannel.WEBHOOK], event)
     async with looking_at(services.db) as conn:
         for table in tables:
             assert (await conn.execute(text(f"SELECT 1 FROM {table} FOR UPDATE"))).all(), table
@@ -379,8 +377,8 @@ async def test_pruning_and_retrying_notices_wait_for_no_row_and_come_back_for_it
     assert (pruned.sessions, pruned.familiar_networks, pruned.notifications) == (1, 1, 1)
 
 
-async def opened(services: Services, user: UserRow) -> UUID:
-    """The id of a new session."""
+async def open_session(services: Services, user: UserRow) -> UUID:
+    """Open a session and return its id."""
     signed_in = await services.sign_in.open_session(user, None, ORIGIN, now())
     assert signed_in is not None
     return signed_in.family.id

@@ -1,4 +1,4 @@
-"""The rule against a model of it: whatever happens in whatever order, every answer is the one the model gives.
+"""The refresh rule compared with a model: in every order of events, the service answers as the model does.
 
 The model holds, for each sign-in, the list of its tokens and what each was exchanged with. It has no digests, no
 statements and no transactions; the service has no list of tokens. The store may forget: a row is put back to what it
@@ -91,10 +91,10 @@ PROFILE = settings(
 IDLE, ABSOLUTE, RETENTION, ACCESS = timedelta(days=7), timedelta(days=30), timedelta(days=10), timedelta(minutes=15)
 NAMES = ("alice", "bob")
 MOST_FAMILIES = 5
-# As stored; nothing is verified against them here, for hashing is no part of the rule.
+# As stored; nothing is verified against them here, for hashing is not part of the rule.
 # Whole bcrypt hashes of no known password: the machine changes hashes and never verifies one.
 HASHES = (f"$2b$04${'a' * 53}", f"$2b$04${'b' * 53}")
-# The order in which the answers of a race make sense.
+# The order in which the answers of a race are compared with the model.
 IN_A_RACE = (ROTATED, REPLAYED, REVOKED, EXPIRED, INVALID, THROTTLED, UNAVAILABLE)
 OUTCOMES = {
     Rotated: ROTATED,
@@ -112,7 +112,7 @@ spans = st.one_of(
     st.integers(1, 48).map(lambda hours: timedelta(hours=hours)),
     st.integers(1, 40).map(lambda days: timedelta(days=days)),
 )
-endpoints = st.sampled_from(["the rule", "the rule", *ENDPOINTS])
+endpoints = st.sampled_from(["use case", "use case", *ENDPOINTS])
 
 
 @dataclass(frozen=True)
@@ -127,20 +127,20 @@ class Token:
 
     @cached_property
     def secret(self) -> str:
-        """What tells it from others. Issued again, after the store forgot it, the token says another time."""
+        """The `jti`. A token that is issued again, after the store forgot it, has the same `jti` and another time."""
         claims = self.text.split(".")[1]
         return str(json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["jti"])
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store says of a session: which token is current, by its place, and since when."""
+    """What the store holds of a session: the index of the current token, and since when it is current."""
 
     current: int
     moved: datetime
     rate_limit_tat: datetime = datetime(2000, 1, 1, tzinfo=UTC)
-    ended: datetime | None = None
-    # The row is not there: it was pruned, or lost.
+    revoked_at: datetime | None = None
+    # The row was pruned or lost.
     gone: bool = False
 
 
@@ -150,14 +150,14 @@ class Session:
 
     owner: str
     id: UUID
-    born: datetime
+    created: datetime
     store: Stored
     tokens: list[Token]
     access: list[tuple[str, datetime]] = field(default_factory=list)
-    # The rows that a backup or a standby may still have, with what they say.
+    # The rows that a backup or a standby may still have, with what the model knew then.
     copies: list[tuple[Any, Stored]] = field(default_factory=list)
     was_put_back: bool = False
-    # Whether a token came that had been exchanged before: two parties hold tokens of this session.
+    # Whether a token was presented after its exchange: two parties hold tokens of this session.
     is_shared: bool = False
 
     @property
@@ -165,14 +165,14 @@ class Session:
         return self.limit_from(self.store.moved)
 
     def limit_from(self, moved: datetime) -> datetime:
-        return min(moved + IDLE, self.born + ABSOLUTE)
+        return min(moved + IDLE, self.created + ABSOLUTE)
 
     @property
     def current(self) -> Token:
         return self.tokens[self.store.current]
 
     def is_live(self, now: datetime) -> bool:
-        return not self.store.gone and self.store.ended is None and now < self.limit
+        return not self.store.gone and self.store.revoked_at is None and now < self.limit
 
     def is_busy(self, now: datetime) -> bool:
         return self.store.rate_limit_tat > now + (REFRESH_RATE_LIMIT.burst - 1) * timedelta(
@@ -184,12 +184,12 @@ class Session:
         return any(token.parent == self.tokens[place].secret for token in self.tokens)
 
     def expected(self, place: int, key: str | None, now: datetime) -> str:
-        """What a refresh with that token must come to."""
+        """Return the outcome that a refresh with that token must have."""
         presented, current = self.tokens[place], self.current
         if self.store.gone:
             return UNAVAILABLE if now - presented.issued < JUST_ISSUED else INVALID
-        if self.store.ended is not None:
-            return REVOKED if self.store.ended < self.limit else EXPIRED
+        if self.store.revoked_at is not None:
+            return REVOKED if self.store.revoked_at < self.limit else EXPIRED
         if presented.generation > current.generation and self.store.moved <= presented.issued + CLOCKS_MUST_AGREE:
             return UNAVAILABLE if now < self.limit_from(presented.issued) else EXPIRED
         if now >= self.limit:
@@ -265,14 +265,14 @@ class Machine(RuleBasedStateMachine):
         for name in NAMES:
             self.users[name] = self.run(self.services.accounts.import_user(name, None, HASHES[0], self.now))
 
-    # What happens
+    # Events
 
     @precondition(lambda self: sum(not session.store.gone for session in self.sessions) < MOST_FAMILIES)
     @rule(name=st.sampled_from(NAMES))
     def login(self, name: str) -> None:
         user = self.run(self.services.accounts.get(self.users[name].id))
         assert user is not None
-        # A sign-in from where the password has been verified.
+        # A sign-in after its password was verified.
         signed_in = self.run(self.services.sign_in.open_session(user, None, ClientInfo(), self.now))
         assert isinstance(signed_in, SignedIn) == self.active[name]
         if signed_in is not None:
@@ -296,7 +296,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sessions)
     @rule(which=number, again=st.integers(0, 3), through=endpoints)
-    def ask_again_with_the_same_key(self, which: int, again: int, through: str) -> None:
+    def retry_with_the_same_key(self, which: int, again: int, through: str) -> None:
         session = self.sessions[which % len(self.sessions)]
         attempt = session.tokens[max(len(session.tokens) - 1 - again, 0)]
         secrets = [token.secret for token in session.tokens]
@@ -307,7 +307,7 @@ class Machine(RuleBasedStateMachine):
     def use_a_session_for_long(self, which: int, times: int) -> None:
         session = self.sessions[which % len(self.sessions)]
         for _ in range(times):
-            self.refresh(session, session.store.current, self.key(None, True), "the rule")
+            self.refresh(session, session.store.current, self.key(None, True), "use case")
 
     @precondition(lambda self: self.sessions)
     @rule(which=number, back=st.integers(1, 2), requests=st.integers(2, 3))
@@ -317,14 +317,14 @@ class Machine(RuleBasedStateMachine):
         token = session.tokens[place].text
 
         async def race() -> list[tuple[str, str, str]]:
-            return list(await asyncio.gather(*(self.answer(token, None, "the rule") for _ in range(requests))))
+            return list(await asyncio.gather(*(self.answer(token, None, "use case") for _ in range(requests))))
 
-        # Whoever comes first, the answers are those of as many requests one after the other; save that all who found
-        # the session live before one of them ended it are told of the replay.
+        # In any order, the answers are those of as many sequential requests. Exception: every request that found the
+        # session live before another one revoked it reports the replay.
         replayed = False
         for answer in sorted(self.run(race()), key=lambda answer: IN_A_RACE.index(answer[0])):
             if not (replayed and answer[0] == REPLAYED):
-                self.judge(session, place, None, answer)
+                self.check_answer(session, place, None, answer)
             replayed |= answer[0] == REPLAYED
 
     @precondition(lambda self: self.sessions)
@@ -336,7 +336,7 @@ class Machine(RuleBasedStateMachine):
             assert isinstance(outcome, NotFound)
         else:
             assert isinstance(outcome, RevokeSucceeded)
-            self.end(session)
+            self.revoke(session)
 
     @precondition(lambda self: self.sessions)
     @rule(which=number, place=number)
@@ -345,7 +345,7 @@ class Machine(RuleBasedStateMachine):
         token = session.tokens[place % len(session.tokens)].text
         outcome = self.run(self.services.sessions.revoke_by_token(token, ClientInfo(), self.now))
         assert isinstance(outcome, Invalid if session.store.gone else RevokeSucceeded)
-        self.end(session)
+        self.revoke(session)
 
     @rule(name=st.sampled_from(NAMES))
     def revoke_all(self, name: str) -> None:
@@ -353,7 +353,7 @@ class Machine(RuleBasedStateMachine):
         live = sum(session.is_live(self.now) for session in owned)
         assert self.run(self.services.sessions.revoke_all(self.users[name].id, ClientInfo(), self.now)) == live
         for session in owned:
-            self.end(session)
+            self.revoke(session)
 
     @rule(name=st.sampled_from(NAMES))
     def disable(self, name: str) -> None:
@@ -361,10 +361,10 @@ class Machine(RuleBasedStateMachine):
         self.active[name] = False
         for session in self.sessions:
             if session.owner == name:
-                self.end(session)
+                self.revoke(session)
 
     @rule()
-    def enable_everybody(self) -> None:
+    def enable_all_users(self) -> None:
         for name in NAMES:
             self.run(self.services.accounts.enable(self.users[name].id))
             self.active[name] = True
@@ -373,7 +373,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=number, hashed=st.sampled_from(HASHES))
     def change_password(self, which: int, hashed: str) -> None:
         current = self.sessions[which % len(self.sessions)]
-        # From where the old password has been verified.
+        # A change after the old password was verified.
         change = self.services.accounts._store_password(
             self.users[current.owner].id, hashed, ClientInfo(), self.now, current=current.id, verified=None
         )
@@ -384,7 +384,7 @@ class Machine(RuleBasedStateMachine):
         self.run(change)
         for session in self.sessions:
             if session.owner == current.owner and session is not current:
-                self.end(session)
+                self.revoke(session)
 
     @rule(span=spans)
     def let_time_pass(self, span: timedelta) -> None:
@@ -404,18 +404,21 @@ class Machine(RuleBasedStateMachine):
             session
             for session in self.sessions
             if not session.store.gone
-            and (session.born + ABSOLUTE < before or (session.store.ended is not None and session.store.ended < before))
+            and (
+                session.created + ABSOLUTE < before
+                or (session.store.revoked_at is not None and session.store.revoked_at < before)
+            )
         ]
         assert self.run(self.services.pruning.prune(self.now)).sessions == len(gone)
         for session in gone:
             session.store = replace(session.store, gone=True)
 
-    # What a store does that forgets
+    # A store that forgets
 
     @precondition(lambda self: self.sessions)
     @rule(which=number, back=st.one_of(st.integers(0, 2), st.integers(0, 40)))
     def put_a_row_back(self, which: int, back: int) -> None:
-        """By some generations, and any end of the session with them; with `back` 0 the store catches up."""
+        """Go back by some generations, which also undoes a revocation. With `back` 0 the store catches up."""
         session = self.sessions[which % len(self.sessions)]
         row, stored = session.copies[max(len(session.copies) - 1 - back, 0)]
         self.run(self.put_back(row))
@@ -433,10 +436,10 @@ class Machine(RuleBasedStateMachine):
         self.stop()
         self.run(self.start())
 
-    # What must be so
+    # Invariants
 
     @invariant()
-    def the_store_says_what_the_model_says(self) -> None:
+    def the_store_agrees_with_the_model(self) -> None:
         if not self.users:
             return
         rows, lineages = self.run(self.stored())
@@ -444,33 +447,33 @@ class Machine(RuleBasedStateMachine):
         assert set(rows) == set(kept)
         for family_id, session in kept.items():
             row = rows[family_id]
-            assert row.revoked_at == session.store.ended
+            assert row.revoked_at == session.store.revoked_at
             assert (state_of(row, self.now) is SessionState.ACTIVE) == session.is_live(self.now)
             assert row.generation == session.current.generation
             assert row.expires_at == session.limit
-            assert row.expires_at <= row.absolute_expires_at == session.born + ABSOLUTE
+            assert row.expires_at <= row.absolute_expires_at == session.created + ABSOLUTE
             if not session.was_put_back:
                 assert lineages[family_id] == min(len(session.tokens), SLOTS)
 
     @precondition(lambda self: self.sessions)
     @invariant()
-    def access_tokens_work_for_as_long_as_their_session_lives(self) -> None:
+    def access_tokens_work_until_their_session_ends(self) -> None:
         for session in self.sessions:
             access, until = session.access[-1]
             assert self.run(self.accepts(access)) == (session.is_live(self.now) and self.now < until)
 
     def try_every_token(self) -> None:
-        """At the end: of all tokens that a session ever had, at most the current one works, and that while it lives."""
+        """At the end: of all tokens of a session, only the current one works, and only while the session is live."""
         for session in self.sessions:
             live, current = session.is_live(self.now), session.current
             busy = live and session.is_busy(self.now)
             others = [token for token in reversed(session.tokens) if token.secret != current.secret]
-            first = self.run(self.answer(current.text, None, "the rule"))
+            first = self.run(self.answer(current.text, None, "use case"))
             assert (first[0] == ROTATED) == (live and not busy)
             assert (first[0] == THROTTLED) == busy
-            outcomes = [self.run(self.answer(token.text, None, "the rule"))[0] for token in others]
+            outcomes = [self.run(self.answer(token.text, None, "use case"))[0] for token in others]
             assert ROTATED not in outcomes
-            # A token that is newer than the store, and than its last use, proves no second party; any other one does.
+            # A token newer than the store and its last use does not prove a second party. Any other token does.
             newest = current.generation + (live and not busy)
             moved = self.now if live and not busy else session.store.moved
             replayed = live and any(
@@ -478,26 +481,26 @@ class Machine(RuleBasedStateMachine):
             )
             assert (REPLAYED in outcomes) == replayed
             if replayed:
-                assert self.run(self.answer(current.text if busy else first[1], None, "the rule"))[0] == REVOKED
+                assert self.run(self.answer(current.text if busy else first[1], None, "use case"))[0] == REVOKED
             assert (live and not replayed) or not any(self.run(self.accepts(access)) for access, _ in session.access)
 
-    # How it is done
+    # Helpers
 
     def key(self, which: int | None, fresh: bool) -> str | None:
-        """A key that was used before, for whatever it was, or a new one, or none."""
+        """Return a key that any attempt used before, a new key, or None."""
         if fresh or (which is not None and not self.keys):
             self.keys.append(f"the-attempt-with-number-{next(self.numbers)}")
             return self.keys[-1]
         return None if which is None else self.keys[which % len(self.keys)]
 
     def refresh(self, session: Session, place: int, key: str | None, through: str) -> None:
-        self.judge(session, place, key, self.run(self.answer(session.tokens[place].text, key, through)))
+        self.check_answer(session, place, key, self.run(self.answer(session.tokens[place].text, key, through)))
         if session.is_live(self.now):
             self.copy(session)
 
     async def answer(self, token: str, key: str | None, through: str) -> tuple[str, str, str]:
-        """The outcome's name, and the tokens where there are any."""
-        if through == "the rule":
+        """Return the outcome's name and the tokens, which are empty if there are none."""
+        if through == "use case":
             outcome = await self.services.rotation.refresh(token, key, ClientInfo(), self.now)
             if isinstance(outcome, Rotated):
                 return ROTATED, outcome.tokens.refresh_token, outcome.tokens.access_token
@@ -507,15 +510,15 @@ class Machine(RuleBasedStateMachine):
         pair = refreshed.pair
         return (refreshed.outcome, pair.refresh, pair.access) if pair else (refreshed.outcome, "", "")
 
-    def judge(self, session: Session, place: int, key: str | None, answer: tuple[str, str, str]) -> None:
-        """Hold an answer against the model, and let the model move on."""
+    def check_answer(self, session: Session, place: int, key: str | None, answer: tuple[str, str, str]) -> None:
+        """Compare an answer with the model, and update the model."""
         outcome, refresh, access = answer
         assert outcome == session.expected(place, key, self.now)
         session.is_shared |= session.was_exchanged(place)
         if outcome == REPLAYED:
-            # Whatever the store forgot, no client is taken for a thief while each token came to one exchange alone.
+            # Whatever the store forgot, there is no replay unless a token was presented after its exchange.
             assert session.is_shared
-            self.end(session)
+            self.revoke(session)
         if outcome != ROTATED:
             return
         presented = session.tokens[place]
@@ -530,11 +533,11 @@ class Machine(RuleBasedStateMachine):
             session.store = Stored(len(session.tokens) - 1, self.now, rate_limit_tat)
         else:
             assert refresh == session.current.text
-        session.access.append((access, min(self.now + ACCESS, session.born + ABSOLUTE)))
+        session.access.append((access, min(self.now + ACCESS, session.created + ABSOLUTE)))
 
-    def end(self, session: Session) -> None:
-        if not session.store.gone and session.store.ended is None:
-            session.store = replace(session.store, ended=self.now)
+    def revoke(self, session: Session) -> None:
+        if not session.store.gone and session.store.revoked_at is None:
+            session.store = replace(session.store, revoked_at=self.now)
 
     def copy(self, session: Session) -> None:
         """Keep a copy of the session's row, as a backup or a standby does."""
@@ -588,7 +591,7 @@ def fresh_postgresql(_worker_database: str) -> Fresh:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_whatever_happens_every_answer_is_the_one_that_the_model_gives(
+def test_every_answer_is_the_one_that_the_model_gives(
     database: str, request: pytest.FixtureRequest, clock: FakeClock
 ) -> None:
     class OnThisDatabase(Machine):

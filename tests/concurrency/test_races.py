@@ -1,4 +1,4 @@
-"""Many refreshes of one token at once: through both endpoints, of two servers on one database, in real time."""
+"""Many concurrent refreshes of one token: through both endpoints of two servers on one database, in real time."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ def fleet(request: pytest.FixtureRequest, postgres: str, tmp_path_factory: pytes
 
 @pytest.fixture
 async def behind(fleet: Fleet, password_hash: str) -> AsyncIterator[Backstage]:
-    """Backstage of the two servers."""
+    """The services on the database of the two servers."""
     async with backstage(fleet.database_url, password_hash) as behind:
         yield behind
 
@@ -44,7 +44,7 @@ def api(endpoints: list[RefreshEndpoint]) -> Api:
 
 async def race(endpoints: list[RefreshEndpoint], token: str, keys: list[str | None]) -> list[Refreshed]:
     """Refresh the same token many times at once, with each key in turn, through each endpoint in turn."""
-    # RefreshEndpoint and key take turns at different paces, so that every key is used at every endpoint.
+    # Endpoints and keys alternate at different rates, so that every key is used at every endpoint.
     return await asyncio.gather(
         *(
             endpoints[racer % len(endpoints)].refresh(token, keys[racer // len(endpoints) % len(keys)])
@@ -53,13 +53,13 @@ async def race(endpoints: list[RefreshEndpoint], token: str, keys: list[str | No
     )
 
 
-async def is_dead(endpoint: RefreshEndpoint, api: Api, *pairs: Pair) -> bool:
-    """Whether no refresh token and no access token of these works any more."""
+async def are_revoked(endpoint: RefreshEndpoint, api: Api, *pairs: Pair) -> bool:
+    """Return whether every refresh token and access token of these pairs is refused as revoked."""
     refreshed = {(await endpoint.refresh(pair.refresh)).outcome for pair in pairs}
     return refreshed == {REVOKED} and not any([await api.is_live(pair.access) for pair in pairs])
 
 
-async def test_rot_02_of_many_refreshes_of_one_token_one_wins_and_the_family_ends(
+async def test_rot_02_of_many_refreshes_of_one_token_one_succeeds_and_the_family_is_revoked(
     endpoints: list[RefreshEndpoint], api: Api, behind: Backstage
 ) -> None:
     user = await behind.user()
@@ -71,13 +71,13 @@ async def test_rot_02_of_many_refreshes_of_one_token_one_wins_and_the_family_end
         assert outcomes[REPLAYED] >= 1, (round, outcomes)
         assert outcomes[ROTATED] + outcomes[REPLAYED] + outcomes[REVOKED] == RACERS, (round, outcomes)
         (second,) = [answer.tokens for answer in answers if answer.outcome == ROTATED]
-        assert await is_dead(endpoints[round % len(endpoints)], api, first, second), round
+        assert await are_revoked(endpoints[round % len(endpoints)], api, first, second), round
     events = await behind.services.accounts.events(user.id, after=None, limit=10 * ROUNDS)
-    # One event for one end, of however many replays at once.
+    # One event for each revocation, however many replays arrive at once.
     assert Counter(event.kind for event in events) == {"LOGIN_SUCCEEDED": ROUNDS, REPLAYED_EVENT: ROUNDS}
 
 
-async def test_rot_02_many_refreshes_with_one_key_all_get_the_same_successor_and_the_family_lives(
+async def test_rot_02_many_refreshes_with_one_key_all_get_the_same_successor_and_the_family_stays_live(
     endpoints: list[RefreshEndpoint], api: Api, behind: Backstage
 ) -> None:
     user = await behind.user()
@@ -94,7 +94,7 @@ async def test_rot_02_many_refreshes_with_one_key_all_get_the_same_successor_and
 
 
 @pytest.mark.parametrize("keys", [[KEY, OTHER_KEY], [KEY, None]], ids=["two keys", "a key and none"])
-async def test_rot_02_attempts_of_different_names_never_get_two_successors(
+async def test_rot_02_refreshes_with_different_keys_never_get_two_successors(
     endpoints: list[RefreshEndpoint], api: Api, behind: Backstage, keys: list[str | None]
 ) -> None:
     user = await behind.user()
@@ -105,10 +105,10 @@ async def test_rot_02_attempts_of_different_names_never_get_two_successors(
         assert {ROTATED, REPLAYED} <= outcomes <= {ROTATED, REPLAYED, REVOKED}, (round, outcomes)
         winners = [answer.tokens for answer in answers if answer.outcome == ROTATED]
         assert len({winner.refresh for winner in winners}) == 1, round
-        assert await is_dead(endpoints[round % len(endpoints)], api, first, *winners), round
+        assert await are_revoked(endpoints[round % len(endpoints)], api, first, *winners), round
 
 
-async def test_a_hundred_families_rotate_at_once_and_every_one_is_answered(
+async def test_a_hundred_families_rotate_at_once_and_every_refresh_is_answered(
     endpoints: list[RefreshEndpoint], behind: Backstage
 ) -> None:
     user = await behind.user()

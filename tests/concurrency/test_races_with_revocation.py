@@ -1,4 +1,4 @@
-"""A refresh, or a sign-in, at the same time as what ends sessions: two servers and an operator, in real time."""
+"""A refresh or a sign-in concurrent with a revocation: two servers and an operator, in real time."""
 
 import asyncio
 import random
@@ -57,7 +57,7 @@ def new_hash() -> str:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everybody who takes part in the races."""
+    """The endpoints and the operator that take part in the races."""
 
     endpoints: list[RefreshEndpoint]
     operator: Backstage
@@ -70,7 +70,7 @@ class Scene:
         return Api(rest.http)
 
     async def store_password(self, user: UserRow, current: Pair | None) -> bool:
-        """What `changePassword` (by a session) and `kindred user set-password` do once they have hashed."""
+        """Store the new hash, as `changePassword` (by a session) and `kindred user set-password` do after hashing."""
         revoked = await self.operator.services.accounts._store_password(
             user.id,
             self.new_hash,
@@ -82,7 +82,7 @@ class Scene:
         return revoked is not None
 
     async def live_families(self, user: UserRow) -> int:
-        """How many live sessions a user has."""
+        """Return how many live sessions a user has."""
         async with self.operator.services.db.read() as conn:
             live = await families.page(
                 conn, user.id, state=SessionState.ACTIVE, now=SystemClock().now(), after=None, limit=100
@@ -120,10 +120,10 @@ async def password_set_by_the_operator(scene: Scene, user: UserRow, _pair: Pair,
     return await scene.store_password(user, None)
 
 
-Ending = Callable[[Scene, UserRow, Pair, Pair], Awaitable[bool]]
-# What ends sessions; in how many rounds; how many refreshes race with it in each, all of sessions that it ends; and
-# whether it leaves the session that it is asked for by. 200 races of each kind, of which revoking has two ways.
-ENDINGS: dict[str, tuple[Ending, int, int, bool]] = {
+Revocation = Callable[[Scene, UserRow, Pair, Pair], Awaitable[bool]]
+# What revokes sessions; the number of rounds; how many refreshes race with it in each round, all of sessions that it
+# revokes; and whether the user's other session stays live. Each kind has 200 races, which the two of rot_04 share.
+REVOCATIONS: dict[str, tuple[Revocation, int, int, bool]] = {
     "rot_04-revoked by token": (revoked_by_token, 100, 1, True),
     "rot_04-revoked by another session": (revoked_by_another_session, 100, 1, True),
     "rot_05-user disabled": (user_disabled, 50, 4, False),
@@ -133,20 +133,20 @@ ENDINGS: dict[str, tuple[Ending, int, int, bool]] = {
 
 
 async def late(work: Awaitable[T], jitter: float = JITTER) -> T:
-    """Do it some moments later."""
+    """Await the work after a random delay."""
     await asyncio.sleep(random.uniform(0, jitter))
     return await work
 
 
 async def in_rounds(rounds: int, play: Callable[[int], Awaitable[None]]) -> None:
-    """Play the rounds, some of them at once: each has a user of its own, and only its own race matters to it."""
+    """Play the rounds, ten at a time. Each round has its own user, so rounds do not affect each other."""
     for start in range(0, rounds, AT_ONCE):
         await asyncio.gather(*(play(round) for round in range(start, min(start + AT_ONCE, rounds))))
 
 
-@pytest.mark.parametrize(("end", "rounds", "racers", "other_lives"), ENDINGS.values(), ids=ENDINGS)
-async def test_rot_04_rot_05_a_refresh_beside_what_ends_its_session_leaves_nothing_that_works(
-    scene: Scene, end: Ending, rounds: int, racers: int, other_lives: bool
+@pytest.mark.parametrize(("revoke", "rounds", "racers", "other_stays_live"), REVOCATIONS.values(), ids=REVOCATIONS)
+async def test_rot_04_rot_05_a_refresh_concurrent_with_a_revocation_leaves_no_working_token(
+    scene: Scene, revoke: Revocation, rounds: int, racers: int, other_stays_live: bool
 ) -> None:
     endpoints, api = scene.endpoints, scene.api
 
@@ -154,8 +154,8 @@ async def test_rot_04_rot_05_a_refresh_beside_what_ends_its_session_leaves_nothi
         user = await scene.operator.user()
         pairs = [await scene.operator.session(user) for _ in range(racers)]
         other = await scene.operator.session(user)
-        ended, refreshed = await asyncio.gather(
-            late(end(scene, user, pairs[0], other)),
+        revoked, refreshed = await asyncio.gather(
+            late(revoke(scene, user, pairs[0], other)),
             asyncio.gather(
                 *(
                     late(endpoints[(round + place) % len(endpoints)].refresh(pair.refresh))
@@ -163,44 +163,46 @@ async def test_rot_04_rot_05_a_refresh_beside_what_ends_its_session_leaves_nothi
                 )
             ),
         )
-        assert ended, round
+        assert revoked, round
         for place, (first, answer) in enumerate(zip(pairs, refreshed, strict=True)):
             assert answer.outcome in (ROTATED, REVOKED), (round, answer)
             for pair in [first] + ([answer.pair] if answer.pair else []):
                 again = await endpoints[(round + place + 1) % len(endpoints)].refresh(pair.refresh)
                 assert again.outcome == REVOKED, (round, again)
             assert not await api.is_live((answer.pair or first).access), round
-        assert await api.is_live(other.access) is other_lives, round
-        assert await scene.live_families(user) == int(other_lives), round
+        assert await api.is_live(other.access) is other_stays_live, round
+        assert await scene.live_families(user) == int(other_stays_live), round
 
     await in_rounds(rounds, play)
 
 
-LOGIN_ENDINGS = {name: end for name, (end, _, _, other_lives) in ENDINGS.items() if not other_lives}
+OPERATOR_REVOCATIONS = {
+    name: revoke for name, (revoke, _, _, other_stays_live) in REVOCATIONS.items() if not other_stays_live
+}
 
 
-@pytest.mark.parametrize("end", LOGIN_ENDINGS.values(), ids=LOGIN_ENDINGS)
-async def test_rot_05_a_sign_in_whose_password_was_found_right_just_before_leaves_no_live_session(
-    scene: Scene, fleet: Fleet, password_hash: str, end: Ending
+@pytest.mark.parametrize("revoke", OPERATOR_REVOCATIONS.values(), ids=OPERATOR_REVOCATIONS)
+async def test_rot_05_a_sign_in_verified_just_before_a_revocation_leaves_no_live_session(
+    scene: Scene, fleet: Fleet, password_hash: str, revoke: Revocation
 ) -> None:
-    # Between finding the password right and opening the session lies the race. It is run from there, in a place of
-    # its own, because 200 sign-ins take longer to hash than to race.
+    # The race lies between the check of the password and the new session. The sign-ins start after the check, and not
+    # on the servers, because hashing 200 passwords takes longer than the races.
     async with backstage(fleet.database_url, password_hash) as elsewhere:
 
         async def play(round: int) -> None:
             user = await scene.operator.user()
             _, pairs = await asyncio.gather(
-                late(end(scene, user, NOBODYS, NOBODYS)),
+                late(revoke(scene, user, NO_PAIR, NO_PAIR)),
                 asyncio.gather(*(late(elsewhere.sign_in(user)) for _ in range(4))),
             )
-            await assert_nothing_lives(scene, user, pairs, round)
+            await assert_not_live(scene, user, pairs, round)
 
         await in_rounds(50, play)
 
 
-@pytest.mark.parametrize("end", LOGIN_ENDINGS.values(), ids=LOGIN_ENDINGS)
-async def test_rot_05_a_sign_in_by_the_front_endpoint_beside_it_leaves_no_live_session(
-    scene: Scene, end: Ending
+@pytest.mark.parametrize("revoke", OPERATOR_REVOCATIONS.values(), ids=OPERATOR_REVOCATIONS)
+async def test_rot_05_a_sign_in_over_graphql_during_a_revocation_leaves_no_live_session(
+    scene: Scene, revoke: Revocation
 ) -> None:
     async def play(round: int) -> None:
         user = await scene.operator.user()
@@ -208,18 +210,18 @@ async def test_rot_05_a_sign_in_by_the_front_endpoint_beside_it_leaves_no_live_s
         # Hashing takes some 25 ms; two at once for each server.
         answer, _ = await asyncio.gather(
             late(scene.api.data(LOGIN, {"input": given})),
-            late(end(scene, user, NOBODYS, NOBODYS), jitter=0.2),
+            late(revoke(scene, user, NO_PAIR, NO_PAIR), jitter=0.2),
         )
-        await assert_nothing_lives(scene, user, [pair_of(answer["login"])], round)
+        await assert_not_live(scene, user, [pair_of(answer["login"])], round)
 
     await in_rounds(20, play)
 
 
 @pytest.mark.parametrize("by_owner", [True, False], ids=["the owner", "an operator"])
-async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_no_network_familiar(
+async def test_cred_11_a_sign_in_with_the_old_password_during_a_password_change_leaves_no_familiar_network(
     scene: Scene, fleet: Fleet, password_hash: str, by_owner: bool
 ) -> None:
-    """An attacker who knew the old password: from one network that is familiar already, and from another one."""
+    """An attacker knows the old password and signs in from two familiar networks and from two new ones."""
     # The owner's requests have no address.
     network_of_owner = {_network_digest(None)} if by_owner else set()
     async with backstage(fleet.database_url, password_hash) as elsewhere:
@@ -238,7 +240,7 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
             for origin in origins[:2]:
                 attempt = await admitted(origin)
                 assert await sign_in.open_session(user, None, origin, SystemClock().now(), attempt=attempt)
-            # From here on the old password was found right, and the new one is being stored.
+            # The old password was found right. Now the new one is stored.
             attempts = [await admitted(origin) for origin in origins]
             stored, *_ = await asyncio.gather(
                 late(scene.store_password(user, current if by_owner else None)),
@@ -255,7 +257,7 @@ async def test_cred_11_a_sign_in_with_the_old_password_beside_a_new_one_leaves_n
         await in_rounds(50, play)
 
 
-async def test_rot_05_a_refresh_beside_a_password_changed_by_the_front_endpoint_leaves_nothing_that_works(
+async def test_rot_05_a_refresh_during_a_password_change_over_graphql_leaves_no_working_token(
     scene: Scene,
 ) -> None:
     async def play(round: int) -> None:
@@ -267,13 +269,13 @@ async def test_rot_05_a_refresh_beside_a_password_changed_by_the_front_endpoint_
             late(scene.endpoints[round % len(scene.endpoints)].refresh(first.refresh), jitter=0.2),
         )
         assert changed["changePassword"] == {"__typename": "ChangePasswordSuccess", "revokedCount": 1}, round
-        await assert_nothing_lives(scene, user, [refreshed.pair], round, but=1)
+        await assert_not_live(scene, user, [refreshed.pair], round, others=1)
         assert await scene.api.is_live(other.access), round
 
     await in_rounds(20, play)
 
 
-async def test_a_wrong_current_password_beside_a_deletion_is_refused_and_never_an_internal_error(scene: Scene) -> None:
+async def test_a_wrong_current_password_during_a_deletion_is_refused_without_an_internal_error(scene: Scene) -> None:
     async def play(round: int) -> None:
         user = await scene.operator.user()
         pair = await scene.operator.session(user)
@@ -290,22 +292,22 @@ async def test_a_wrong_current_password_beside_a_deletion_is_refused_and_never_a
     await in_rounds(50, play)
 
 
-NOBODYS = Pair("", "")
+NO_PAIR = Pair("", "")
 
 
 def pair_of(login: Any) -> Pair | None:
-    """The tokens of a sign-in that came to something."""
+    """Return the tokens of a sign-in, or None if it was refused."""
     if login["__typename"] != "LoginSuccess":
         assert login["__typename"] == "InvalidCredentialsError"
         return None
     return Pair(login["tokens"]["accessToken"], login["tokens"]["refreshToken"], login["session"]["id"])
 
 
-async def assert_nothing_lives(
-    scene: Scene, user: UserRow, pairs: Sequence[Pair | None], round: int, but: int = 0
+async def assert_not_live(
+    scene: Scene, user: UserRow, pairs: Sequence[Pair | None], round: int, others: int = 0
 ) -> None:
-    """That no token of these pairs works, and that the user has no live session, or `but` so many."""
+    """Assert that no token of these pairs works, and that the user has `others` live sessions."""
     for pair in filter(None, pairs):
         assert (await scene.endpoints[round % len(scene.endpoints)].refresh(pair.refresh)).outcome == REVOKED, round
         assert not await scene.api.is_live(pair.access), round
-    assert await scene.live_families(user) == but, round
+    assert await scene.live_families(user) == others, round

@@ -1,4 +1,4 @@
-"""Migrations: from nothing and back, on both databases, and never behind the tables that the code declares."""
+"""Migrations run up and down on both databases, and match the tables that the code declares."""
 
 import asyncio
 import os
@@ -27,12 +27,12 @@ from tests.support.repository import ROOT
 from tests.support.servers import SECRET, UNKNOWN_PASSWORD_HASH
 
 T = TypeVar("T")
-# What has no user, or is where names find theirs.
+# Tables without a user, and `usernames`, which maps names to users.
 OF_NO_USER = {"leases", "usernames", "signing_keys", "login_failures", "alembic_version"}
 
 
 def alembic(database_url: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """`alembic`, as an operator runs it from a checkout, with nothing set but the database."""
+    """Run `alembic` as an operator does from a checkout, with only the database configured."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KINDRED_")}
     return subprocess.run(
         [str(Path(sys.executable).with_name("alembic")), *arguments],
@@ -44,19 +44,19 @@ def alembic(database_url: str, *arguments: str, folder: Path = ROOT) -> subproce
     )
 
 
-def done(process: subprocess.CompletedProcess[str]) -> str:
-    """What a command that went well said."""
+def require_success(process: subprocess.CompletedProcess[str]) -> str:
+    """Assert that a command succeeded, and return its output."""
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout + process.stderr
 
 
-def looking_at(database_url: str, look: Callable[[Connection], T]) -> T:
-    """What a function finds in a database, through a connection of its own."""
+def run_on(database_url: str, look: Callable[[Connection], T]) -> T:
+    """Return the result of a function that is called with a connection of its own."""
     return run_in_transaction(url_of(database_url), look)
 
 
 def tables(database_url: str) -> set[str]:
-    return looking_at(database_url, lambda connection: set(inspect(connection).get_table_names()))
+    return run_on(database_url, lambda connection: set(inspect(connection).get_table_names()))
 
 
 @pytest.fixture
@@ -79,40 +79,40 @@ def empty_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def migrated_url(empty_url: str) -> str:
-    """A database of the test's own with every migration."""
+    """A database for one test, with every migration."""
     upgrade(url_of(empty_url))
     return empty_url
 
 
 def test_ops_03_alembic_upgrades_downgrades_and_upgrades_again_from_a_plain_checkout(empty_url: str) -> None:
     assert tables(empty_url) == set()
-    done(alembic(empty_url, "upgrade", "head"))
+    require_success(alembic(empty_url, "upgrade", "head"))
     assert tables(empty_url) == {*metadata.tables, "alembic_version"}
-    assert "No new upgrade operations detected" in done(alembic(empty_url, "check"))
-    done(alembic(empty_url, "downgrade", "base"))
+    assert "No new upgrade operations detected" in require_success(alembic(empty_url, "check"))
+    require_success(alembic(empty_url, "downgrade", "base"))
     assert tables(empty_url) == {"alembic_version"}
-    done(alembic(empty_url, "upgrade", "head"))
+    require_success(alembic(empty_url, "upgrade", "head"))
     assert tables(empty_url) == {*metadata.tables, "alembic_version"}
-    done(alembic(empty_url, "upgrade", "head"))
+    require_success(alembic(empty_url, "upgrade", "head"))
 
 
-def test_alembic_check_fails_where_the_database_lacks_a_column_or_a_check(empty_postgresql: str) -> None:
-    """So it would see a model that was changed without a migration: CHECKs too, which it passes over by default."""
+def test_alembic_check_fails_if_the_database_lacks_a_column_or_a_check(empty_postgresql: str) -> None:
+    """It also detects a model changed without a migration, including CHECKs, which it ignores by default."""
     upgrade(url_of(empty_postgresql))
     drop = "ALTER TABLE token_families DROP CONSTRAINT ck_token_families_generation"
-    looking_at(empty_postgresql, lambda connection: connection.execute(text(drop)))
+    run_on(empty_postgresql, lambda connection: connection.execute(text(drop)))
     lacks_check = alembic(empty_postgresql, "check")
     assert lacks_check.returncode != 0
     assert "ck_token_families_generation" in lacks_check.stdout + lacks_check.stderr
     drop = "ALTER TABLE users DROP COLUMN email"
-    looking_at(empty_postgresql, lambda connection: connection.execute(text(drop)))
+    run_on(empty_postgresql, lambda connection: connection.execute(text(drop)))
     lacks_column = alembic(empty_postgresql, "check")
     assert lacks_column.returncode != 0
     assert "email" in lacks_column.stdout + lacks_column.stderr
 
 
 def differences(database_url: str, declared: MetaData) -> list[Any]:
-    """What `alembic check` would complain of, did the code declare these tables."""
+    """Return what `alembic check` would report if the code declared these tables."""
 
     def compare(connection: Connection) -> list[Any]:
         plugins = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
@@ -120,54 +120,54 @@ def differences(database_url: str, declared: MetaData) -> list[Any]:
         found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), declared)
         return found
 
-    return looking_at(database_url, compare)
+    return run_on(database_url, compare)
 
 
-def copied() -> MetaData:
-    """The tables that the code declares, as a copy to change."""
+def copied_metadata() -> MetaData:
+    """Return a copy of the declared tables, which a test may change."""
     copy = MetaData(naming_convention=metadata.naming_convention)
     for table in metadata.sorted_tables:
         table.to_metadata(copy)
     return copy
 
 
-def test_a_model_that_is_changed_without_a_migration_is_noticed(migrated_url: str) -> None:
-    assert differences(migrated_url, copied()) == []
+def test_a_model_that_is_changed_without_a_migration_is_detected(migrated_url: str) -> None:
+    assert differences(migrated_url, copied_metadata()) == []
 
-    more = copied()
+    more = copied_metadata()
     more.tables["users"].append_column(Column("shoe_size", Integer))
-    assert noticed(differences(migrated_url, more), "shoe_size")
+    assert mentions(differences(migrated_url, more), "shoe_size")
 
-    more = copied()
+    more = copied_metadata()
     more.tables["users"].append_constraint(UniqueConstraint("id", "email", name="uq_users_id"))
-    assert noticed(differences(migrated_url, more), "uq_users_id")
+    assert mentions(differences(migrated_url, more), "uq_users_id")
 
-    more = copied()
+    more = copied_metadata()
     Index("ix_token_families_ip", more.tables["token_families"].c.ip)
-    assert noticed(differences(migrated_url, more), "ix_token_families_ip")
+    assert mentions(differences(migrated_url, more), "ix_token_families_ip")
 
-    more = copied()
+    more = copied_metadata()
     more.tables["users"].append_constraint(CheckConstraint("username <> ''", name="username"))
-    assert noticed(differences(migrated_url, more), "ck_users_username")
+    assert mentions(differences(migrated_url, more), "ck_users_username")
 
-    more = copied()
+    more = copied_metadata()
     more.tables["users"].c.email.nullable = False
-    assert noticed(differences(migrated_url, more), "email")
+    assert mentions(differences(migrated_url, more), "email")
 
-    fewer = copied()
+    fewer = copied_metadata()
     fewer.remove(fewer.tables["login_failures"])
-    assert noticed(differences(migrated_url, fewer), "login_failures")
+    assert mentions(differences(migrated_url, fewer), "login_failures")
 
 
-def noticed(found: Any, name: str) -> bool:
-    """Whether that name is anywhere among the differences, which are nested tuples."""
+def mentions(found: Any, name: str) -> bool:
+    """Return whether the name is anywhere in the differences, which are nested tuples."""
     if isinstance(found, list | tuple):
-        return any(noticed(part, name) for part in found)
+        return any(mentions(part, name) for part in found)
     return name in (found, getattr(found, "name", None))
 
 
 def checks(database_url: str) -> dict[str, str]:
-    """Every CHECK in a database, by name, as the database itself understands it."""
+    """Return every CHECK in a database by its name, as the database stores it."""
 
     def look(connection: Connection) -> dict[str, str]:
         inspector = inspect(connection)
@@ -177,38 +177,38 @@ def checks(database_url: str) -> dict[str, str]:
             for check in inspector.get_check_constraints(table)
         }
 
-    return looking_at(database_url, look)
+    return run_on(database_url, look)
 
 
 @pytest.fixture
 def declared_url(empty_url: str, postgres: str, tmp_path: Path) -> Iterator[Callable[[MetaData], str]]:
-    """Makes a database, of the same kind as `empty_url`, from declared tables and without a migration."""
-    made: list[str] = []
+    """Create a database of the kind of `empty_url` from declared tables, without migrations."""
+    urls: list[str] = []
 
     def make(declared: MetaData) -> str:
         if empty_url.startswith("sqlite"):
-            url = databases.sqlite_url(tmp_path / f"declared-{len(made)}.db")
+            url = databases.sqlite_url(tmp_path / f"declared-{len(urls)}.db")
         else:
             url = asyncio.run(databases.create_database(postgres))
-        made.append(url)
-        looking_at(url, declared.create_all)
+        urls.append(url)
+        run_on(url, declared.create_all)
         return url
 
     yield make
-    for url in made:
+    for url in urls:
         if not url.startswith("sqlite"):
             asyncio.run(databases.drop_database(url, postgres))
 
 
-def test_a_check_that_is_changed_without_a_migration_is_noticed(
+def test_a_check_that_is_changed_without_a_migration_is_detected(
     migrated_url: str, declared_url: Callable[[MetaData], str]
 ) -> None:
-    """`alembic check` looks at the names of CHECKs alone: a new value of an enum would get past it."""
+    """`alembic check` compares only the names of CHECKs, so it would miss a new enum value."""
     migrated = checks(migrated_url)
     assert len(migrated) == 16
-    assert migrated == checks(declared_url(copied()))
+    assert migrated == checks(declared_url(copied_metadata()))
 
-    changed = copied()
+    changed = copied_metadata()
     events = changed.tables["security_events"]
     (check,) = [constraint for constraint in events.constraints if constraint.name == "ck_security_events_kind"]
     assert isinstance(check, CheckConstraint)
@@ -219,7 +219,7 @@ def test_a_check_that_is_changed_without_a_migration_is_noticed(
 
 
 def shape(database_url: str) -> dict[str, dict[str, tuple[str, bool]]]:
-    """Tables, their columns, the family of each column's type, and whether it may be null."""
+    """Return the tables with their columns, the kind of each column's type, and whether it may be null."""
 
     def look(connection: Connection) -> dict[str, dict[str, tuple[str, bool]]]:
         inspector = inspect(connection)
@@ -230,7 +230,7 @@ def shape(database_url: str) -> dict[str, dict[str, tuple[str, bool]]]:
             for table in inspector.get_table_names()
         }
 
-    return looking_at(database_url, look)
+    return run_on(database_url, look)
 
 
 def kind_of(column_type: Any) -> str:
@@ -253,7 +253,7 @@ def test_both_databases_have_the_same_tables_columns_and_nulls(empty_sqlite: str
 
 
 def constraints(database_url: str) -> list[tuple[str, str, str | None, list[str]]]:
-    """Every key, unique constraint, foreign key, CHECK and index: its table, kind, name and columns."""
+    """Return the table, kind, name and columns of every key, unique constraint, foreign key, CHECK and index."""
 
     def look(connection: Connection) -> list[tuple[str, str, str | None, list[str]]]:
         inspector, found = inspect(connection), []
@@ -272,11 +272,11 @@ def constraints(database_url: str) -> list[tuple[str, str, str | None, list[str]
                 found.append((table, kind, index["name"], [str(name) for name in index["column_names"]]))
         return found
 
-    return looking_at(database_url, look)
+    return run_on(database_url, look)
 
 
-def test_every_constraint_has_a_name_by_the_convention(migrated_url: str) -> None:
-    """One without a name cannot be dropped by a migration on both databases."""
+def test_every_constraint_has_a_name_that_follows_the_convention(migrated_url: str) -> None:
+    """A migration cannot drop an unnamed constraint on both databases."""
     found = [constraint for constraint in constraints(migrated_url) if constraint[1] != "referred"]
     assert len(found) > 20
     for table, kind, name, columns in found:
@@ -284,11 +284,11 @@ def test_every_constraint_has_a_name_by_the_convention(migrated_url: str) -> Non
         assert name.startswith(f"{kind}_{table}"), name
         if kind in ("uq", "ix"):
             assert name == f"{kind}_{table}_{columns[0]}"
-        assert len(name) <= 63, name  # PostgreSQL cuts the rest off
+        assert len(name) <= 63, name  # PostgreSQL truncates longer names
 
 
-def test_every_key_of_what_belongs_to_a_user_begins_with_the_user(migrated_url: str) -> None:
-    """So that on a distributed PostgreSQL all that is a user's lies on one shard."""
+def test_every_key_of_a_table_with_user_data_starts_with_the_user_id(migrated_url: str) -> None:
+    """A distributed PostgreSQL can then keep all rows of one user on one shard."""
     checked = set()
     for table, kind, name, columns in constraints(migrated_url):
         if table in OF_NO_USER or kind in ("ck", "ix"):
@@ -298,16 +298,16 @@ def test_every_key_of_what_belongs_to_a_user_begins_with_the_user(migrated_url: 
     assert {table for table, _ in checked} == set(metadata.tables) - OF_NO_USER
 
 
-def test_ops_03_live_families_survive_an_upgrade_of_what_is_up_to_date(
+def test_ops_03_live_families_survive_an_upgrade_of_an_up_to_date_database(
     migrated_url: str, settings_for: Callable[..., Settings]
 ) -> None:
     clock = FakeClock()
     token = asyncio.run(sign_in(settings_for(migrated_url), clock))
-    before = looking_at(migrated_url, rows)
+    before = run_on(migrated_url, rows)
     assert len(before["token_families"]) == len(before["refresh_tokens"]) == 1
     upgrade(url_of(migrated_url))
-    done(alembic(migrated_url, "upgrade", "head"))
-    assert looking_at(migrated_url, rows) == before
+    require_success(alembic(migrated_url, "upgrade", "head"))
+    assert run_on(migrated_url, rows) == before
     assert isinstance(asyncio.run(refresh(settings_for(migrated_url), clock, token)), Rotated)
 
 
@@ -316,11 +316,11 @@ def test_ops_03_live_families_survive_every_migration_down_to_the_first_and_up_a
 ) -> None:
     clock = FakeClock()
     token = asyncio.run(sign_in(settings_for(migrated_url), clock))
-    before = looking_at(migrated_url, lambda connection: rows(connection)["users"])
-    done(alembic(migrated_url, "downgrade", "0001"))
-    done(alembic(migrated_url, "upgrade", "head"))
-    assert looking_at(migrated_url, lambda connection: rows(connection)["users"]) == before
-    # Not invalid, which it would be with its family or the secret's keys gone, and no replay.
+    before = run_on(migrated_url, lambda connection: rows(connection)["users"])
+    require_success(alembic(migrated_url, "downgrade", "0001"))
+    require_success(alembic(migrated_url, "upgrade", "head"))
+    assert run_on(migrated_url, lambda connection: rows(connection)["users"]) == before
+    # Not invalid, which would mean that the family or the keys of the secret were lost; and no replay.
     assert isinstance(asyncio.run(refresh(settings_for(migrated_url), clock, token)), Rotated)
 
 
@@ -340,16 +340,16 @@ def upgrade() -> None:
 def test_a_batch_migration_on_sqlite_deletes_no_child_rows(
     empty_sqlite: str, settings_for: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    """SQLite cannot alter a table: it is copied and dropped, and with foreign keys on, its children would go too."""
+    """SQLite cannot alter a table: Alembic copies and drops it. With foreign keys on, this would delete child rows."""
     upgrade(url_of(empty_sqlite))
     asyncio.run(sign_in(settings_for(empty_sqlite), FakeClock()))
-    before = looking_at(empty_sqlite, rows)
+    before = run_on(empty_sqlite, rows)
 
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "migrations" / "versions" / "9999_another.py").write_text(ANOTHER)
-    done(alembic(empty_sqlite, "upgrade", "head", folder=tmp_path))
-    after = looking_at(empty_sqlite, rows)
+    require_success(alembic(empty_sqlite, "upgrade", "head", folder=tmp_path))
+    after = run_on(empty_sqlite, rows)
     assert after["refresh_tokens"] == before["refresh_tokens"] != []
     assert len(after["token_families"]) == 1
     columns = shape(empty_sqlite)["token_families"]
@@ -361,11 +361,13 @@ def test_a_generated_migration_runs_as_written(url: str, tmp_path: Path, request
     """SQLModel has column types of its own, which a migration does not import."""
     database: str = request.getfixturevalue(url)
     upgrade(url_of(database))
-    looking_at(database, lambda connection: connection.execute(text("DROP TABLE outbox")))
+    run_on(database, lambda connection: connection.execute(text("DROP TABLE outbox")))
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    done(alembic(database, "revision", "--autogenerate", "--rev-id", "9999", "-m", "another", folder=tmp_path))
-    done(alembic(database, "upgrade", "head", folder=tmp_path))
+    require_success(
+        alembic(database, "revision", "--autogenerate", "--rev-id", "9999", "-m", "another", folder=tmp_path)
+    )
+    require_success(alembic(database, "upgrade", "head", folder=tmp_path))
     assert differences(database, metadata) == []
 
 
@@ -374,10 +376,10 @@ def rows(connection: Connection) -> dict[str, list[Any]]:
 
 
 async def sign_in(settings: Settings, clock: FakeClock) -> str:
-    """A session in that database; its refresh token."""
+    """Open a session in that database and return its refresh token."""
     services = Services.create(settings, SECRET.encode(), Entropy())
     await services.start(clock.now())
-    user = await services.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
+    user = await services.accounts.import_user("alice", None, UNKNOWN_PASSWORD_HASH, clock.now())
     signed_in: SignedIn | None = await services.sign_in.open_session(user, None, ClientInfo(), clock.now())
     await services.stop()
     assert signed_in is not None

@@ -1,1 +1,1 @@
-"""Faults of real servers under load: each has a history of every request and answer, and a checker that reads it."""
+"""Faults of real servers under load. Each test records every request and answer, and checks the recorded history."""

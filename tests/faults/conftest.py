@@ -1,4 +1,4 @@
-"""What the faults happen to."""
+"""Fixtures: sessions, and a PostgreSQL server that a test may break."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +17,7 @@ SignIn = Callable[[str], Awaitable[list[Pair]]]
 
 @pytest.fixture
 def sign_in(password_hash: str) -> SignIn:
-    """Sessions in a database, each of a user of its own."""
+    """Open sessions in a database, each for another user."""
 
     async def sessions(database_url: str) -> list[Pair]:
         async with backstage(database_url, password_hash) as behind:
@@ -31,7 +31,7 @@ def own_server() -> Iterator[databases.Server]:
     """A PostgreSQL server that a test may break."""
     server = databases.Server()
     if server.process() is None:
-        pytest.skip("the server that KINDRED_TEST_POSTGRES_URL names is not ours to break")
+        pytest.skip("KINDRED_TEST_POSTGRES_URL names a server that the tests must not break")
     yield server
     server.stop()
 

@@ -1,4 +1,4 @@
-"""What honest clients asked and were told while something broke, and what must be true of it."""
+"""What honest clients requested and received during a fault, and what must be true of it."""
 
 import asyncio
 import time
@@ -9,13 +9,13 @@ from tests.support.endpoints import ROTATED, UNAVAILABLE
 
 # No answer came: the connection was refused or cut.
 NOTHING = "nothing"
-# For a read with an access token: it was taken.
+# For a read: the access token was accepted.
 ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request and what came of it. Instants are seconds of one monotonic clock."""
+    """A request and its outcome. Instants are seconds of one monotonic clock."""
 
     session: int
     begun: float
@@ -40,12 +40,12 @@ class History:
     requests: list[Request] = field(default_factory=list)
 
     def check(self) -> None:
-        """Clients that name their attempts, and try again with the same name, must notice no more than a delay."""
+        """Assert that clients which retry with the same idempotency key notice no more than a delay."""
         successors: dict[tuple[int, str], str] = {}
         owners: dict[str, int] = {}
         for request in self.requests:
-            # A replay here is one that was none; "invalid" and "revoked" would be a rotation that was acknowledged
-            # and lost, or a session that ended by itself; 401 for a read likewise.
+            # A replay here would be a false one. "Invalid", "revoked" or a read with 401 would mean that an
+            # acknowledged rotation was lost, or that a session ended without a reason.
             assert request.outcome in (ROTATED, ACCEPTED, UNAVAILABLE, NOTHING), request
             if request.outcome == UNAVAILABLE:
                 assert request.retry_after >= 1, request
@@ -56,13 +56,13 @@ class History:
                 assert request.successor != request.token
 
     def count(self, *outcomes: str, begun_after: float = 0.0) -> int:
-        """How many requests that began after an instant came to one of these."""
+        """Return how many requests that began after an instant had one of these outcomes."""
         return sum(request.outcome in outcomes and request.begun > begun_after for request in self.requests)
 
     def most_failures(self, *, begun_after: float) -> int:
-        """How many requests of one session failed that began after an instant: the most of any session.
+        """Return the largest number of failed requests of one session that began after an instant.
 
-        Counted, because seconds depend on what else the machine does.
+        A count, because a time in seconds depends on the load of the machine.
         """
         failures = Counter(
             request.session for request in self.requests if request.failed and request.begun > begun_after

@@ -1,4 +1,4 @@
-"""Clients that refresh and read all the time, as good clients do: each names its attempts and tries again."""
+"""Clients that refresh and read all the time, each refresh with an idempotency key and retried until it is answered."""
 
 import asyncio
 import time
@@ -12,12 +12,12 @@ from tests.faults.history import ACCEPTED, NOTHING, History, Request
 from tests.support.endpoints import ENDPOINTS, REPLAYED, REVOKED, ROTATED, UNAVAILABLE, Api, Pair, RefreshEndpoint
 
 SESSIONS = 24
-# Between two attempts of a session, and before an attempt is repeated: seconds.
-THINKING, BACKING_OFF = 0.4, 0.1
+# Seconds between two attempts of a session, and before a retry.
+PAUSE, RETRY_PAUSE = 0.4, 0.1
 
 
 class Client:
-    """A session and whoever uses it. It tries one server after the other until one answers."""
+    """A client with one session. It tries one server after the other until one answers."""
 
     def __init__(self, number: int, https: Sequence[AsyncClient], pair: Pair, history: History) -> None:
         self.number, self.pair, self.history = number, pair, history
@@ -28,14 +28,14 @@ class Client:
         self._keys = count()
 
     async def use(self, over: asyncio.Event) -> None:
-        """Refresh and read until it is over."""
+        """Refresh and read until the event `over` is set."""
         while not over.is_set():
             await self.refresh()
             await self.read()
-            await asyncio.sleep(THINKING)
+            await asyncio.sleep(PAUSE)
 
     async def refresh(self) -> None:
-        """One attempt, under one name, until it is answered."""
+        """Refresh once, and retry with the same key until the request is answered."""
         key = f"session-{self.number:03d}-attempt-{next(self._keys):06d}"
         while True:
             endpoint, _ = self._next()
@@ -51,10 +51,10 @@ class Client:
                     self.pair = answer.pair
                 if answer.outcome != UNAVAILABLE:
                     return
-            await asyncio.sleep(BACKING_OFF)
+            await asyncio.sleep(RETRY_PAUSE)
 
     async def read(self) -> None:
-        """One look at who is signed in."""
+        """Read once which user is signed in."""
         _, api = self._next()
         begun = time.monotonic()
         try:
@@ -65,8 +65,8 @@ class Client:
         outcome = {200: ACCEPTED, 503: UNAVAILABLE}.get(response.status_code, f"HTTP {response.status_code}")
         self._note(begun, outcome, retry_after=int(response.headers.get("retry-after", "0")))
 
-    async def is_guarded(self) -> bool:
-        """Whether its first token is still known to have been used, and ends it."""
+    async def detects_replay(self) -> bool:
+        """Replay the first token, and return whether this was detected and revoked the session."""
         endpoint, _ = self._next()
         last = await endpoint.refresh(self.pair.refresh)
         replay = await endpoint.refresh(self.first.refresh)
@@ -85,9 +85,9 @@ class Client:
 
 @asynccontextmanager
 async def under_load(servers: Sequence[str], pairs: Sequence[Pair]) -> AsyncIterator[History]:
-    """Clients at work on these servers while the block runs.
+    """Run clients against these servers while the block runs.
 
-    Afterwards each has had its last answer, the history holds, and every session still guards itself against a replay.
+    Afterwards every client has its last answer, the history is correct, and every session still detects a replay.
     """
     history, over = History(len(pairs)), asyncio.Event()
     https = [AsyncClient(base_url=url, timeout=15) for url in servers]
@@ -103,7 +103,7 @@ async def under_load(servers: Sequence[str], pairs: Sequence[Pair]) -> AsyncIter
                 over.set()
         history.check()
         assert history.count(ROTATED) > len(clients)
-        assert all(await asyncio.gather(*(client.is_guarded() for client in clients)))
+        assert all(await asyncio.gather(*(client.detects_replay() for client in clients)))
     finally:
         for http in https:
             await http.aclose()

@@ -13,10 +13,10 @@ from tests.support.proxy import proxied
 from tests.support.servers import serving
 
 
-async def test_connections_that_are_cut_all_the_time_cost_no_session(
+async def test_no_session_is_lost_while_database_connections_are_cut(
     postgresql_url: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
-    dice = random.Random(1)
+    rng = random.Random(1)
     pairs = await sign_in(postgresql_url)
     async with (
         proxied(postgresql_url) as proxy,
@@ -24,7 +24,7 @@ async def test_connections_that_are_cut_all_the_time_cost_no_session(
         under_load([server.url], pairs) as history,
     ):
         for _ in range(40):
-            await asyncio.sleep(dice.uniform(0, 0.2))
+            await asyncio.sleep(rng.uniform(0, 0.2))
             proxy.cut()
         healed = time.monotonic()
         await history.until_each_is(ROTATED)

@@ -15,7 +15,7 @@ from tests.support.servers import serving
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["orderly", "crash"])
-async def test_a_database_that_is_restarted_delays_refreshes_and_that_is_all(
+async def test_a_restart_of_the_database_only_delays_refreshes(
     own_server: Server, own_database: str, sign_in: SignIn, tmp_path: Path, crash: bool
 ) -> None:
     pairs = await sign_in(own_database)

@@ -1,4 +1,4 @@
-"""Workers that start while the database is unavailable: they answer 503, wait for it, and end for nothing of this."""
+"""Workers that start while the database is unavailable: they answer 503, wait for it, and do not exit."""
 
 import asyncio
 import signal
@@ -30,8 +30,8 @@ async def assert_waits(server: Process, pair: Pair) -> None:
         assert (await http.get("/account")).status_code == 200
         api = Api(http)
         given = {"input": {"refreshToken": pair.refresh}}
-        for asked in (api.post(REFRESH, given), api.post("{ viewer { id } }", bearer=pair.access)):
-            refused = await asked
+        for request in (api.post(REFRESH, given), api.post("{ viewer { id } }", bearer=pair.access)):
+            refused = await request
             assert (refused.status_code, code_of(refused)) == (503, UNAVAILABLE)
             assert "www-authenticate" not in refused.headers
             assert (refused.headers["retry-after"], refused.headers["cache-control"]) == ("1", "no-store")
@@ -43,7 +43,7 @@ async def assert_waits(server: Process, pair: Pair) -> None:
 
 
 async def assert_works(server: Process, pairs: list[Pair]) -> None:
-    """Both endpoints answer with the sessions of before, and the keys are published."""
+    """Both endpoints accept the existing sessions, and the keys are published."""
     async with AsyncClient(base_url=server.url, timeout=30) as http:
         assert await Api(http).is_live(pairs[0].access)
         for endpoint, pair in zip(ENDPOINTS.values(), pairs, strict=False):
@@ -65,12 +65,12 @@ async def test_a_service_that_starts_before_its_database_waits_for_it(
         await server.until_ready()
         await assert_works(server, pairs)
         waited = [event for event in server.events() if "did not answer" in event]
-    assert len(waited) == workers  # and not one for each try
+    assert len(waited) == workers  # one for each worker, not one for each attempt
     assert "Error)" in waited[0]
     assert "KINDRED_DATABASE_URL" in waited[0]
 
 
-async def test_a_worker_that_is_killed_while_the_database_is_unavailable_is_replaced_and_waits_for_it(
+async def test_a_worker_killed_during_an_outage_is_replaced_by_one_that_waits_for_the_database(
     own_server: Server, own_database: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     pairs = await sign_in(own_database)
@@ -97,7 +97,7 @@ async def test_a_worker_that_is_killed_while_the_database_is_unavailable_is_repl
         assert server.process.poll() is None
 
 
-async def test_a_worker_whose_database_turns_out_to_lack_migrations_waits_for_those_too(
+async def test_a_worker_that_waited_for_its_database_also_waits_for_missing_migrations(
     own_server: Server, tmp_path: Path
 ) -> None:
     url = await databases.create_database(own_server.url)
@@ -114,10 +114,10 @@ async def test_a_worker_whose_database_turns_out_to_lack_migrations_waits_for_th
         await server.until_ready()
         assert len((await http.get(JWKS)).json()["keys"]) == 1
         assert sum("alembic upgrade head" in event for event in server.events()) == 1
-        assert "Context impl" not in server.log.read_text()  # Alembic's, at each look at the revision
+        assert "Context impl" not in server.log.read_text()  # logged by Alembic each time it reads the revision
 
 
-async def test_a_worker_whose_secret_turns_out_to_be_wrong_says_so_and_answers_nothing(
+async def test_a_worker_with_the_wrong_secret_logs_it_and_answers_503(
     own_server: Server, own_database: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     pairs = await sign_in(own_database)

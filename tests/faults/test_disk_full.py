@@ -1,4 +1,4 @@
-"""The disk is full, for SQLite."""
+"""The disk of SQLite is full."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ LIMIT = 16 * 1024  # bytes
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="only Linux limits another process's files")
-async def test_a_disk_without_room_delays_refreshes_and_stops_no_reader(
+async def test_a_full_disk_delays_refreshes_and_access_tokens_still_work(
     sqlite_url: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     pairs = await sign_in(sqlite_url)
@@ -33,7 +33,7 @@ async def test_a_disk_without_room_delays_refreshes_and_stops_no_reader(
         await history.until_each_is(UNAVAILABLE)
         assert all([await Api(http).is_live(pair.access) for pair in pairs])
         service.rlimit(psutil.RLIMIT_FSIZE, unlimited)
-        roomy = time.monotonic()
+        freed = time.monotonic()
         await history.until_each_is(ROTATED)
     assert history.count(NOTHING) == 0
-    assert history.most_failures(begun_after=roomy) <= 2
+    assert history.most_failures(begun_after=freed) <= 2

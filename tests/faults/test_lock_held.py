@@ -34,7 +34,7 @@ async def locked(database_url: str) -> AsyncIterator[None]:
         await holder.close()
 
 
-async def test_a_lock_that_is_held_long_delays_refreshes_and_stops_no_reader(
+async def test_a_lock_that_is_held_long_delays_refreshes_and_access_tokens_still_work(
     database_url: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     """The lock is held until every client has had two answers that say to try again."""

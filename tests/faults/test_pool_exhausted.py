@@ -11,7 +11,7 @@ from tests.support.endpoints import ROTATED, UNAVAILABLE
 from tests.support.servers import serving
 
 
-async def test_dos_06_a_pool_without_a_free_connection_answers_503_in_time_and_recovers(
+async def test_dos_06_a_service_without_a_free_connection_answers_503_in_time_and_recovers(
     postgresql_url: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     pairs = await sign_in(postgresql_url)
@@ -20,7 +20,7 @@ async def test_dos_06_a_pool_without_a_free_connection_answers_503_in_time_and_r
         under_load([server.url], pairs) as history,
     ):
         holder = await databases.connect(postgresql_url)
-        # Each refresh waits for its row, with a connection in hand.
+        # Each refresh waits for its row, and holds a connection while it waits.
         async with holder.transaction():
             await holder.execute("SELECT 1 FROM token_families FOR UPDATE")
             await history.until_each_is(UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""One of two servers is asked to stop, as at each deployment."""
+"""One of two servers is stopped, as in each deployment."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from tests.support.endpoints import ROTATED, UNAVAILABLE
 from tests.support.servers import serving
 
 
-async def test_ops_08_a_server_that_is_asked_to_stop_answers_what_it_has_begun_and_goes(
+async def test_ops_08_a_server_that_is_stopped_answers_its_running_requests_and_exits(
     database_url: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     pairs = await sign_in(database_url)
@@ -25,6 +25,6 @@ async def test_ops_08_a_server_that_is_asked_to_stop_answers_what_it_has_begun_a
             while leaving.process.poll() is None:
                 await asyncio.sleep(0.05)
         await history.until_each_is(ROTATED)
-    # Once all is answered, uvicorn ends as the signal would have ended it.
+    # After the last answer, uvicorn exits as the signal would have ended it.
     assert leaving.process.returncode in (0, -signal.SIGTERM)
     assert history.count(UNAVAILABLE) == 0

@@ -10,7 +10,7 @@ from tests.support.endpoints import ROTATED, UNAVAILABLE
 from tests.support.servers import serving
 
 
-async def test_a_worker_that_is_killed_takes_no_session_with_it_and_is_replaced(
+async def test_a_killed_worker_loses_no_session_and_is_replaced(
     database_url: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     pairs = await sign_in(database_url)

@@ -1,4 +1,4 @@
-"""Fixtures: an application whose event loop a test can go back to for each input."""
+"""Fixtures: an application whose event loop a test can run once for each input."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from fastapi import FastAPI
 
 from auth.config.settings import Settings
 from graph.app import create_app
-from tests.fuzz.inputs import Asker
+from tests.fuzz.inputs import SyncClient
 
 
 @pytest.fixture
 def fuzzed_app(sqlite_url: str, settings_for: Callable[..., Settings]) -> Iterator[tuple[FastAPI, asyncio.Runner]]:
-    """The application, started, and the loop that it runs on."""
+    """The started application and the runner of its event loop."""
     app = create_app(settings_for(sqlite_url))
     lifespan: Any = app.router.lifespan_context(app)
     with asyncio.Runner() as runner:
@@ -24,6 +24,6 @@ def fuzzed_app(sqlite_url: str, settings_for: Callable[..., Settings]) -> Iterat
 
 
 @pytest.fixture
-def ask(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> Asker:
-    """A client of it."""
-    return Asker(*fuzzed_app)
+def client(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> SyncClient:
+    """A synchronous client of the application."""
+    return SyncClient(*fuzzed_app)

@@ -1,4 +1,4 @@
-"""Both endpoints, asked for anything: every answer is one of theirs in JSON, and none is a fault of the server."""
+"""Both endpoints with generated requests: every answer is JSON, and none is a server error."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.api.schema import sdl
-from tests.fuzz.inputs import Asker, fuzzed
+from tests.fuzz.inputs import SyncClient, fuzzed
 
 JSON = {"content-type": "application/json"}
 PATHS = ("/graphql", "/auth/token/refresh")
@@ -21,7 +21,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 NAMES = st.sampled_from(["query", "variables", "operationName", "extensions", "refresh_token", "input"])
-# From near to a request to anything at all.
+# From arbitrary bytes to bodies that resemble a request.
 BODIES = st.one_of(
     st.binary(max_size=400),
     VALUES.map(json.dumps).map(str.encode),
@@ -36,11 +36,11 @@ HEADERS = st.dictionaries(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_dos_02_no_body_is_a_fault_of_the_server(ask: Asker, path: str) -> None:
+def test_dos_02_no_body_causes_a_server_error(client: SyncClient, path: str) -> None:
     @fuzzed
     @given(BODIES, HEADERS)
     def send(body: bytes, headers: dict[str, str]) -> None:
-        answer = ask("POST", path, content=body, headers=JSON | headers)
+        answer = client("POST", path, content=body, headers=JSON | headers)
         assert answer.status_code < 500, answer.text
         assert answer.headers["content-type"].startswith("application/")
         assert isinstance(answer.json(), dict)
@@ -48,8 +48,8 @@ def test_dos_02_no_body_is_a_fault_of_the_server(ask: Asker, path: str) -> None:
     send()
 
 
-def test_no_request_of_the_form_of_the_rest_endpoint_is_a_fault_of_the_server(
-    ask: Asker, fuzzed_app: tuple[FastAPI, asyncio.Runner]
+def test_no_request_of_the_rest_schema_causes_a_server_error(
+    client: SyncClient, fuzzed_app: tuple[FastAPI, asyncio.Runner]
 ) -> None:
     schema = schemathesis.openapi.from_dict(fuzzed_app[0].openapi())
     operation = schema["/auth/token/refresh"]["POST"]
@@ -60,21 +60,25 @@ def test_no_request_of_the_form_of_the_rest_endpoint_is_a_fault_of_the_server(
         headers = {
             name: value for name, value in (case.headers or {}).items() if value.isascii() and value.isprintable()
         }
-        answer = ask("POST", "/auth/token/refresh", content=json.dumps(case.body, default=str), headers=JSON | headers)
+        answer = client(
+            "POST", "/auth/token/refresh", content=json.dumps(case.body, default=str), headers=JSON | headers
+        )
         assert answer.status_code in (401, 422), answer.text
 
     send()
 
 
 @pytest.mark.parametrize("root", ["Query", "Mutation"])
-def test_no_document_of_the_schema_is_a_fault_of_the_server(ask: Asker, root: str, graphql_schema: Any) -> None:
+def test_no_document_of_the_graphql_schema_causes_a_server_error(
+    client: SyncClient, root: str, graphql_schema: Any
+) -> None:
     operations = [found.ok() for found in graphql_schema.get_all_operations() if found.ok().label.startswith(root)]
     assert operations
 
     @fuzzed
     @given(st.one_of([operation.as_strategy() for operation in operations]))
     def send(case: Any) -> None:
-        answer = ask("POST", "/graphql", content=json.dumps({"query": case.body}), headers=JSON)
+        answer = client("POST", "/graphql", content=json.dumps({"query": case.body}), headers=JSON)
         assert answer.status_code < 500, answer.text
         codes = {error["extensions"]["code"] for error in answer.json().get("errors", [])}
         assert not codes & {"INTERNAL", "UNAVAILABLE"}, answer.text
@@ -84,7 +88,7 @@ def test_no_document_of_the_schema_is_a_fault_of_the_server(ask: Asker, root: st
 
 @pytest.fixture(scope="module")
 def graphql_schema() -> Any:
-    """The GraphQL schema, as schemathesis has it."""
+    """The GraphQL schema, loaded by schemathesis."""
     schemathesis.graphql.scalar("UUID", st.uuids().map(str).map(_literal))
     schemathesis.graphql.scalar("DateTime", st.datetimes().map(lambda moment: _literal(moment.isoformat() + "Z")))
     return schemathesis.graphql.from_file(sdl())

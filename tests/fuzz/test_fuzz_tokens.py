@@ -1,4 +1,4 @@
-"""What reads tokens reads anything: it finds them genuine or raises `InvalidToken`, and nothing else."""
+"""`decode_token` with generated input: it accepts a genuine token, and raises `InvalidToken` for anything else."""
 
 import asyncio
 from contextlib import suppress
@@ -15,7 +15,7 @@ from auth.crypto.tokens import InvalidToken, Issuer, TokenKind, create_access_to
 from tests.fuzz.inputs import fuzzed
 
 SEGMENT = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-# What is cut out of a token, from where and how much, and what is put in its place.
+# Where a token is changed, how many characters are cut out, and what replaces them.
 CHANGES = st.lists(
     st.tuples(
         st.integers(0, 600), st.integers(0, 40), st.one_of(st.text(SEGMENT + ".=", max_size=8), st.text(max_size=4))
@@ -26,7 +26,7 @@ CHANGES = st.lists(
 
 
 def genuine(issuer: Issuer) -> dict[TokenKind, str]:
-    """A token of each kind."""
+    """Return a token of each kind."""
     now = SystemClock().now()
     whose: dict[str, Any] = {"user_id": Entropy().id(now), "session_id": Entropy().id(now)}
     when: dict[str, Any] = {"issued_at": now, "expires_at": now + timedelta(days=1)}
@@ -36,7 +36,7 @@ def genuine(issuer: Issuer) -> dict[TokenKind, str]:
     }
 
 
-def test_a_changed_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
+def test_a_changed_token_raises_only_invalid_token(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
     issuer = fuzzed_app[0].state.services.rotation.token_pairs.issuer
     tokens = genuine(issuer)
     now = SystemClock().now()
@@ -57,7 +57,7 @@ def test_a_changed_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, 
     change()
 
 
-def test_what_was_never_a_token_is_invalid_and_nothing_else(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
+def test_input_that_was_never_a_token_raises_only_invalid_token(fuzzed_app: tuple[FastAPI, asyncio.Runner]) -> None:
     issuer = fuzzed_app[0].state.services.rotation.token_pairs.issuer
     now = SystemClock().now()
     parts = st.text(SEGMENT, max_size=60)

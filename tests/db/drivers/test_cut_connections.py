@@ -37,7 +37,7 @@ from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import backstage, serving
 
 KEY, OTHER_KEY = "the-first-attempt-of-the-phone", "the-second-attempt-of-the-phone"
-COMMIT = b"COMMIT;"  # as the driver puts it
+COMMIT = b"COMMIT;"  # as the driver sends it
 CUTS = 50
 
 
@@ -65,8 +65,8 @@ def answers(http: AsyncClient) -> list[Response]:
     return seen
 
 
-impatient = pytest.mark.parametrize("more_settings", [{"database_timeout": 0.5}], ids=[""])
-either_way = pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
+short_timeout = pytest.mark.parametrize("more_settings", [{"database_timeout": 0.5}], ids=[""])
+with_and_without_key = pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
 
 
 async def families_of(services: Services, user: UserRow) -> list[FamilyRow]:
@@ -92,7 +92,7 @@ def claim_of(services: Services, clock: Clock, token: str) -> bytes:
     return digest(decode_token(services.rotation.token_pairs.issuer, token, TokenKind.REFRESH, clock.now()).jti)
 
 
-@either_way
+@with_and_without_key
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_rot_07_rot_19_a_rotation_whose_connection_breaks_is_retried_and_answered(
     api: Api,
@@ -119,8 +119,8 @@ async def test_rot_07_rot_19_a_rotation_whose_connection_breaks_is_retried_and_a
     assert (await endpoint.refresh(third.tokens.refresh)).outcome == REVOKED
 
 
-@either_way
-async def test_rot_19_a_retried_rotation_still_belongs_to_one_client(
+@with_and_without_key
+async def test_rot_19_a_replay_after_a_retried_rotation_is_still_detected(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, clock: Clock, key: str | None
 ) -> None:
     first = await api.login()
@@ -133,7 +133,7 @@ async def test_rot_19_a_retried_rotation_still_belongs_to_one_client(
     assert not await api.is_live(second.access)
 
 
-@impatient
+@short_timeout
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
 async def test_rot_07_rot_19_during_an_outage_a_refresh_is_503_and_its_key_gets_the_successor_later(
     api: Api,
@@ -161,7 +161,7 @@ async def test_rot_07_rot_19_during_an_outage_a_refresh_is_503_and_its_key_gets_
     assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
 
 
-@impatient
+@short_timeout
 async def test_rot_07_a_token_is_not_consumed_if_the_connection_breaks_before_the_statement(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, clock: Clock, alice: UserRow
 ) -> None:
@@ -206,14 +206,14 @@ async def test_a_revocation_whose_commit_breaks_is_confirmed_before_it_is_answer
 async def test_a_sign_in_whose_commit_breaks_opens_one_session(
     api: Api, proxy: Proxy, services: Services, alice: UserRow, committed: bool
 ) -> None:
-    (proxy.cut_after if committed else proxy.cut_before)(COMMIT)  # of the first one, from a network that is new
+    (proxy.cut_after if committed else proxy.cut_before)(COMMIT)  # the first sign-in, which adds a new network
     pair = await api.login()
     assert proxy.cuts >= 1
     assert await api.is_live(pair.access)
     assert [str(family.id) for family in await families_of(services, alice)] == [pair.session_id]
 
 
-# What a use case does and whether it may be tried again after its commit, with the same effect and answer.
+# For each use case: whether a retry after its commit has the same effect and answer, and the call.
 WRITES: dict[str, tuple[bool, Callable[[Services, UserRow, datetime], Awaitable[Any]]]] = {
     "enable": (True, lambda services, alice, now: services.accounts.enable(alice.id)),
     "delete": (True, lambda services, alice, now: services.accounts.delete(alice)),
@@ -253,7 +253,7 @@ WRITES: dict[str, tuple[bool, Callable[[Services, UserRow, datetime], Awaitable[
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_after_a_commit_without_an_answer_only_what_is_idempotent_is_tried_again(
+async def test_after_an_unacknowledged_commit_only_idempotent_writes_are_retried(
     proxy: Proxy, services: Services, alice: UserRow, clock: Clock, name: str
 ) -> None:
     is_idempotent, write = WRITES[name]
@@ -263,8 +263,8 @@ async def test_after_a_commit_without_an_answer_only_what_is_idempotent_is_tried
     assert proxy.cuts >= 1
 
 
-@impatient
-async def test_the_service_stops_though_the_network_is_silent(
+@short_timeout
+async def test_the_service_stops_although_the_network_is_silent(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services
 ) -> None:
     await endpoint.refresh((await api.login()).refresh)
@@ -298,14 +298,14 @@ class Phone:
         self.rotations += 1
 
 
-async def cut_often(proxy: Proxy, dice: random.Random, *, with_outages: bool) -> None:
+async def cut_often(proxy: Proxy, rng: random.Random, *, with_outages: bool) -> None:
     """Cut connections at random moments within a refresh; sometimes refuse new ones for a while."""
     while proxy.cuts < CUTS:
-        await asyncio.sleep(dice.uniform(0, 0.02))
+        await asyncio.sleep(rng.uniform(0, 0.02))
         proxy.cut()
-        if with_outages and dice.random() < 0.1:
+        if with_outages and rng.random() < 0.1:
             proxy.refuse()
-            await asyncio.sleep(dice.uniform(0, 0.5))
+            await asyncio.sleep(rng.uniform(0, 0.5))
             await proxy.listen()
 
 
@@ -323,19 +323,19 @@ async def refresh_while_cut(phone: Phone, cutting: Coroutine[Any, Any, None]) ->
 # The seed is in the test's name, and so in what a failure prints.
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.25, "rate_limits": False}], ids=[""])
-async def test_rot_19_a_client_with_keys_never_loses_its_session_to_connections_cut_before_the_database(
+async def test_rot_19_a_client_with_keys_keeps_its_session_although_database_connections_are_cut(
     api: Api, endpoint: RefreshEndpoint, proxy: Proxy, services: Services, alice: UserRow, seed: int
 ) -> None:
     phone = Phone(endpoint, (await api.login()).refresh)
     await refresh_while_cut(phone, cut_often(proxy, random.Random(seed), with_outages=True))
     assert proxy.cuts >= CUTS
-    assert phone.failures > 0, "the database was never away for long"
+    assert phone.failures > 0, "the database was never unavailable for long"
     assert await generation(services, alice) == phone.rotations + 1
     assert await replays(services, alice) == 0
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_rot_19_a_client_with_keys_never_loses_its_session_to_answers_that_do_not_arrive(
+async def test_rot_19_a_client_with_keys_keeps_its_session_although_answers_are_lost(
     sqlite_url: str, password_hash: str, tmp_path: Path, seed: int
 ) -> None:
     async with backstage(sqlite_url, password_hash) as behind:

@@ -1,4 +1,4 @@
-"""SQLite's reader: reads that wait at the same moment go to its thread together, and who gives up leaves nothing."""
+"""SQLite's reader: reads that wait at one moment go to its thread together. A cancelled read leaves nothing open."""
 
 import asyncio
 import sqlite3
@@ -30,7 +30,7 @@ def database_url(sqlite_url: str) -> str:
 
 @pytest.fixture
 async def session(services: Services, alice: UserRow, clock: FakeClock) -> SignedIn:
-    """A session of alice's."""
+    """A session of alice."""
     opened = await services.sign_in.open_session(alice, None, ClientInfo(), clock.now())
     assert isinstance(opened, SignedIn)
     return opened
@@ -38,7 +38,7 @@ async def session(services: Services, alice: UserRow, clock: FakeClock) -> Signe
 
 @pytest.fixture
 async def reader(services: Services) -> AsyncIterator[SQLiteReader]:
-    """The reader, whose thread and connection are there. In its statements `hold()` waits for `Held.release`."""
+    """The reader, with its thread and connection open. In its statements `hold()` waits for `Held.release`."""
     assert isinstance(services.db, SQLiteDatabase)
     reader = services.db.reader
     assert await reader.rows("SELECT 1", {}) == [(1,)]
@@ -47,14 +47,14 @@ async def reader(services: Services) -> AsyncIterator[SQLiteReader]:
 
 
 class Held:
-    """A read that is under way, for as long as the test likes."""
+    """A read that runs until the test releases it."""
 
     entered, release = Event(), Event()
 
 
 @contextmanager
 def held(reader: SQLiteReader) -> Iterator[None]:
-    """In the block, `hold()` in a statement of the reader's waits; when it ends, no more."""
+    """While the block runs, `hold()` in a statement of the reader waits."""
     Held.entered.clear()
     Held.release.clear()
 
@@ -73,32 +73,32 @@ def held(reader: SQLiteReader) -> Iterator[None]:
 
 
 def checkpointed(url: str) -> bool:
-    """Whether the whole log could go into the file: nobody reads from it."""
+    """Whether SQLite could copy the whole write-ahead log into the file, which a running read prevents."""
     with closing(sqlite3.connect(make_url(url).database or "")) as file:
         busy, _, _ = file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 
 
-async def test_reads_that_wait_at_the_same_moment_take_one_way_to_the_thread(
+async def test_reads_that_wait_at_the_same_moment_go_to_the_thread_together(
     services: Services, reader: SQLiteReader, session: SignedIn, clock: FakeClock
 ) -> None:
     token = session.tokens.access_token
-    with patch.object(reader, "_read", wraps=reader._read) as ways:
+    with patch.object(reader, "_read", wraps=reader._read) as batches:
         found = await asyncio.gather(*(services.sessions.authenticate(token, clock.now()) for _ in range(READS)))
     assert {family.id for family in found} == {session.family.id}
-    # The first leaves at once, alone; whoever came meanwhile follows.
-    assert [len(call.args[0]) for call in ways.call_args_list] == [1, READS - 1]
+    # The first read is sent at once and alone. Those that arrive while it runs follow in one batch.
+    assert [len(call.args[0]) for call in batches.call_args_list] == [1, READS - 1]
 
 
-async def test_a_batch_of_reads_has_an_end(reader: SQLiteReader, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_of_reads_has_a_maximum_size(reader: SQLiteReader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.drivers.sqlite_reader.MAX_BATCH", 4)
-    with patch.object(reader, "_read", wraps=reader._read) as ways:
+    with patch.object(reader, "_read", wraps=reader._read) as batches:
         found = await asyncio.gather(*(reader.rows("SELECT :n", {"n": n}) for n in range(11)))
     assert found == [[(n,)] for n in range(11)]
-    assert [len(call.args[0]) for call in ways.call_args_list] == [1, 4, 4, 2]
+    assert [len(call.args[0]) for call in batches.call_args_list] == [1, 4, 4, 2]
 
 
-async def test_a_read_that_fails_does_not_spoil_the_others(
+async def test_a_read_that_fails_does_not_fail_the_others_in_its_batch(
     services: Services, reader: SQLiteReader, session: SignedIn
 ) -> None:
     texts = ["SELECT 1", "SELECT 2", "SELECT nothing FROM nowhere", "SELECT 3"]
@@ -109,7 +109,7 @@ async def test_a_read_that_fails_does_not_spoil_the_others(
         assert await families.get(conn, session.user.id, session.family.id) == session.family
 
 
-async def test_a_fault_of_the_reader_is_an_outage_like_any_other(
+async def test_an_input_output_error_of_the_reader_is_database_unavailable(
     services: Services, reader: SQLiteReader, session: SignedIn
 ) -> None:
     with (
@@ -126,7 +126,7 @@ def sqlite3_error(code: int) -> sqlite3.OperationalError:
     return error
 
 
-async def test_a_read_that_is_cut_off_leaves_no_statement_open_and_the_loop_free(
+async def test_a_cancelled_read_leaves_no_statement_open_and_does_not_block_the_event_loop(
     reader: SQLiteReader, database_url: str, session: SignedIn
 ) -> None:
     with held(reader):
@@ -135,19 +135,21 @@ async def test_a_read_that_is_cut_off_leaves_no_statement_open_and_the_loop_free
         assert await asyncio.to_thread(Held.entered.wait, 10)
         behind = [asyncio.create_task(reader.rows("SELECT :n", {"n": n})) for n in range(3)]
         await asyncio.sleep(0)
-        # Its snapshot keeps the log as it is, for as long as it is under way and no longer.
+        # The snapshot of a read prevents a checkpoint of the log, but only while the read runs.
         slow.cancel()
         behind[1].cancel()
         assert isinstance((await asyncio.gather(slow, return_exceptions=True))[0], asyncio.CancelledError)
         assert not behind[0].done()
-        with patch.object(reader, "_read", wraps=reader._read) as ways:
+        with patch.object(reader, "_read", wraps=reader._read) as batches:
             Held.release.set()
             assert [await behind[0], await behind[2]] == [[(0,)], [(2,)]]
-    assert [len(call.args[0]) for call in ways.call_args_list] == [2]  # nothing is read for who gave up before
+    assert [len(call.args[0]) for call in batches.call_args_list] == [
+        2
+    ]  # the reader skips the read that was cancelled while it waited
     assert checkpointed(database_url)
 
 
-async def test_reads_do_not_wait_for_who_writes(
+async def test_a_read_does_not_wait_for_a_writer(
     services: Services, database_url: str, session: SignedIn, clock: FakeClock
 ) -> None:
     with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None)) as file:
@@ -160,34 +162,34 @@ async def test_reads_do_not_wait_for_who_writes(
     assert found.device_name == "changed"
 
 
-async def test_a_block_that_reads_cannot_write(services: Services, alice: UserRow) -> None:
+async def test_a_read_block_cannot_write(services: Services, alice: UserRow) -> None:
     async with services.db.read() as conn:
         with pytest.raises(TypeError, match="Use transaction"):
             await users.set_active(conn, alice.id, is_active=False)
     assert await services.accounts.get(alice.id) == alice
 
 
-async def test_after_its_end_the_next_read_begins_anew(reader: SQLiteReader) -> None:
+async def test_a_read_after_close_opens_the_reader_again(reader: SQLiteReader) -> None:
     await reader.close()
     await reader.close()
     assert await reader.rows("SELECT 1", {}) == [(1,)]
 
 
-async def test_whoever_comes_while_it_is_closed_is_answered(reader: SQLiteReader) -> None:
+async def test_reads_that_arrive_while_the_reader_closes_are_answered(reader: SQLiteReader) -> None:
     with held(reader):
-        asked = [asyncio.create_task(reader.rows("SELECT hold()", {}))]
+        reads = [asyncio.create_task(reader.rows("SELECT hold()", {}))]
         assert await asyncio.to_thread(Held.entered.wait, 10)
         closing_it = asyncio.create_task(reader.close())
         for _ in range(5):
-            asked += [asyncio.create_task(reader.rows("SELECT 1", {})) for _ in range(5)]
+            reads += [asyncio.create_task(reader.rows("SELECT 1", {})) for _ in range(5)]
             await asyncio.sleep(0)
         Held.release.set()
-        await asyncio.wait_for(asyncio.gather(closing_it, *asked), 10)
+        await asyncio.wait_for(asyncio.gather(closing_it, *reads), 10)
     assert reader._connection is None
     assert await reader.rows("SELECT 1", {}) == [(1,)]
 
 
-async def test_a_thread_that_cannot_be_started_fails_those_who_ask_and_nobody_after_them(reader: SQLiteReader) -> None:
+async def test_a_thread_that_cannot_start_fails_the_current_read_and_no_later_one(reader: SQLiteReader) -> None:
     await reader.close()
     with patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Statements that go to SQLite's driver by themselves: values and rows are what SQLAlchemy would make of them."""
+"""Statements sent directly to SQLite's driver bind and return the same values as SQLAlchemy."""
 
 import sqlite3
 from contextlib import closing
@@ -51,25 +51,25 @@ _SQLITE = create_engine("sqlite://")
         }
     )
 )
-def test_values_and_rows_are_those_of_sqlalchemy(values: dict[str, Any]) -> None:
-    with _SQLITE.connect() as usual, closing(sqlite3.connect(":memory:")) as driver:
-        expected = usual.execute(_ECHO, values).one()
+def test_parameters_and_rows_equal_those_of_sqlalchemy(values: dict[str, Any]) -> None:
+    with _SQLITE.connect() as sqlalchemy, closing(sqlite3.connect(":memory:")) as driver:
+        expected = sqlalchemy.execute(_ECHO, values).one()
         row = _COMPILED.one(driver, values)
     assert tuple(row) == tuple(expected)
     assert row._fields == tuple(expected._fields)
     assert row.instant is None or row.instant.tzinfo is UTC
-    # What lies in the file is compared as text, so it is the same to the letter.
-    _, asked = _COMPILED.bind(values)
+    # SQLite compares stored values as text, so both must write them identically.
+    _, params = _COMPILED.bind(values)
     for name in ("identifier", "instant"):
-        usual_one = _KINDS[name].dialect_impl(_SQLITE.dialect).bind_processor(_SQLITE.dialect)
-        assert asked[name] == usual_one(values[name])
+        sqlalchemy_bind = _KINDS[name].dialect_impl(_SQLITE.dialect).bind_processor(_SQLITE.dialect)
+        assert params[name] == sqlalchemy_bind(values[name])
 
 
-def test_an_instant_without_a_zone_is_refused_there_too() -> None:
+def test_a_datetime_without_a_timezone_is_refused() -> None:
     with pytest.raises(ValueError, match="timezone"):
         _COMPILED.bind(dict.fromkeys(_KINDS) | {"instant": LAST.replace(tzinfo=None)})
 
 
-def test_a_value_that_is_not_given_is_an_error_and_not_null() -> None:
+def test_a_missing_parameter_is_an_error_and_not_null() -> None:
     with pytest.raises(KeyError):
         _COMPILED.bind({"identifier": UUID(int=1)})

@@ -1,4 +1,4 @@
-"""What was answered is in the database: seen from elsewhere, after `kill -9`, after a restart, whole or not at all."""
+"""Writes are atomic and durable: committed before the answer, and still there after `kill -9` and a restart."""
 
 import asyncio
 import sqlite3
@@ -26,7 +26,9 @@ from tests.support.servers import backstage, serving
 KEY = "the-first-attempt-of-the-phone"
 REPLAY = "REFRESH_TOKEN_REPLAYED"
 REPLAYS = f"SELECT count(*) FROM security_events WHERE kind = '{REPLAY}'"
-ENDED_BY_REPLAY = f"SELECT count(*) FROM token_families WHERE revoked_at IS NOT NULL AND revocation_reason = '{REPLAY}'"
+REVOKED_BY_REPLAY = (
+    f"SELECT count(*) FROM token_families WHERE revoked_at IS NOT NULL AND revocation_reason = '{REPLAY}'"
+)
 GENERATIONS = """
 SELECT token_families.generation, max(refresh_tokens.generation)
 FROM token_families JOIN refresh_tokens ON refresh_tokens.family_id = token_families.id
@@ -34,8 +36,8 @@ GROUP BY token_families.generation
 """
 
 
-async def seen_from_elsewhere(database_url: str, query: str) -> tuple[Any, ...]:
-    """The one row that a connection of the test's own reads, without a line of the service's code."""
+async def read_row(database_url: str, query: str) -> tuple[Any, ...]:
+    """Return the one row that an independent connection reads, without the service's code."""
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
         file = sqlite3.connect(url.database or "")
@@ -50,18 +52,18 @@ async def seen_from_elsewhere(database_url: str, query: str) -> tuple[Any, ...]:
         await connection.close()
 
 
-async def test_rot_06_a_replays_revocation_is_in_the_database_when_its_answer_arrives(
+async def test_rot_06_the_revocation_after_a_replay_is_committed_before_the_answer(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     first = await api.login()
     await endpoint.refresh(first.refresh)
-    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (0,)
+    assert await read_row(database_url, REVOKED_BY_REPLAY) == (0,)
     assert (await endpoint.refresh(first.refresh)).outcome == REPLAYED
-    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (1,)
-    assert await seen_from_elsewhere(database_url, REPLAYS) == (1,)
+    assert await read_row(database_url, REVOKED_BY_REPLAY) == (1,)
+    assert await read_row(database_url, REPLAYS) == (1,)
 
 
-async def test_rot_06_rot_08_what_was_answered_outlives_kill_9_right_after_the_answer(
+async def test_rot_06_rot_08_answered_rotations_and_replays_survive_kill_9(
     database_url: str, password_hash: str, tmp_path: Path
 ) -> None:
     async with backstage(database_url, password_hash) as behind:
@@ -71,11 +73,11 @@ async def test_rot_06_rot_08_what_was_answered_outlives_kill_9_right_after_the_a
         graphql, rest = (endpoint(http) for endpoint in ENDPOINTS.values())
         after_rotated = (await graphql.refresh(rotated.refresh)).tokens
         after_replayed = (await rest.refresh(replayed.refresh)).tokens
-        # The last answer is the replay's, and the server does not live to do anything after it.
+        # The server is killed directly after it answers the replay.
         assert (await graphql.refresh(replayed.refresh)).outcome == REPLAYED
         server.kill()
-    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (1,)
-    assert await seen_from_elsewhere(database_url, REPLAYS) == (1,)
+    assert await read_row(database_url, REVOKED_BY_REPLAY) == (1,)
+    assert await read_row(database_url, REPLAYS) == (1,)
 
     async with serving(database_url, tmp_path) as server, AsyncClient(base_url=server.url, timeout=30) as http:
         graphql, rest = (endpoint(http) for endpoint in ENDPOINTS.values())
@@ -83,14 +85,14 @@ async def test_rot_06_rot_08_what_was_answered_outlives_kill_9_right_after_the_a
         assert not await Api(http).is_live(after_replayed.access)
         assert await Api(http).is_live(after_rotated.access)
         assert (await rest.refresh(idle.refresh)).outcome == ROTATED
-        # Rotated before, and rotated still: nothing about it was in the memory of the process that is gone.
+        # Still known as rotated: the killed process did not keep that in its memory alone.
         assert (await graphql.refresh(rotated.refresh)).outcome == REPLAYED
         server.kill()
-    assert await seen_from_elsewhere(database_url, ENDED_BY_REPLAY) == (2,)
+    assert await read_row(database_url, REVOKED_BY_REPLAY) == (2,)
 
 
 @pytest.mark.parametrize("name", list(ENDPOINTS))
-async def test_rot_08_a_restart_forgets_neither_what_was_rotated_nor_what_was_answered(
+async def test_rot_08_after_a_restart_a_retry_gets_the_same_successor_and_a_replay_is_detected(
     name: str, api: Api, alice: UserRow, database_url: str, clock: FakeClock, settings_for: Callable[..., Settings]
 ) -> None:
     first = await api.login()
@@ -106,11 +108,11 @@ async def test_rot_08_a_restart_forgets_neither_what_was_rotated_nor_what_was_an
         assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
 
 
-async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committed_ends_the_successor_too(
+async def test_rot_03_a_replay_during_an_uncommitted_rotation_revokes_the_successor_too(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
-    # Spending the parent and storing the child are one statement on one row: there is no moment between them. What
-    # can be stopped is the transaction around it, and whoever comes meanwhile waits for the row, then judges.
+    # One statement on one row consumes the parent and stores the child, so nothing can happen between the two. The
+    # test pauses the transaction around it: the replay waits for the lock and is decided after the commit.
     first = await api.login()
     token_pairs = services.rotation.token_pairs
     presented = decode_token(token_pairs.issuer, first.refresh, TokenKind.REFRESH, clock.now())
@@ -141,7 +143,7 @@ async def test_rot_03_a_replay_that_comes_while_the_rotation_is_not_yet_committe
     assert not await api.is_live(child.access_token)
 
 
-async def test_rot_03_a_rotation_and_its_lineage_are_seen_together_or_not_at_all(
+async def test_rot_03_a_reader_never_sees_a_rotation_without_its_lineage_row(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     token = (await api.login()).refresh
@@ -149,7 +151,7 @@ async def test_rot_03_a_rotation_and_its_lineage_are_seen_together_or_not_at_all
 
     async def look() -> None:
         while REFRESH_RATE_LIMIT.burst + 1 not in seen:
-            generation, newest = await seen_from_elsewhere(database_url, GENERATIONS)
+            generation, newest = await read_row(database_url, GENERATIONS)
             assert generation == newest
             seen.add(generation)
             await asyncio.sleep(0)

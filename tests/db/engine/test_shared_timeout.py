@@ -1,4 +1,4 @@
-"""Patience: a limit of time does what `asyncio.timeout` does, with one timer for all who have the same."""
+"""`SharedTimeout` behaves as `asyncio.timeout` does, with one event-loop timer for all tasks that share it."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,39 +11,41 @@ import uvloop
 from db.engine.shared_timeout import SharedTimeout
 
 SHORT, LONG = 0.02, 30.0
-Limit = Callable[[], Any]
+Timeout = Callable[[], Any]
 
 
-@pytest.fixture(params=["Patience", "asyncio.timeout"])
-def limits(request: pytest.FixtureRequest) -> Callable[[float], Limit]:
-    """Both kinds, so that what is asked of ours is what the standard library's does."""
-    return SharedTimeout if request.param == "Patience" else lambda seconds: lambda: asyncio.timeout(seconds)
+@pytest.fixture(params=["SharedTimeout", "asyncio.timeout"])
+def timeouts(request: pytest.FixtureRequest) -> Callable[[float], Timeout]:
+    """Both kinds, so that `SharedTimeout` must pass the same tests as the standard library."""
+    return SharedTimeout if request.param == "SharedTimeout" else lambda seconds: lambda: asyncio.timeout(seconds)
 
 
-async def test_what_takes_too_long_is_cut_off(limits: Callable[[float], Limit]) -> None:
-    limit = limits(SHORT)
+async def test_a_block_that_takes_too_long_raises_timeout_error(timeouts: Callable[[float], Timeout]) -> None:
+    timeout = timeouts(SHORT)
     with pytest.raises(TimeoutError) as raised:
-        async with limit():
+        async with timeout():
             await asyncio.sleep(LONG)
     assert isinstance(raised.value.__cause__, asyncio.CancelledError)
-    await asyncio.sleep(0)  # and nothing of it is left behind
+    await asyncio.sleep(0)  # no cancellation is left pending
 
 
-async def test_what_ends_in_time_ends_as_it_does(limits: Callable[[float], Limit]) -> None:
-    limit = limits(SHORT)
-    async with limit():
+async def test_a_block_that_ends_in_time_returns_or_raises_as_without_a_timeout(
+    timeouts: Callable[[float], Timeout],
+) -> None:
+    timeout = timeouts(SHORT)
+    async with timeout():
         pass
     with pytest.raises(KeyError):
-        async with limit():
+        async with timeout():
             raise KeyError
-    await asyncio.sleep(2 * SHORT)  # nobody is cut off later
+    await asyncio.sleep(2 * SHORT)  # the timer cancels nothing afterwards
 
 
-async def test_whoever_is_cancelled_from_outside_learns_of_it(limits: Callable[[float], Limit]) -> None:
-    limit = limits(LONG)
+async def test_a_task_cancelled_from_outside_raises_cancelled_error(timeouts: Callable[[float], Timeout]) -> None:
+    timeout = timeouts(LONG)
 
     async def wait() -> None:
-        async with limit():
+        async with timeout():
             await asyncio.sleep(LONG)
 
     task = asyncio.create_task(wait())
@@ -53,17 +55,17 @@ async def test_whoever_is_cancelled_from_outside_learns_of_it(limits: Callable[[
         await task
 
 
-async def test_whoever_is_cancelled_when_the_time_is_up_learns_that_they_were_cancelled(
-    limits: Callable[[float], Limit],
+async def test_a_task_cancelled_at_the_moment_of_the_timeout_raises_cancelled_error(
+    timeouts: Callable[[float], Timeout],
 ) -> None:
-    limit = limits(SHORT)
+    timeout = timeouts(SHORT)
 
     async def wait() -> None:
-        async with limit():
+        async with timeout():
             try:
                 await asyncio.sleep(LONG)
             except asyncio.CancelledError:
-                task.cancel()  # at the same moment, before the limit is left
+                task.cancel()  # at the same moment, before the block is left
                 raise
 
     task = asyncio.create_task(wait())
@@ -72,25 +74,25 @@ async def test_whoever_is_cancelled_when_the_time_is_up_learns_that_they_were_ca
     assert task.cancelled()
 
 
-async def test_an_error_on_the_way_out_is_not_hidden(limits: Callable[[float], Limit]) -> None:
-    limit = limits(SHORT)
+async def test_an_error_raised_while_the_timeout_cancels_is_not_hidden(timeouts: Callable[[float], Timeout]) -> None:
+    timeout = timeouts(SHORT)
 
-    async def stumble() -> None:
-        async with limit():
+    async def fail_while_cancelled() -> None:
+        async with timeout():
             try:
                 await asyncio.sleep(LONG)
             except asyncio.CancelledError:
                 raise KeyError from None
 
     with pytest.raises(KeyError):
-        await stumble()
+        await fail_while_cancelled()
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
 
 
-async def test_of_two_limits_the_shorter_one_ends(limits: Callable[[float], Limit]) -> None:
-    short, long = limits(SHORT), limits(LONG)
+async def test_of_two_nested_timeouts_the_shorter_one_expires(timeouts: Callable[[float], Timeout]) -> None:
+    short, long = timeouts(SHORT), timeouts(LONG)
     async with long():
         with pytest.raises(TimeoutError):
             async with short():
@@ -100,63 +102,63 @@ async def test_of_two_limits_the_shorter_one_ends(limits: Callable[[float], Limi
             await asyncio.sleep(LONG)
 
 
-async def test_each_of_many_has_the_whole_of_its_time() -> None:
-    limit, loop = SharedTimeout(0.1), asyncio.get_running_loop()
+async def test_each_of_many_tasks_has_its_full_time() -> None:
+    timeout, loop = SharedTimeout(0.1), asyncio.get_running_loop()
 
     async def wait(begin: float, need: float) -> tuple[bool, float]:
         await asyncio.sleep(begin)
         began = loop.time()
         try:
-            async with limit():
+            async with timeout():
                 await asyncio.sleep(need)
         except TimeoutError:
             return True, loop.time() - began
         return False, loop.time() - began
 
-    # Every other one is done in half of it, and the others begin one after the other.
+    # Every second task needs half of the time. The others start one after the other, and time out.
     ended = await asyncio.gather(*[wait(n * 0.01, 0.05 if n % 2 else LONG) for n in range(20)])
-    assert [cut_off for cut_off, _ in ended] == [not n % 2 for n in range(20)]
-    assert all(took >= 0.09 for cut_off, took in ended if cut_off)
+    assert [timed_out for timed_out, _ in ended] == [not n % 2 for n in range(20)]
+    assert all(took >= 0.09 for timed_out, took in ended if timed_out)
     assert all(took < LONG / 2 for _, took in ended)
 
 
-def test_a_limit_serves_one_event_loop_after_another() -> None:
-    limit = SharedTimeout(SHORT)
+def test_one_timeout_works_in_several_event_loops_in_turn() -> None:
+    timeout = SharedTimeout(SHORT)
 
     async def wait() -> None:
         with pytest.raises(TimeoutError):
-            async with limit():
+            async with timeout():
                 await asyncio.sleep(LONG)
 
-    async def leave_its_timer_behind() -> None:
-        async with limit():
+    async def leave_before_the_timer_fires() -> None:
+        async with timeout():
             pass
 
     for factory in (None, uvloop.new_event_loop):
-        for work in (wait, leave_its_timer_behind, wait):
+        for work in (wait, leave_before_the_timer_fires, wait):
             with asyncio.Runner(loop_factory=factory) as runner:
                 runner.run(work())
 
 
-async def test_many_with_the_same_limit_set_one_timer() -> None:
-    limit, loop = SharedTimeout(LONG), asyncio.get_running_loop()
+async def test_a_hundred_tasks_with_the_same_timeout_set_one_timer() -> None:
+    timeout, loop = SharedTimeout(LONG), asyncio.get_running_loop()
 
     async def wait() -> None:
-        async with limit():
+        async with timeout():
             await asyncio.sleep(0)
 
     with patch.object(loop, "call_at", wraps=loop.call_at) as call_at:
         await asyncio.gather(*[wait() for _ in range(100)])
         await wait()
     assert call_at.call_count == 1
-    assert limit._queue == {}
+    assert timeout._queue == {}
 
 
-def test_outside_of_a_task_nothing_can_be_cut_off() -> None:
-    limited = SharedTimeout(SHORT)()
+def test_a_timeout_outside_a_task_is_an_error() -> None:
+    timeout = SharedTimeout(SHORT)()
     loop = asyncio.new_event_loop()
-    entering = limited.__aenter__()
-    loop.call_soon(lambda: outcomes.append(_sent(entering)))
+    entering = timeout.__aenter__()
+    loop.call_soon(lambda: outcomes.append(_error_of(entering)))
     outcomes: list[type[BaseException]] = []
     loop.call_soon(loop.stop)
     loop.run_forever()
@@ -164,7 +166,7 @@ def test_outside_of_a_task_nothing_can_be_cut_off() -> None:
     assert outcomes == [RuntimeError]
 
 
-def _sent(coroutine: Any) -> type[BaseException]:
+def _error_of(coroutine: Any) -> type[BaseException]:
     try:
         coroutine.send(None)
     except BaseException as error:

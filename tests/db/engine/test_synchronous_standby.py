@@ -1,4 +1,4 @@
-"""Synchronous replication: nothing is acknowledged that no standby has, however often the client asks."""
+"""Synchronous replication: the service acknowledges no write that no standby has, however often a client retries."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[databases.Server]:
-    """A PostgreSQL server of this module's own: which standbys it waits for is a setting of the whole server."""
+    """A PostgreSQL server for this module alone: the standbys it waits for are a setting of the whole server."""
     server = databases.Server()
     yield server
     server.stop()
@@ -41,11 +41,11 @@ async def database_url(server: databases.Server) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def no_standby(url: str) -> AsyncIterator[None]:
-    """While the block runs, every commit waits for a standby that is not there."""
+    """While the block runs, every commit waits for a standby that does not exist."""
     connection, committing = await databases.connect(url), await databases.connect(url)
     commit: asyncio.Task[str] | None = None
     try:
-        await _set_standbys(connection, "nobody")
+        await _set_standbys(connection, "missing")
         commit = await _commit_that_waits(connection, committing)
         yield
     finally:
@@ -63,7 +63,7 @@ async def _set_standbys(connection: asyncpg.Connection, names: str) -> None:
 
 
 async def _commit_that_waits(watching: asyncpg.Connection, committing: asyncpg.Connection) -> asyncio.Task[str]:
-    """Commit on `committing` until a commit waits for a standby: the server applies a new setting at its leisure."""
+    """Commit on `committing` until a commit waits for a standby: the server applies a new setting after a while."""
     waits = f"SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = {committing.get_server_pid()}"
     async with asyncio.timeout(60):
         while True:
@@ -74,7 +74,7 @@ async def _commit_that_waits(watching: asyncpg.Connection, committing: asyncpg.C
                 await asyncio.sleep(0.01)
 
 
-async def test_an_attempt_is_503_until_a_standby_has_it_and_is_answered_then(
+async def test_a_refresh_is_503_until_a_standby_has_it_and_then_gets_its_successor(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     first = await api.login()
@@ -86,7 +86,7 @@ async def test_an_attempt_is_503_until_a_standby_has_it_and_is_answered_then(
     assert (await endpoint.refresh(rotated.tokens.refresh, OTHER_KEY)).outcome == ROTATED
 
 
-async def test_a_replay_is_503_until_a_standby_has_the_end_of_the_session(
+async def test_a_replay_is_503_until_a_standby_has_the_revocation(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, database_url: str
 ) -> None:
     first = await api.login()
@@ -95,18 +95,18 @@ async def test_a_replay_is_503_until_a_standby_has_the_end_of_the_session(
         answers = [await endpoint.refresh(first.refresh, OTHER_KEY) for _ in range(3)]
         answers.append(await endpoint.refresh(second.refresh))
         assert [answer.outcome for answer in answers] == [UNAVAILABLE] * 4
-    # The first of them ended the session, and no answer said so before it was certain.
+    # The first replay revoked the session, and no answer said so before a standby had it.
     assert (await endpoint.refresh(first.refresh, OTHER_KEY)).outcome == REVOKED
     assert (await endpoint.refresh(second.refresh)).outcome == REVOKED
 
 
-async def test_the_end_of_a_session_is_503_until_a_standby_has_it(api: Api, alice: UserRow, database_url: str) -> None:
+async def test_a_revocation_is_503_until_a_standby_has_it(api: Api, alice: UserRow, database_url: str) -> None:
     pair = await api.login()
     by_token, by_id = {"refreshToken": pair.refresh}, {"id": pair.session_id}
     async with no_standby(database_url):
         assert await api.codes(REVOKE, {"input": by_id}, pair.access) == ["UNAVAILABLE"]
-        # The first attempt ended it here, so the token of the owner works no more; the refresh token may still ask.
+        # This server has revoked the session, so the access token no longer works. The refresh token may still revoke.
         for _ in range(2):
             assert await api.codes(REVOKE, {"input": by_token}) == ["UNAVAILABLE"]
-    ended = await api.data(REVOKE, {"input": by_token})
-    assert ended["revokeSession"]["session"]["state"] == "REVOKED"
+    revoked = await api.data(REVOKE, {"input": by_token})
+    assert revoked["revokeSession"]["session"]["state"] == "REVOKED"

@@ -1,4 +1,4 @@
-"""Transactions on PostgreSQL, which the service begins and ends itself: none is left open, and none is half done."""
+"""Transactions on PostgreSQL, which the service begins and ends itself: none stays open, and none is half done."""
 
 import asyncio
 from contextlib import suppress
@@ -22,15 +22,15 @@ OPEN = (
     "AND state <> 'idle'"
 )
 RENAMED = Compiled(text("UPDATE users SET username = 'renamed' WHERE id = :id"))
-# Whoever is cut off twice tells the server nothing more: it finds out when the statement is done.
+# A task that is cancelled twice sends the server nothing more: the server notices when the statement ends.
 SLOW = Compiled(text("SELECT pg_sleep(1)"))
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 through_a_proxy = pytest.mark.parametrize("database_url", ["proxied"], indirect=True)
 
 
-async def assert_nothing_is_left(services: Services, url: str, user: UserRow) -> None:
-    """No connection with a transaction open, none that is missing, and the user as before."""
+async def assert_pool_and_user_are_unchanged(services: Services, url: str, user: UserRow) -> None:
+    """No connection has an open transaction, the pool has them all, and the user is unchanged."""
     size = services.db.connections[1]
     assert services.db.connections == (0, size)
     pool = pool_of(services)
@@ -45,7 +45,7 @@ async def assert_nothing_is_left(services: Services, url: str, user: UserRow) ->
     found = await services.accounts.get(user.id)
     assert found is not None
     assert found.username == "alice"
-    # Each of them can be used.
+    # Every connection can be used.
     await asyncio.gather(*(use(services, user) for _ in range(2 * size)))
 
 
@@ -60,9 +60,7 @@ async def use(services: Services, user: UserRow) -> None:
 
 
 @on_postgresql
-async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(
-    services: Services, alice: UserRow
-) -> None:
+async def test_a_write_is_visible_after_the_commit_and_not_before(services: Services, alice: UserRow) -> None:
     async with services.db.transaction() as conn:
         await RENAMED.execute(conn, {"id": alice.id})
         assert (await services.accounts.get(alice.id)).username == "alice"  # type: ignore[union-attr]
@@ -70,7 +68,7 @@ async def test_what_is_in_a_transaction_is_there_when_it_ends_and_not_before(
 
 
 @on_postgresql
-async def test_what_raises_is_rolled_back_and_leaves_its_connection_as_it_was(
+async def test_an_exception_rolls_back_and_its_connection_stays_usable(
     services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def raising() -> None:
@@ -80,11 +78,11 @@ async def test_what_raises_is_rolled_back_and_leaves_its_connection_as_it_was(
 
     with pytest.raises(ValueError, match="a bug"):
         await raising()
-    await assert_nothing_is_left(services, database_url, alice)
+    await assert_pool_and_user_are_unchanged(services, database_url, alice)
 
 
 @on_postgresql
-async def test_a_statement_that_fails_takes_the_transaction_with_it(
+async def test_a_failed_statement_rolls_back_its_transaction(
     services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def failing() -> None:
@@ -94,13 +92,13 @@ async def test_a_statement_that_fails_takes_the_transaction_with_it(
 
     with pytest.raises(asyncpg.UniqueViolationError):
         await failing()
-    await assert_nothing_is_left(services, database_url, alice)
+    await assert_pool_and_user_are_unchanged(services, database_url, alice)
 
 
 @on_postgresql
-@pytest.mark.parametrize("again", [False, True], ids=["once", "and once more"])
+@pytest.mark.parametrize("again", [False, True], ids=["cancelled once", "cancelled twice"])
 @pytest.mark.parametrize("moment", [0, 0.001, 0.003, 0.2])
-async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer(
+async def test_a_cancelled_task_leaves_no_open_transaction_and_no_unread_answer(
     services: Services, database_url: str, alice: UserRow, moment: float, again: bool
 ) -> None:
     async def slow() -> None:
@@ -119,11 +117,11 @@ async def test_whoever_is_cut_off_leaves_no_transaction_and_no_rest_of_an_answer
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert all(task.cancelled() for task in tasks)
-        await assert_nothing_is_left(services, database_url, alice)
+        await assert_pool_and_user_are_unchanged(services, database_url, alice)
 
 
 @on_postgresql
-async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
+async def test_a_task_cancelled_between_two_statements_leaves_no_open_transaction(
     services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def waiting() -> None:
@@ -136,12 +134,12 @@ async def test_whoever_is_cut_off_between_two_statements_leaves_no_transaction(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await assert_nothing_is_left(services, database_url, alice)
+    await assert_pool_and_user_are_unchanged(services, database_url, alice)
 
 
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_timeout": 0.3}], ids=[""])
-async def test_a_transaction_in_which_nothing_happens_for_long_is_rolled_back_and_is_an_outage(
+async def test_a_transaction_that_is_idle_beyond_the_timeout_is_rolled_back(
     services: Services, database_url: str, alice: UserRow
 ) -> None:
     async def idle() -> None:
@@ -152,12 +150,12 @@ async def test_a_transaction_in_which_nothing_happens_for_long_is_rolled_back_an
 
     with pytest.raises(RolledBack):
         await idle()
-    await assert_nothing_is_left(services, database_url, alice)
+    await assert_pool_and_user_are_unchanged(services, database_url, alice)
 
 
 @through_a_proxy
 @pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before it"])
-async def test_where_the_connection_breaks_during_the_commit_the_outcome_is_unknown(
+async def test_a_connection_that_breaks_during_the_commit_leaves_the_outcome_unknown(
     services: Services, proxy: Proxy, alice: UserRow, committed: bool
 ) -> None:
     called = []
@@ -176,7 +174,7 @@ async def test_where_the_connection_breaks_during_the_commit_the_outcome_is_unkn
 
 
 @through_a_proxy
-async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committed(
+async def test_a_transaction_that_continues_after_its_connection_broke_is_not_reported_as_committed(
     services: Services, proxy: Proxy, alice: UserRow
 ) -> None:
     async def rename() -> None:
@@ -194,7 +192,7 @@ async def test_what_went_on_after_its_connection_broke_is_not_taken_for_committe
 
 @through_a_proxy
 @pytest.mark.parametrize("where", [b"BEGIN;", b"UPDATE users", b"ROLLBACK;"])
-async def test_where_the_connection_breaks_before_the_commit_nothing_was_written(
+async def test_a_connection_that_breaks_before_the_commit_writes_nothing(
     services: Services, proxy: Proxy, postgresql_url: str, alice: UserRow, where: bytes
 ) -> None:
     async def rename() -> None:
@@ -207,7 +205,7 @@ async def test_where_the_connection_breaks_before_the_commit_nothing_was_written
     with pytest.raises(RolledBack):
         await rename()
     assert proxy.cuts >= 1
-    await assert_nothing_is_left(services, postgresql_url, alice)
+    await assert_pool_and_user_are_unchanged(services, postgresql_url, alice)
 
 
 @on_postgresql
@@ -220,22 +218,22 @@ async def test_transactions_and_single_statements_do_not_starve_each_other(
         assert services.db.connections == (1, 2)
     async with services.db.read():
         await services.accounts.enable(alice.id)
-    await assert_nothing_is_left(services, database_url, alice)
+    await assert_pool_and_user_are_unchanged(services, database_url, alice)
 
 
 @on_postgresql
 @pytest.mark.parametrize("more_settings", [{"database_pool_size": 2, "database_timeout": 0.3}], ids=[""])
-async def test_whoever_waits_too_long_for_a_connection_is_told_that_the_database_is_not_there(
+async def test_a_request_that_waits_too_long_for_a_connection_fails_with_database_unavailable(
     services: Services, database_url: str, alice: UserRow
 ) -> None:
     async with pool_of(services).transactions:
         with pytest.raises(DatabaseUnavailable):
             await services.accounts.enable(alice.id)
-    await assert_nothing_is_left(services, database_url, alice)
+    await assert_pool_and_user_are_unchanged(services, database_url, alice)
 
 
 @on_postgresql
-async def test_a_transaction_is_retried_on_a_new_connection_where_the_kept_one_has_gone(
+async def test_a_transaction_is_retried_on_a_new_connection_if_the_idle_one_was_closed(
     services: Services, database_url: str, alice: UserRow
 ) -> None:
     await use(services, alice)
@@ -246,4 +244,4 @@ async def test_a_transaction_is_retried_on_a_new_connection_where_the_kept_one_h
     )
     await connection.close()
     await services.accounts.enable(alice.id)
-    await assert_nothing_is_left(services, database_url, alice)
+    await assert_pool_and_user_are_unchanged(services, database_url, alice)

@@ -192,7 +192,7 @@ async def test_a_network_that_was_forgotten_during_the_hashing_is_stored_again(
 
 
 @at_most_three
-async def test_sess_08_many_sign_ins_at_once_count_each_other(
+async def test_sess_08_concurrent_sign_ins_stay_within_the_session_limit(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     await sign_in(services, clock)
@@ -200,7 +200,7 @@ async def test_sess_08_many_sign_ins_at_once_count_each_other(
         clock.advance(timedelta(seconds=1))
         admitted = [await register_attempt(services, clock) for _ in range(5)]
         opened = await asyncio.gather(
-            *(services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=one) for one in admitted)
+            *(services.sign_in.open_session(alice, None, ORIGIN, clock.now(), attempt=attempt) for attempt in admitted)
         )
         assert all(opened)
         assert len([family for family in await rows(services, families) if family.revoked_at is None]) == 3
@@ -256,17 +256,17 @@ async def test_an_attempt_whose_connection_breaks_while_it_is_counted_is_counted
     assert proxy.cuts > 0
 
 
-async def test_cred_07_of_attempts_at_once_no_more_are_allowed_than_one_after_the_other(
+async def test_cred_07_concurrent_attempts_have_the_same_limit_as_sequential_ones(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     throttle = services.sign_in.throttle
     admitted = await asyncio.gather(*(throttle.register_attempt("alice", ADDRESS, clock.now()) for _ in range(40)))
-    made = [one for one in admitted if isinstance(one, LoginAttempt)]
-    assert sorted(one.attempt_number for one in made) == [1, 2, 3, 4, 5]
+    made = [attempt for attempt in admitted if isinstance(attempt, LoginAttempt)]
+    assert sorted(attempt.attempt_number for attempt in made) == [1, 2, 3, 4, 5]
     assert [row.failures for row in await rows(services, login_failures)] == [5, 5, 5]
 
 
-async def test_cred_07_after_a_delay_one_of_many_attempts_at_once_is_allowed(
+async def test_cred_07_after_a_delay_one_of_many_concurrent_attempts_is_allowed(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     throttle = services.sign_in.throttle
@@ -282,7 +282,7 @@ async def test_cred_07_after_a_delay_one_of_many_attempts_at_once_is_allowed(
         assert [row.failures for row in name] == [failures]
 
 
-async def test_cred_07_attempts_at_once_after_a_window_begin_one_new_window(
+async def test_cred_07_concurrent_attempts_after_a_window_start_one_new_window(
     services: Services, clock: FakeClock
 ) -> None:
     throttle = services.sign_in.throttle
@@ -312,7 +312,7 @@ async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_th
     )
     with suppress(RolledBack):
         async with looking_at(services.db) as conn:
-            await conn.execute(held)  # invisible to the others, who all have to wait for it
+            await conn.execute(held)  # invisible to the other transactions, which all wait for it
             attempts = [
                 asyncio.ensure_future(throttle.register_attempt("alice", ADDRESS, clock.now())) for _ in range(10)
             ]
@@ -322,8 +322,8 @@ async def test_cred_07_attempts_that_read_the_same_counts_are_refunded_beyond_th
                     break
                 await asyncio.sleep(0.01)
             raise RolledBack
-    made = [one for one in await asyncio.gather(*attempts) if isinstance(one, LoginAttempt)]
-    assert sorted(one.attempt_number for one in made) == [1, 2, 3, 4, 5]
+    made = [attempt for attempt in await asyncio.gather(*attempts) if isinstance(attempt, LoginAttempt)]
+    assert sorted(attempt.attempt_number for attempt in made) == [1, 2, 3, 4, 5]
     assert [row.failures for row in await rows(services, login_failures)] == [5, 5, 5]
 
 
@@ -338,7 +338,7 @@ async def test_failed_attempts_that_wait_for_a_locked_user_delay_no_other_user(
         await users.lock_for_deletion(conn, alice.id)
         record, origin = services.sign_in.record_failure, ClientInfo(ADDRESS)
         admitted = [await register_attempt(services, clock) for _ in range(4)] * 2
-        wrong = [asyncio.create_task(record("alice", one, origin, clock.now())) for one in admitted]
+        wrong = [asyncio.create_task(record("alice", attempt, origin, clock.now())) for attempt in admitted]
         await asyncio.sleep(0.2)
         assert not any(task.done() for task in wrong)
         async with asyncio.timeout(60):
@@ -385,7 +385,7 @@ async def test_a_password_change_waits_for_the_deletion_of_its_user_and_is_refus
     admitted = await register_attempt(services, clock)
     async with services.db.transaction() as conn:
         await users.lock_for_deletion(conn, alice.id)
-        await services.accounts._record_success(admitted)  # names no user, and so waits for no one
+        await services.accounts._record_success(admitted)  # names no user, so it waits for no lock
         storing = asyncio.ensure_future(
             services.accounts._store_password(
                 alice.id, alice.hashed_password, ORIGIN, clock.now(), current=alice.id, verified=alice.hashed_password

@@ -1,4 +1,4 @@
-"""Refreshes that wait at the same moment go to the database together, and none of them notices."""
+"""Refreshes that wait at the same moment go to the database in one batch, and each has its own outcome."""
 
 import asyncio
 import itertools
@@ -32,20 +32,20 @@ SESSIONS = 30
 
 @pytest.fixture
 async def sessions(services: Services, alice: UserRow, clock: FakeClock) -> list[SignedIn]:
-    """Sessions of alice's, one of which has been refreshed, so that every connection there is to be is there."""
+    """Sessions of alice. Another session was refreshed, so the database connections are already open."""
     opened = [await services.sign_in.open_session(alice, None, ClientInfo(), clock.now()) for _ in range(SESSIONS + 1)]
-    made = [one for one in opened if isinstance(one, SignedIn)]
-    last = made.pop()
+    sessions = [session for session in opened if isinstance(session, SignedIn)]
+    last = sessions.pop()
     assert isinstance(
         await services.rotation.refresh(last.tokens.refresh_token, KEY, ClientInfo(), clock.now()), Rotated
     )
-    return made
+    return sessions
 
 
-async def refreshed(
+async def refresh_all(
     services: Services, clock: FakeClock, tokens: list[str], key: Callable[[int], str] = "attempt-number-{:03}".format
 ) -> list[RefreshOutcome]:
-    """What comes of refreshing all of them at once."""
+    """Return the outcomes of refreshing all tokens at once."""
     return await asyncio.gather(
         *(services.rotation.refresh(token, key(n), ClientInfo(), clock.now()) for n, token in enumerate(tokens))
     )
@@ -74,50 +74,50 @@ def transactions(services: Services) -> Iterator[list[str]]:
     assert sent == []
 
 
-async def test_what_waits_at_the_same_moment_is_sent_together(
+async def test_refreshes_that_wait_at_the_same_moment_are_sent_together(
     services: Services, clock: FakeClock, sessions: list[SignedIn]
 ) -> None:
-    tokens = [one.tokens.refresh_token for one in sessions]
+    tokens = [session.tokens.refresh_token for session in sessions]
     with transactions(services) as sent:
-        outcomes = await refreshed(services, clock, tokens)
-    # As many as may be under way leave at once, alone; whoever came meanwhile follows in one.
+        outcomes = await refresh_all(services, clock, tokens)
+    # The first refreshes are sent at once and alone. Those that arrive while they run follow in one batch.
     assert len(sent) <= 3
     assert Counter(map(type, outcomes)) == {Rotated: SESSIONS}
-    for one, outcome in zip(sessions, outcomes, strict=True):
+    for session, outcome in zip(sessions, outcomes, strict=True):
         assert isinstance(outcome, Rotated)
-        assert (outcome.family.id, outcome.family.generation, outcome.repeated) == (one.family.id, 2, False)
-    rows = await services.sessions.list_lineages(sessions[0].user.id, [one.family.id for one in sessions])
+        assert (outcome.family.id, outcome.family.generation, outcome.repeated) == (session.family.id, 2, False)
+    rows = await services.sessions.list_lineages(sessions[0].user.id, [session.family.id for session in sessions])
     assert {tuple(row.generation for row in lineage) for lineage in rows.values()} == {(2, 1)}
 
 
-async def test_a_refresh_that_comes_alone_leaves_at_once_and_alone(
+async def test_refreshes_that_arrive_one_after_the_other_are_each_sent_alone(
     services: Services, clock: FakeClock, sessions: list[SignedIn]
 ) -> None:
     with transactions(services) as sent:
-        for one in sessions[:5]:
-            (outcome,) = await refreshed(services, clock, [one.tokens.refresh_token])
+        for session in sessions[:5]:
+            (outcome,) = await refresh_all(services, clock, [session.tokens.refresh_token])
             assert isinstance(outcome, Rotated)
     assert len(sent) == 5
 
 
 @pytest.mark.parametrize("more_settings", [{"batch_rotations": False}], ids=["off"])
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_by_setting_each_is_sent_by_itself(
+async def test_with_batching_off_each_refresh_is_sent_alone(
     services: Services, clock: FakeClock, sessions: list[SignedIn]
 ) -> None:
     with transactions(services) as sent:
-        outcomes = await refreshed(services, clock, [one.tokens.refresh_token for one in sessions])
+        outcomes = await refresh_all(services, clock, [session.tokens.refresh_token for session in sessions])
     assert len(sent) == SESSIONS
     assert Counter(map(type, outcomes)) == {Rotated: SESSIONS}
 
 
-async def test_each_of_those_sent_together_has_its_own_verdict(
+async def test_each_refresh_in_a_batch_has_its_own_outcome(
     services: Services, clock: FakeClock, alice: UserRow, sessions: list[SignedIn]
 ) -> None:
-    tokens = [one.tokens.refresh_token for one in sessions]
-    ids = [one.family.id for one in sessions]
+    tokens = [session.tokens.refresh_token for session in sessions]
+    ids = [session.family.id for session in sessions]
     replayed, ended, unknown = slice(0, 5), slice(5, 10), slice(10, 15)
-    await refreshed(services, clock, tokens[replayed])
+    await refresh_all(services, clock, tokens[replayed])
     async with services.db.transaction() as conn:
         for family_id in ids[ended]:
             reason = RevocationReason.REVOKED_BY_USER
@@ -126,31 +126,31 @@ async def test_each_of_those_sent_together_has_its_own_verdict(
         for family_id in ids[unknown]:
             await look.execute(families.families.delete().where(families.families.c.id == family_id))
     clock.advance(JUST_ISSUED)
-    outcomes = await refreshed(services, clock, tokens, "another-attempt-{:03}".format)
+    outcomes = await refresh_all(services, clock, tokens, "another-attempt-{:03}".format)
     assert list(map(type, outcomes)) == [Replayed] * 5 + [Revoked] * 5 + [Invalid] * 5 + [Rotated] * 15
     found = await services.sessions.get_many(alice.id, ids)
     reasons = [found[family_id].revocation_reason if family_id in found else None for family_id in ids]
     assert reasons == ["REFRESH_TOKEN_REPLAYED"] * 5 + ["REVOKED_BY_USER"] * 5 + [None] * 20
 
 
-async def test_attempts_at_one_session_are_decided_one_after_the_other(
+async def test_refreshes_of_one_session_in_a_batch_are_decided_one_after_the_other(
     services: Services, clock: FakeClock, sessions: list[SignedIn]
 ) -> None:
-    """The same attempt twice is answered twice; two attempts are a replay, whichever comes first."""
-    tokens = [one.tokens.refresh_token for one in sessions]
-    outcomes = await refreshed(services, clock, tokens + tokens, lambda n: f"attempt-number-{n % SESSIONS:03}")
+    """The same attempt sent twice gets the same answer twice. Two different attempts are a replay, in either order."""
+    tokens = [session.tokens.refresh_token for session in sessions]
+    outcomes = await refresh_all(services, clock, tokens + tokens, lambda n: f"attempt-number-{n % SESSIONS:03}")
     assert Counter(map(type, outcomes)) == {Rotated: 2 * SESSIONS}
-    answered = [one.tokens.refresh_token for one in outcomes if isinstance(one, Rotated)]
+    answered = [outcome.tokens.refresh_token for outcome in outcomes if isinstance(outcome, Rotated)]
     assert answered[:SESSIONS] == answered[SESSIONS:]
-    assert sum(one.repeated for one in outcomes if isinstance(one, Rotated)) == SESSIONS
-    outcomes = await refreshed(services, clock, answered)  # two of each, all under other names
+    assert sum(outcome.repeated for outcome in outcomes if isinstance(outcome, Rotated)) == SESSIONS
+    outcomes = await refresh_all(services, clock, answered)  # each token twice, with different keys
     assert Counter(map(type, outcomes)) == {Rotated: SESSIONS, Replayed: SESSIONS}
 
 
-async def test_one_that_the_database_refuses_does_not_spoil_the_others(
+async def test_a_refresh_that_the_database_refuses_does_not_fail_the_others(
     services: Services, clock: FakeClock, sessions: list[SignedIn]
 ) -> None:
-    agent = "poison\0"  # which is no text to PostgreSQL; SQLite is told so
+    agent = "poison\0"  # PostgreSQL refuses a NUL in text; on SQLite a trigger refuses it
     if services.db.writer:
         async with looking_at(services.db) as conn:
             await conn.execute(
@@ -162,22 +162,22 @@ async def test_one_that_the_database_refuses_does_not_spoil_the_others(
     outcomes: list[Any] = await asyncio.gather(
         *(
             services.rotation.refresh(
-                one.tokens.refresh_token, KEY, ClientInfo(user_agent=agent if n == 17 else None), clock.now()
+                session.tokens.refresh_token, KEY, ClientInfo(user_agent=agent if n == 17 else None), clock.now()
             )
-            for n, one in enumerate(sessions)
+            for n, session in enumerate(sessions)
         ),
         return_exceptions=True,
     )
     assert isinstance(outcomes.pop(17), Exception)
     assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 1}
-    # And its token is as good as before.
-    (outcome,) = await refreshed(services, clock, [sessions[17].tokens.refresh_token])
+    # Its token is not consumed.
+    (outcome,) = await refresh_all(services, clock, [sessions[17].tokens.refresh_token])
     assert isinstance(outcome, Rotated)
     assert not outcome.repeated
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_nobody_waits_for_another_one_s_lock(
+async def test_a_refresh_that_waits_for_a_row_lock_delays_no_other_session(
     services: Services, clock: FakeClock, database_url: str, sessions: list[SignedIn]
 ) -> None:
     holder = await databases.connect(database_url)
@@ -186,11 +186,13 @@ async def test_nobody_waits_for_another_one_s_lock(
         async with holder.transaction():
             await holder.execute("SELECT FROM token_families WHERE id = $1 FOR UPDATE", held)
             requests = [
-                asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, ClientInfo(), clock.now()))
-                for one in sessions
+                asyncio.create_task(
+                    services.rotation.refresh(session.tokens.refresh_token, KEY, ClientInfo(), clock.now())
+                )
+                for session in sessions
             ]
             async with asyncio.timeout(4):
-                others = await asyncio.gather(*(one for n, one in enumerate(requests) if n != 20))
+                others = await asyncio.gather(*(request for n, request in enumerate(requests) if n != 20))
             assert Counter(map(type, others)) == {Rotated: SESSIONS - 1}
             assert not requests[20].done()
         assert isinstance(await requests[20], Rotated)
@@ -198,52 +200,54 @@ async def test_nobody_waits_for_another_one_s_lock(
         await holder.close()
 
 
-async def test_whoever_gives_up_is_not_rotated_behind_their_back(
+async def test_a_cancelled_request_does_not_rotate_later(
     services: Services, clock: FakeClock, alice: UserRow, sessions: list[SignedIn]
 ) -> None:
-    """Nor are those kept waiting who were to be sent with them."""
-    tokens = [one.tokens.refresh_token for one in sessions]
+    """The other requests of its batch are answered."""
+    tokens = [session.tokens.refresh_token for session in sessions]
     requests = [
         asyncio.create_task(services.rotation.refresh(token, f"attempt-number-{n:03}", ClientInfo(), clock.now()))
         for n, token in enumerate(tokens)
     ]
-    await asyncio.sleep(0)  # all of them wait now, the first of them for the database
+    await asyncio.sleep(0)  # all requests wait now, the first ones for the database
     for request in requests[::2]:
         request.cancel()
     outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
     assert Counter(map(type, outcomes[1::2])) == {Rotated: SESSIONS // 2}
     assert set(map(type, outcomes[::2])) == {asyncio.CancelledError}
-    found = await services.sessions.get_many(alice.id, [one.family.id for one in sessions])
-    generations = [found[one.family.id].generation for one in sessions]
+    found = await services.sessions.get_many(alice.id, [session.family.id for session in sessions])
+    generations = [found[session.family.id].generation for session in sessions]
     assert generations[1::2] == [2] * (SESSIONS // 2)
-    # Those that had not left yet have not moved.
+    # The cancelled requests that were not sent yet have not rotated.
     assert set(generations[4::2]) == {1}
 
 
-async def test_a_batch_has_an_end(
+async def test_a_batch_has_a_maximum_size(
     services: Services, alice: UserRow, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.hot_path.rotation_batches.MAX_BATCH", 4)
     clock.advance(timedelta(seconds=1))
     opened = [await services.sign_in.open_session(alice, None, ClientInfo(), clock.now()) for _ in range(19)]
-    tokens = [one.tokens.refresh_token for one in opened if isinstance(one, SignedIn)]
-    await refreshed(services, clock, tokens[:1])
+    tokens = [session.tokens.refresh_token for session in opened if isinstance(session, SignedIn)]
+    await refresh_all(services, clock, tokens[:1])
     with transactions(services) as sent:
-        outcomes = await refreshed(services, clock, tokens[1:])
+        outcomes = await refresh_all(services, clock, tokens[1:])
     assert Counter(map(type, outcomes)) == {Rotated: 18}
     assert 5 <= len(sent) <= 7
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_while_a_batch_waits_for_another_process_everybody_else_is_answered(
+async def test_reads_are_answered_while_a_batch_waits_for_another_process(
     services: Services, clock: FakeClock, database_url: str, sessions: list[SignedIn]
 ) -> None:
     answered = 0
     with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None)) as file:
         file.execute("BEGIN IMMEDIATE")
-        refreshing = asyncio.create_task(refreshed(services, clock, [one.tokens.refresh_token for one in sessions]))
-        for one in sessions:
-            await services.sessions.authenticate(one.tokens.access_token, clock.now())
+        refreshing = asyncio.create_task(
+            refresh_all(services, clock, [session.tokens.refresh_token for session in sessions])
+        )
+        for session in sessions:
+            await services.sessions.authenticate(session.tokens.access_token, clock.now())
             answered += not refreshing.done()
         file.execute("ROLLBACK")
     assert answered == SESSIONS
@@ -251,11 +255,11 @@ async def test_while_a_batch_waits_for_another_process_everybody_else_is_answere
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("ended_by", ["one who gives up", "a fault"])
-async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
-    services: Services, clock: FakeClock, alice: UserRow, sessions: list[SignedIn], ended_by: str
+@pytest.mark.parametrize("interrupted_by", ["a cancelled request", "a fault"])
+async def test_an_interrupted_batch_is_rolled_back_and_its_other_requests_succeed(
+    services: Services, clock: FakeClock, alice: UserRow, sessions: list[SignedIn], interrupted_by: str
 ) -> None:
-    """It is found out from within: the last row of the lineage stops until somebody gives up, or fails."""
+    """A trigger holds the last lineage row of the batch until its request is cancelled, or fails there."""
     writer = services.db.writer
     assert writer is not None
     assert writer._connection is not None
@@ -266,7 +270,7 @@ async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
     def stop(generation: int) -> int:
         entered.set()
         release.wait(10)
-        if ended_by == "a fault" and not failed:
+        if interrupted_by == "a fault" and not failed:
             failed.append(True)
             raise ValueError
         return generation
@@ -280,17 +284,18 @@ async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
 
     writer._thread.submit(prepare).result()
     first, *others = sessions
-    ids = [one.family.id for one in others]
+    ids = [session.family.id for session in others]
 
-    def refresh(one: SignedIn, agent: str | None = None) -> "asyncio.Task[RefreshOutcome]":
+    def refresh(session: SignedIn, agent: str | None = None) -> "asyncio.Task[RefreshOutcome]":
         origin = ClientInfo(user_agent=agent)
-        return asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, origin, clock.now()))
+        return asyncio.create_task(services.rotation.refresh(session.tokens.refresh_token, KEY, origin, clock.now()))
 
-    requests = [refresh(first), *(refresh(one) for one in others[:-1]), refresh(others[-1], "stop")]
+    requests = [refresh(first), *(refresh(session) for session in others[:-1]), refresh(others[-1], "stop")]
     assert await asyncio.to_thread(entered.wait, 10)
     found = await services.sessions.get_many(alice.id, ids)
-    assert {family.generation for family in found.values()} == {1}  # all but the last are rotated, and nothing is in
-    if ended_by == "one who gives up":
+    # All but the last are rotated, and nothing is committed.
+    assert {family.generation for family in found.values()} == {1}
+    if interrupted_by == "a cancelled request":
         requests[-1].cancel()
         for _ in range(10):  # from the request to its batch, and to the writer
             await asyncio.sleep(0)
@@ -298,18 +303,18 @@ async def test_what_ends_a_batch_in_its_middle_leaves_nothing_of_it(
     outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
     last = outcomes.pop()
     assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 1}
-    assert not any(one.repeated for one in outcomes)  # what was rolled back has left no trace
+    assert not any(outcome.repeated for outcome in outcomes)  # what was rolled back has left no trace
     found = await services.sessions.get_many(alice.id, ids)
-    if ended_by == "one who gives up":
+    if interrupted_by == "a cancelled request":
         assert isinstance(last, asyncio.CancelledError)
-        assert [found[one].generation for one in ids] == [2] * (len(ids) - 1) + [1]
+        assert [found[family_id].generation for family_id in ids] == [2] * (len(ids) - 1) + [1]
     else:
         assert isinstance(last, Rotated)  # alone, at its second attempt
         assert {family.generation for family in found.values()} == {2}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
+async def test_requests_cancelled_while_their_batch_runs_end_when_the_batch_ends(
     services: Services,
     clock: FakeClock,
     alice: UserRow,
@@ -317,14 +322,14 @@ async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
     sessions: list[SignedIn],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each cancels the batch once more."""
+    """Each cancellation cancels the batch again."""
     writer = services.db.writer
     assert writer is not None
     entered, release, batches = Event(), Event(), itertools.count()
     usual = writer._do
 
     def held(*arguments: Any) -> Any:
-        if next(batches) == 1:  # after the one that leaves at once, alone
+        if next(batches) == 1:  # the batch after the first refresh, which is sent alone
             entered.set()
             release.wait(10)
         return usual(*arguments)
@@ -332,30 +337,33 @@ async def test_many_who_give_up_at_once_are_told_so_when_their_batch_has_ended(
     monkeypatch.setattr(writer, "_do", held)
 
     requests = [
-        asyncio.create_task(services.rotation.refresh(one.tokens.refresh_token, KEY, ClientInfo(), clock.now()))
-        for one in sessions
+        asyncio.create_task(services.rotation.refresh(session.tokens.refresh_token, KEY, ClientInfo(), clock.now()))
+        for session in sessions
     ]
     assert await asyncio.to_thread(entered.wait, 10)
     for request in requests[-1:-4:-1]:
         request.cancel()
         await asyncio.sleep(0)
-    assert not any(request.done() for request in requests[1:])  # told so when it has ended
+    assert not any(request.done() for request in requests[1:])  # cancelled when their batch has ended
     release.set()
     outcomes: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
     assert Counter(map(type, outcomes)) == {Rotated: SESSIONS - 3, asyncio.CancelledError: 3}
     with closing(sqlite3.connect(make_url(database_url).database or "", isolation_level=None, timeout=0)) as file:
         file.execute("BEGIN IMMEDIATE")
         file.execute("ROLLBACK")
-    found = await services.sessions.get_many(alice.id, [one.family.id for one in sessions[-3:]])
+    found = await services.sessions.get_many(alice.id, [session.family.id for session in sessions[-3:]])
     assert {family.generation for family in found.values()} == {1}
     again = await asyncio.gather(
-        *(services.rotation.refresh(one.tokens.refresh_token, KEY, ClientInfo(), clock.now()) for one in sessions)
+        *(
+            services.rotation.refresh(session.tokens.refresh_token, KEY, ClientInfo(), clock.now())
+            for session in sessions
+        )
     )
     assert Counter(map(type, again)) == {Rotated: SESSIONS}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_the_writer_is_closed_when_its_transaction_has_ended(services: Services) -> None:
+async def test_closing_the_writer_waits_for_its_transaction(services: Services) -> None:
     writer = services.db.writer
     assert writer is not None
     counting = writer.write(lambda connection: connection.execute("SELECT count(*) FROM users").fetchone())

@@ -1,4 +1,4 @@
-"""What a session takes of the database, however often it is refreshed: no more than on its second day."""
+"""The space that a session takes in the database does not grow with the number of its refreshes."""
 
 import asyncio
 import random
@@ -36,8 +36,8 @@ ORIGIN = ClientInfo(
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[str]:
-    """A PostgreSQL server of this file's own: a transaction that another test has open, even in another database,
-    keeps old versions of rows from being cleared away."""
+    """A PostgreSQL server for this file alone: an open transaction of another test, even in another database, prevents
+    the removal of old row versions."""
     server = databases.Server()
     yield server.url
     server.stop()
@@ -45,7 +45,7 @@ def own_server() -> Iterator[str]:
 
 @pytest.fixture
 def new_postgresql_url(own_server: str) -> Iterator[str]:
-    """A migrated PostgreSQL database of the test's own, whose statistics nobody else has a part in."""
+    """A migrated PostgreSQL database for one test, so that its statistics count nothing else."""
     url = asyncio.run(databases.create_database(own_server))
     upgrade(url_of(url))
     yield url
@@ -54,13 +54,13 @@ def new_postgresql_url(own_server: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite_url", "new_postgresql_url"])
 def own_url(request: pytest.FixtureRequest) -> str:
-    """A migrated database of the test's own, of either kind."""
+    """A migrated database for one test, of either kind."""
     return str(request.getfixturevalue(request.param))
 
 
 @pytest.fixture
 async def service(own_url: str, settings_for: Callable[..., Settings], clock: FakeClock) -> AsyncIterator[Services]:
-    """The use cases over it."""
+    """The services on that database."""
     services = Services.create(settings_for(own_url, refresh_token_ttl=timedelta(days=7)), SECRET.encode(), Entropy())
     await services.start(clock.now())
     yield services
@@ -68,20 +68,20 @@ async def service(own_url: str, settings_for: Callable[..., Settings], clock: Fa
 
 
 @pytest.fixture
-async def somebody(service: Services, clock: FakeClock) -> UserRow:
+async def user(service: Services, clock: FakeClock) -> UserRow:
     """A user."""
-    return await service.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
+    return await service.accounts.import_user("alice", None, UNKNOWN_PASSWORD_HASH, clock.now())
 
 
 async def sign_in(service: Services, user: UserRow, clock: FakeClock) -> SignedIn:
-    """A sign-in from where the password has been verified."""
+    """Open a session, as a sign-in does once the password is verified."""
     signed_in = await service.sign_in.open_session(user, "a device", ORIGIN, clock.now())
     assert signed_in is not None
     return signed_in
 
 
 async def refresh_times(service: Services, token: str, clock: FakeClock, times: int) -> str:
-    """Refresh so many times, ten seconds apart; the last token."""
+    """Refresh so many times, ten seconds apart, and return the last token."""
     for _ in range(times):
         clock.advance(timedelta(seconds=REFRESH_RATE_LIMIT.interval))
         outcome = await service.rotation.refresh(token, None, ORIGIN, clock.now())
@@ -91,7 +91,7 @@ async def refresh_times(service: Services, token: str, clock: FakeClock, times: 
 
 
 async def rotate_in_one_transaction(service: Services, token: str, clock: FakeClock, times: int) -> str:
-    """The same statements with the same values as `rotate`, without a commit after each, which SQLite waits for."""
+    """Send the same statements as `refresh_times` in one transaction, because SQLite waits for each commit."""
     issuer = service.rotation.token_pairs.issuer
     async with service.db.transaction() as conn:
         for number in range(times):
@@ -120,40 +120,42 @@ async def rotate_in_one_transaction(service: Services, token: str, clock: FakeCl
 
 
 async def size(service: Services) -> int:
-    """Bytes that the hot tables take, their indexes with them; on SQLite, the whole file."""
+    """Return the bytes of the hot tables and their indexes; on SQLite, of the whole file."""
     async with looking_at(service.db) as conn:
         if service.db.dialect == "sqlite":
             pages = (await conn.execute(text("PRAGMA page_count"))).scalar_one()
             return int(pages) * int((await conn.execute(text("PRAGMA page_size"))).scalar_one())
-        # Without the maps of a table that its first vacuum makes, which are a fixed few pages.
+        # Without the maps that the first vacuum of a table creates: a fixed few pages.
         query = text("SELECT pg_relation_size(CAST(:name AS regclass)) + pg_indexes_size(CAST(:name AS regclass))")
         return sum([int((await conn.execute(query, {"name": name})).scalar_one()) for name in HOT_TABLES])
 
 
 @pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
 async def test_on_postgresql_every_rotation_is_a_hot_update(
-    service: Services, somebody: UserRow, own_url: str, clock: FakeClock
+    service: Services, user: UserRow, own_url: str, clock: FakeClock
 ) -> None:
-    """PostgreSQL writes the new version of a row beside the old one and touches no index."""
-    tokens = [(await sign_in(service, somebody, clock)).tokens.refresh_token for _ in range(100)]
+    """PostgreSQL writes the new row version to the page of the old one and touches no index."""
+    tokens = [(await sign_in(service, user, clock)).tokens.refresh_token for _ in range(100)]
     for _ in range(25):
         tokens = [await refresh_times(service, token, clock, 1) for token in tokens]
-    await service.db.close()  # a connection that ends reports what it did
+    await service.db.close()  # a connection reports its statistics when it closes
     statistics = await statistics_of(own_url)
     updates, hot = statistics["token_families"]
     assert updates == 2500
     assert hot / updates > 0.99
-    # 26 generations in 16 slots: ten of them were written over.
+    # 26 generations in 16 slots: ten of them were overwritten.
     updates, hot = statistics["refresh_tokens"]
     assert updates == 1000
     assert hot / updates > 0.99
 
 
 @pytest.mark.parametrize("own_url", ["new_postgresql_url"], indirect=True)
-async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Services, own_url: str) -> None:
-    """Its share of the log that is flushed and sent to standbys, alone and together with others, and HOT either way."""
-    sessions, dice = await seed(own_url, people=50, sessions_each=40), random.Random(1)
-    tokens = dice.sample([session.refresh_token for session in sessions], len(sessions))
+async def test_on_postgresql_a_rotation_writes_little_to_the_log_alone_and_in_a_batch(
+    service: Services, own_url: str
+) -> None:
+    """PostgreSQL flushes the write-ahead log and sends it to standbys. The updates are HOT in both cases."""
+    sessions, rng = await seed(own_url, people=50, sessions_each=40), random.Random(1)
+    tokens = rng.sample([session.refresh_token for session in sessions], len(sessions))
     connection = await databases.connect(own_url)
     await connection.execute("VACUUM ANALYZE")
 
@@ -170,11 +172,11 @@ async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Servi
             )
             renewed += [outcome.tokens.refresh_token for outcome in outcomes if isinstance(outcome, Rotated)]
         assert len(renewed) == len(tokens)
-        tokens = dice.sample(renewed, len(renewed))  # those who refresh at once are from all over the table
+        tokens = rng.sample(renewed, len(renewed))  # sessions that refresh at once are from all over the table
         after = await connection.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1)", before)
         return float(after) / len(tokens)
 
-    await written_by(1)  # and the pages as a whole, once after a checkpoint
+    await written_by(1)  # the first change of a page after a checkpoint logs the whole page
     alone, together = await written_by(1), await written_by(16)
     await connection.close()
     assert 300 < alone < 1100
@@ -182,19 +184,19 @@ async def test_on_postgresql_what_a_rotation_writes_does_not_grow(service: Servi
     await service.db.close()
     updates, hot = (await statistics_of(own_url))["token_families"]
     assert updates == 3 * len(tokens)
-    # With 25 families to a page some of a batch share one, and its old rows are there until the batch is in.
+    # A page holds 25 families, so some of a batch share a page. It keeps their old versions until the batch commits.
     assert hot / updates > 0.93
 
 
 async def rows(service: Services) -> list[dict[str, Any]]:
-    """The rows of the hot tables, in the order of their keys."""
+    """Return the rows of the hot tables in the order of their keys."""
     async with looking_at(service.db) as conn:
         queries = select(families).order_by(families.c.id), select(refresh_tokens).order_by(refresh_tokens.c.slot)
         return [dict(row._mapping) for query in queries for row in await conn.execute(query)]
 
 
 async def statistics_of(url: str) -> dict[str, tuple[int, int]]:
-    """Updates, and how many of them were HOT, by table, once all connections have reported."""
+    """Return the number of updates and of HOT updates of each table, once all connections have reported."""
     connection = await databases.connect(url)
     try:
         for _ in range(100):
@@ -209,11 +211,11 @@ async def statistics_of(url: str) -> dict[str, tuple[int, int]]:
         await connection.close()
 
 
-async def test_no_index_names_a_column_that_a_rotation_changes(
-    service: Services, somebody: UserRow, clock: FakeClock
+async def test_no_index_contains_a_column_that_a_rotation_changes(
+    service: Services, user: UserRow, clock: FakeClock
 ) -> None:
-    """In the database itself, whatever the tables are declared to be."""
-    signed_in = await sign_in(service, somebody, clock)
+    """Read from the database, not from the declared tables."""
+    signed_in = await sign_in(service, user, clock)
     token = await refresh_times(service, signed_in.tokens.refresh_token, clock, SLOTS - 1)
     before = await rows(service)
     clock.advance(timedelta(days=1))
@@ -251,9 +253,9 @@ async def test_no_index_names_a_column_that_a_rotation_changes(
 
 
 async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_refreshed_a_thousand_times(
-    service: Services, somebody: UserRow, clock: FakeClock
+    service: Services, user: UserRow, clock: FakeClock
 ) -> None:
-    first = (await sign_in(service, somebody, clock)).tokens.refresh_token
+    first = (await sign_in(service, user, clock)).tokens.refresh_token
     on_sqlite = service.db.dialect == "sqlite"
     many = rotate_in_one_transaction if on_sqlite else refresh_times
     token = await refresh_times(service, first, clock, 100)
@@ -261,22 +263,22 @@ async def test_rot_22_a_family_refreshed_ten_thousand_times_is_as_large_as_one_r
     after_a_thousand = await size(service)
     for _ in range(9):
         token = await many(service, token, clock, 1000)
-    # A page or two, for versions that nobody has cleared away just yet.
+    # Up to four pages, for old row versions that PostgreSQL has not removed yet.
     assert await size(service) <= after_a_thousand + 4 * 8192
     async with looking_at(service.db) as conn:
         assert (await conn.execute(select(families.c.generation))).scalar_one() == 10_001
         rows = (await conn.execute(select(refresh_tokens.c.generation))).scalars().all()
     assert sorted(rows) == list(range(10_001 - SLOTS + 1, 10_002))
-    # However long ago it was rotated, it is known for what it is; and so, with the lineage gone, is any other.
+    # The replay of a token is detected however long ago the token was rotated.
     token = await refresh_times(service, token, clock, 1)
     assert isinstance(await service.rotation.refresh(first, None, ORIGIN, clock.now()), Replayed)
     assert isinstance(await service.rotation.refresh(token, None, ORIGIN, clock.now()), Revoked)
 
 
-async def test_rot_09_the_first_token_is_recognised_with_every_lineage_row_deleted(
-    service: Services, somebody: UserRow, clock: FakeClock
+async def test_rot_09_a_replay_of_the_first_token_is_detected_with_every_lineage_row_deleted(
+    service: Services, user: UserRow, clock: FakeClock
 ) -> None:
-    first = (await sign_in(service, somebody, clock)).tokens.refresh_token
+    first = (await sign_in(service, user, clock)).tokens.refresh_token
     token = await refresh_times(service, first, clock, 40)
     async with looking_at(service.db) as conn:
         await conn.execute(delete(refresh_tokens))
@@ -287,12 +289,12 @@ async def test_rot_09_the_first_token_is_recognised_with_every_lineage_row_delet
 
 
 @pytest.mark.parametrize("depth", [0, 1, 5])
-async def test_a_lineage_is_as_deep_as_the_setting_says_and_a_replay_is_recognised_without_any(
+async def test_a_lineage_has_the_configured_depth_and_a_replay_is_detected_even_without_lineage(
     own_url: str, settings_for: Callable[..., Settings], clock: FakeClock, depth: int
 ) -> None:
     service = Services.create(settings_for(own_url, lineage_depth=depth), SECRET.encode(), Entropy())
     await service.start(clock.now())
-    user = await service.accounts.import_user("somebody", None, UNKNOWN_PASSWORD_HASH, clock.now())
+    user = await service.accounts.import_user("alice", None, UNKNOWN_PASSWORD_HASH, clock.now())
     first = (await sign_in(service, user, clock)).tokens.refresh_token
     token = await refresh_times(service, first, clock, 20)
     async with looking_at(service.db) as conn:

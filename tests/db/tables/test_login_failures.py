@@ -1,4 +1,4 @@
-"""What the throttle writes: attempts at once are all counted, do not deadlock, and refusals write nothing."""
+"""What the throttle writes: concurrent attempts all count and do not deadlock; refused attempts write nothing."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from tests.support import databases
 from tests.support.clocks import FakeClock
 from tests.support.sql import looking_at
 
-NAMES = ["alice", "bob", "nobody"]
+NAMES = ["alice", "bob", "unknown"]
 ADDRESSES = ["198.51.100.7", "203.0.113.9", "2001:db8:1:2::1", "2001:db8:1:3::1"]
 
 
@@ -38,7 +38,7 @@ async def register_attempt(
 
 @pytest.fixture(params=["name", "address"])
 async def exhausted(request: pytest.FixtureRequest, services: Services, clock: FakeClock) -> str:
-    """A name, or an address, that is throttled for now."""
+    """Which limit is reached: of the name or of the address."""
     for number in range(5 if request.param == "name" else 30):
         await register_attempt(services, clock, "alice" if request.param == "name" else f"user-{number}")
     return str(request.param)
@@ -55,19 +55,19 @@ async def test_a_refused_attempt_changes_no_row(
     assert await rows(services) == before
 
 
-async def test_attempts_at_once_are_all_counted_and_all_refunded(
+async def test_concurrent_attempts_are_all_counted_and_all_refunded(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    """Of addresses and names in every order, with wrong passwords, right ones, and a full hashing queue."""
-    dice = random.Random(1)
+    """Names and addresses are random. Some attempts for alice succeed; the other admitted ones are refunded."""
+    rng = random.Random(1)
     deadlocks = await deadlocks_of(services)
 
-    async def one(number: int) -> None:
-        name, address = dice.choice(NAMES), dice.choice(ADDRESSES)
+    async def attempt(number: int) -> None:
+        name, address = rng.choice(NAMES), rng.choice(ADDRESSES)
         admitted = await services.sign_in.throttle.register_attempt(name, address, clock.now())
         if isinstance(admitted, TooManyAttempts):
             return
-        await asyncio.sleep(dice.uniform(0, 0.01))
+        await asyncio.sleep(rng.uniform(0, 0.01))
         if name == "alice" and number % 2:
             opened = await services.sign_in.open_session(
                 alice, None, ClientInfo(address), clock.now(), attempt=admitted
@@ -77,13 +77,13 @@ async def test_attempts_at_once_are_all_counted_and_all_refunded(
             await services.sign_in.throttle._refund(admitted)
 
     for _ in range(5):
-        await asyncio.gather(*(one(number) for number in range(40)))
+        await asyncio.gather(*(attempt(number) for number in range(40)))
     assert await rows(services) == []
     assert await deadlocks_of(services) == deadlocks
 
 
 async def deadlocks_of(services: Services) -> int:
-    """How many deadlocks PostgreSQL has resolved; 0 on SQLite, which has one writer."""
+    """Return how many deadlocks PostgreSQL has resolved; 0 on SQLite, which has one writer."""
     if services.db.writer is not None:
         return 0
     url = services.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -110,7 +110,7 @@ async def test_a_success_refunds_its_own_attempt_while_others_fail(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
     mine = await register_attempt(services, clock)
-    others = [await register_attempt(services, clock, "bob"), await register_attempt(services, clock, "nobody")]
+    others = [await register_attempt(services, clock, "bob"), await register_attempt(services, clock, "unknown")]
     await services.sign_in.open_session(alice, None, ClientInfo(ADDRESSES[0]), clock.now(), attempt=mine)
     assert sorted(row.failures for row in await rows(services)) == [1, 1, 2, 2]
     for other in others:

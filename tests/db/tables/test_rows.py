@@ -28,7 +28,7 @@ ROWS = {
     "login_failures": LoginFailuresRow,
     "outbox": OutboxRow,
 }
-# Of other tables, which a notification needs as well.
+# Columns of other tables that a notification also needs.
 JOINED = {"outbox": ("username", "email", "device_name", "device_user_agent")}
 PYTHON_TYPES = {"Uuid": UUID, "UTCDateTime": datetime, "LargeBinary": bytes, "AutoString": str, "BigInteger": int}
 
@@ -63,7 +63,7 @@ def test_an_insert_may_leave_out_every_column_that_can_be_null(table: Table, def
     assert all(defaults[name] is None for name in nullable)
 
 
-def test_a_value_that_a_statement_needs_and_does_not_get_is_an_error_on_both_databases() -> None:
+def test_a_missing_parameter_is_an_error_on_both_databases() -> None:
     statement = Compiled(select(families.families).where(families.families.c.id == bindparam("of_family")))
     for bind in (statement.on_postgresql.bind, statement.on_sqlite.bind):
         with pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""The store needs no trust: a copy of it makes no token, nor does the secret without it; and it refuses nonsense."""
+"""A copy of the database makes no token, nor does the secret alone; and the database refuses invalid rows."""
 
 import asyncio
 import base64
@@ -89,14 +89,14 @@ def as_bytes(value: Any) -> bytes:
 
 
 def readings(value: Any) -> Iterator[str]:
-    """How somebody may write a stored value where a token belongs."""
+    """Yield the ways in which an attacker may write a stored value as a token."""
     raw = as_bytes(value)
     yield from {str(value), raw.hex(), encode(raw), base64.b64encode(raw).decode(), hashlib.sha256(raw).hexdigest()}
 
 
 @pytest.fixture
-async def lived_in(api: Api, alice: UserRow) -> Pair:
-    """A session in a database in which all sorts of things have happened."""
+async def session_pair(api: Api, alice: UserRow) -> Pair:
+    """A live session of a user with failed login attempts, a password change and a revoked session."""
     rest = ENDPOINTS["rest"](api.http)
     await api.try_login("alice", WRONG_PASSWORD)
     await api.try_login(TYPED_INTO_THE_WRONG_FIELD, WRONG_PASSWORD)
@@ -111,22 +111,22 @@ async def lived_in(api: Api, alice: UserRow) -> Pair:
     return second
 
 
-async def test_data_01_and_tok_14_no_stored_value_is_a_token_or_the_secret_in_one(
-    api: Api, services: Services, lived_in: Pair, clock: FakeClock
+async def test_data_01_and_tok_14_no_stored_value_works_as_a_token_or_as_its_signing_key(
+    api: Api, services: Services, session_pair: Pair, clock: FakeClock
 ) -> None:
     stored = [(name, value) for name, value in await everything(services) if value is not None]
-    refresh_header, refresh = parts_of(lived_in.refresh)
-    access_header, access = parts_of(lived_in.access)
-    _, _, genuine = lived_in.refresh.split(".")
+    refresh_header, refresh = parts_of(session_pair.refresh)
+    access_header, access = parts_of(session_pair.access)
+    _, _, genuine = session_pair.refresh.split(".")
     for name, value in stored:
         for reading in readings(value):
-            # As it is; under the signature of a genuine token; and signed with the stored value itself.
+            # Unchanged; under the signature of a genuine token; and signed with the stored value itself.
             tokens = [reading]
             for key in (reading.encode(), as_bytes(value)):
                 for jti in (reading, refresh["jti"]):
                     tokens.append(signed(refresh_header, refresh | {"jti": jti}, with_hmac(key)))
             payload = encode(json.dumps(refresh | {"jti": reading}).encode())
-            tokens.append(f"{lived_in.refresh.split('.')[0]}.{payload}.{genuine}")
+            tokens.append(f"{session_pair.refresh.split('.')[0]}.{payload}.{genuine}")
             for token in tokens:
                 assert isinstance(await services.rotation.refresh(token, None, ClientInfo(), clock.now()), Invalid), (
                     name
@@ -136,63 +136,63 @@ async def test_data_01_and_tok_14_no_stored_value_is_a_token_or_the_secret_in_on
             forged = signed(access_header | {"alg": "HS256"}, access, with_hmac(as_bytes(value)))
             with pytest.raises(Unauthenticated):
                 await services.sessions.authenticate(forged, clock.now())
-        # Any 32 bytes are an Ed25519 key; the sealed one must hold none that is ours.
+        # Any 32 bytes are an Ed25519 key. The sealed key must not contain the signing key.
         raw = as_bytes(value)
         for start in range(max(len(raw) - 31, 0)):
             forged = signed(access_header, access, Ed25519PrivateKey.from_private_bytes(raw[start : start + 32]).sign)
             with pytest.raises(Unauthenticated):
                 await services.sessions.authenticate(forged, clock.now())
-    # And through the endpoints, the two that look most like it.
-    (current,) = [v for n, v in stored if n == "token_families.token_digest" and v == digest_of(lived_in.refresh)]
+    # Through the endpoints: the two forms that look most like a token.
+    (current,) = [v for n, v in stored if n == "token_families.token_digest" and v == digest_of(session_pair.refresh)]
     for endpoint in ENDPOINTS.values():
         for reading in (current.hex(), encode(current)):
             assert (await endpoint(api.http).refresh(reading)).outcome == INVALID
-    assert (await ENDPOINTS["rest"](api.http).refresh(lived_in.refresh)).outcome == ROTATED
+    assert (await ENDPOINTS["rest"](api.http).refresh(session_pair.refresh)).outcome == ROTATED
 
 
 async def test_data_01_a_copy_of_the_database_does_not_start_under_another_secret(
-    services: Services, lived_in: Pair, database_url: str, clock: FakeClock
+    services: Services, session_pair: Pair, database_url: str, clock: FakeClock
 ) -> None:
-    thief = Services.create(Settings(database_url=database_url), b"whatever the thief makes up for one", Entropy())
+    attacker = Services.create(Settings(database_url=database_url), b"a secret that the attacker makes up", Entropy())
     with pytest.raises(WrongSecret):
-        await thief.start(clock.now())
-    # And where the thief throws the keys away and makes new ones, the old tokens are worth nothing.
-    async with looking_at(thief.db) as conn:
+        await attacker.start(clock.now())
+    # If the attacker deletes the signing keys and creates new ones, the old tokens are invalid.
+    async with looking_at(attacker.db) as conn:
         await conn.execute(delete(signing_keys))
-    await thief.start(clock.now())
-    assert isinstance(await thief.rotation.refresh(lived_in.refresh, None, ClientInfo(), clock.now()), Invalid)
+    await attacker.start(clock.now())
+    assert isinstance(await attacker.rotation.refresh(session_pair.refresh, None, ClientInfo(), clock.now()), Invalid)
     with pytest.raises(Unauthenticated):
-        await thief.sessions.authenticate(lived_in.access, clock.now())
-    await thief.stop()
+        await attacker.sessions.authenticate(session_pair.access, clock.now())
+    await attacker.stop()
 
 
 async def test_the_secret_without_the_database_makes_no_refresh_token(
-    api: Api, services: Services, lived_in: Pair, clock: FakeClock
+    api: Api, services: Services, session_pair: Pair, clock: FakeClock
 ) -> None:
-    """A perfectly signed token is judged by the rule, and by the rule it is not the current one."""
-    header, claims = parts_of(lived_in.refresh)
+    """A forged token has a valid signature, but the database knows another token as the current one."""
+    header, claims = parts_of(session_pair.refresh)
     forge = with_hmac(SecretKeys.derive(SECRET.encode()).refresh_tokens)
-    # And ids of no user, for which nothing changes.
+    # Unknown ids: the token is invalid, and nothing changes.
     before = await everything(services)
     for unknown in ({"sid": str(uuid4())}, {"sub": str(uuid4())}):
         token = signed(header, claims | unknown, forge)
         now = clock.now() + JUST_ISSUED
         assert isinstance(await services.rotation.refresh(token, KEY, ClientInfo(), now), Invalid)
-    # As if just issued, it may be of a session that the store has lost: 503, and nothing changes either.
+    # Just issued: the store may have lost the session, so the answer is 503, and nothing changes.
     token = signed(header, claims | {"sid": str(uuid4())}, forge)
     assert isinstance(await services.rotation.refresh(token, KEY, ClientInfo(), clock.now()), StoreBehind)
     assert await everything(services) == before
-    # Whose ids are known: a token that is not the family's current one has been rotated, for all the rule can know.
+    # Known ids: every token that is not the family's current one counts as a replay.
     token = signed(header, claims | {"jti": encode(os.urandom(32))}, forge)
     outcome = await services.rotation.refresh(token, KEY, ClientInfo(), clock.now())
     assert isinstance(outcome, Replayed)
-    assert not await api.is_live(lived_in.access)
+    assert not await api.is_live(session_pair.access)
 
 
 async def test_the_secret_without_the_database_makes_no_access_token(
-    services: Services, lived_in: Pair, clock: FakeClock
+    services: Services, session_pair: Pair, clock: FakeClock
 ) -> None:
-    header, claims = parts_of(lived_in.access)
+    header, claims = parts_of(session_pair.access)
     keys = SecretKeys.derive(SECRET.encode())
     for seed in (keys.refresh_tokens, keys.successors, keys.sealing, SECRET.encode()[:32], os.urandom(32)):
         forged = signed(header, claims, Ed25519PrivateKey.from_private_bytes(seed).sign)
@@ -201,7 +201,7 @@ async def test_the_secret_without_the_database_makes_no_access_token(
                 await services.sessions.authenticate(token, clock.now())
 
 
-async def test_what_is_stored_of_a_refresh_token_is_the_sha_256_of_its_secret(
+async def test_the_database_stores_only_the_sha_256_of_a_refresh_tokens_secret(
     api: Api, services: Services, alice: UserRow
 ) -> None:
     pair = await api.login()
@@ -213,9 +213,9 @@ async def test_what_is_stored_of_a_refresh_token_is_the_sha_256_of_its_secret(
 
 
 async def test_data_01_no_token_secret_or_password_is_anywhere_in_the_store(
-    api: Api, services: Services, lived_in: Pair, database_url: str
+    api: Api, services: Services, session_pair: Pair, database_url: str
 ) -> None:
-    fourth = (await ENDPOINTS["graphql"](api.http).refresh(lived_in.refresh, KEY)).tokens
+    fourth = (await ENDPOINTS["graphql"](api.http).refresh(session_pair.refresh, KEY)).tokens
     keys = SecretKeys.derive(SECRET.encode())
     (signing,) = services.keys.ring
     private = signing.private
@@ -224,7 +224,7 @@ async def test_data_01_no_token_secret_or_password_is_anywhere_in_the_store(
     canaries = [SECRET, PASSWORD, WRONG_PASSWORD, NEW_PASSWORD, TYPED_INTO_THE_WRONG_FIELD, KEY]
     canaries_in_bytes = [keys.refresh_tokens, keys.successors, keys.sealing]
     canaries_in_bytes += [private.private_bytes_raw(), private.private_bytes(*plain)]
-    for token in (lived_in.access, lived_in.refresh, fourth.access, fourth.refresh):
+    for token in (session_pair.access, session_pair.refresh, fourth.access, fourth.refresh):
         _, claims = parts_of(token)
         canaries += [token, token.split(".")[2], claims["jti"]]
         canaries_in_bytes += [decode(token.split(".")[2]), decode(claims["jti"])]
@@ -233,21 +233,21 @@ async def test_data_01_no_token_secret_or_password_is_anywhere_in_the_store(
     haystacks = [(name, as_bytes(value)) for name, value in await everything(services)]
     url = url_of(database_url)
     if url.get_backend_name() == "sqlite":
-        # Nor in what SQLite keeps beside the rows: free pages, and the log that it writes ahead.
+        # SQLite's files also hold free pages and the write-ahead log.
         assert url.database is not None
         files = [Path(url.database + end) for end in ("", "-wal")]
         haystacks += [(file.name, file.read_bytes()) for file in files]
     for where, haystack in haystacks:
         for needle in needles:
             assert needle.lower() not in haystack.lower(), where
-    # The search would find them: what is meant to be stored, it finds.
+    # The search works: it finds the digest, which is meant to be stored.
     assert any(digest_of(fourth.refresh) in haystack for _, haystack in haystacks)
 
 
 def test_data_02_the_files_of_sqlite_are_readable_by_their_owner_alone(
     tmp_path: Path, settings_for: Callable[..., Settings]
 ) -> None:
-    """Whatever the umask is: the file, the log beside it and the index of the log."""
+    """With any umask: the file, its write-ahead log and the index of the log."""
 
     async def live(url: str) -> list[str]:
         services = Services.create(settings_for(url), SECRET.encode(), Entropy())
@@ -264,12 +264,12 @@ def test_data_02_the_files_of_sqlite_are_readable_by_their_owner_alone(
     assert modes == ["new.db 600", "new.db-shm 600", "new.db-wal 600"]
 
 
-# What the database itself refuses, whatever the code above it does.
+# Constraints: what the database refuses, whatever the code does.
 
 
 @pytest.fixture
 async def family(api: Api, services: Services, alice: UserRow, bob: UserRow) -> AsyncIterator[Row]:
-    """Alice's one family, which must be unharmed in the end."""
+    """Alice's only family, which the test must leave unchanged."""
     await api.login()
     async with looking_at(services.db) as conn:
         row = dict((await conn.execute(select(families))).one()._mapping)
@@ -278,9 +278,9 @@ async def family(api: Api, services: Services, alice: UserRow, bob: UserRow) -> 
         assert dict((await conn.execute(select(families))).one()._mapping) == row
 
 
-async def test_ops_03_a_family_that_makes_no_sense_is_refused(services: Services, family: Row) -> None:
+async def test_ops_03_the_database_refuses_an_invalid_family(services: Services, family: Row) -> None:
     now = family["created_at"]
-    nonsense: list[Row] = [
+    invalid_values: list[Row] = [
         {"token_digest": b""},
         {"token_digest": b"x" * 31},
         {"token_digest": b"x" * 33},
@@ -295,21 +295,21 @@ async def test_ops_03_a_family_that_makes_no_sense_is_refused(services: Services
         {"revoked_at": now, "revocation_reason": ""},
         *({name: None} for name in ("token_digest", "generation", "created_at", "last_used_at", "expires_at")),
         *({name: None} for name in ("user_id", "id", "absolute_expires_at")),
-        {"user_id": uuid4()},  # of nobody
+        {"user_id": uuid4()},  # no such user
     ]
-    for wrong in nonsense:
-        await refuses(services, insert(families).values(family | {"id": uuid4()} | wrong), wrong)
+    for wrong in invalid_values:
+        await assert_refused(services, insert(families).values(family | {"id": uuid4()} | wrong), wrong)
         if "user_id" not in wrong or wrong["user_id"] is None:
-            await refuses(services, update(families).values(wrong), wrong)
-    await refuses(services, insert(families).values(family), "the same again")
+            await assert_refused(services, update(families).values(wrong), wrong)
+    await assert_refused(services, insert(families).values(family), "the same again")
 
 
-async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(
+async def test_ops_03_the_database_refuses_an_invalid_lineage_row(
     services: Services, family: Row, bob: UserRow
 ) -> None:
     async with looking_at(services.db) as conn:
         row = dict((await conn.execute(select(refresh_tokens))).one()._mapping)
-    nonsense: list[Row] = [
+    invalid_values: list[Row] = [
         {"slot": 16},
         {"slot": -1},
         {"generation": 0},
@@ -317,12 +317,12 @@ async def test_ops_03_a_lineage_row_that_makes_no_sense_is_refused(
         {"family_id": uuid4()},
         *({name: None} for name in ("generation", "issued_at", "expires_at")),
     ]
-    for wrong in nonsense:
-        await refuses(services, insert(refresh_tokens).values(row | {"slot": 5} | wrong), wrong)
-    await refuses(services, insert(refresh_tokens).values(row), "the same again")
+    for wrong in invalid_values:
+        await assert_refused(services, insert(refresh_tokens).values(row | {"slot": 5} | wrong), wrong)
+    await assert_refused(services, insert(refresh_tokens).values(row), "the same again")
 
 
-async def test_ops_03_other_rows_that_make_no_sense_are_refused(services: Services, family: Row) -> None:
+async def test_ops_03_the_database_refuses_invalid_rows_of_other_tables(services: Services, family: Row) -> None:
     now, user_id = family["created_at"], family["user_id"]
     event = {"user_id": user_id, "id": uuid4(), "kind": "LOGIN_FAILED", "occurred_at": now}
     failure = {"subject": b"x" * 32, "failures": 1, "first_failed_at": now, "last_failed_at": now}
@@ -342,11 +342,11 @@ async def test_ops_03_other_rows_that_make_no_sense_are_refused(services: Servic
         (users, user, {}),
         (users, user, {"id": uuid4(), "hashed_password": None}),
     ):
-        await refuses(services, insert(table).values(row | wrong), (table.name, wrong))
-    await refuses(services, delete(users).where(users.c.id == user_id), "a user with families")
+        await assert_refused(services, insert(table).values(row | wrong), (table.name, wrong))
+    await assert_refused(services, delete(users).where(users.c.id == user_id), "a user with families")
 
 
-async def test_a_family_takes_its_lineage_with_it_and_nobody_elses(
+async def test_deleting_a_family_deletes_its_lineage_and_no_other(
     api: Api, services: Services, alice: UserRow, bob: UserRow
 ) -> None:
     for name in ("alice", "bob"):
@@ -360,7 +360,7 @@ async def test_a_family_takes_its_lineage_with_it_and_nobody_elses(
     assert owners == [bob.id] * 4
 
 
-async def test_rot_09_a_replay_is_recognised_with_every_lineage_row_gone(
+async def test_rot_09_a_replay_is_detected_with_every_lineage_row_deleted(
     api: Api, services: Services, alice: UserRow
 ) -> None:
     endpoint = ENDPOINTS["graphql"](api.http)
@@ -374,15 +374,15 @@ async def test_rot_09_a_replay_is_recognised_with_every_lineage_row_gone(
     assert (await endpoint.refresh(pair.refresh)).outcome == REVOKED
 
 
-async def refuses(services: Services, statement: Any, why: Any) -> None:
-    """The database does not take that statement."""
+async def assert_refused(services: Services, statement: Any, case: Any) -> None:
+    """Assert that the database refuses the statement."""
     refused = False
     try:
         async with looking_at(services.db) as conn:
             await conn.execute(statement)
     except IntegrityError:
         refused = True
-    assert refused, why
+    assert refused, case
 
 
 def with_hmac(key: bytes) -> Callable[[bytes], bytes]:

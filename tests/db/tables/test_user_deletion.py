@@ -1,4 +1,4 @@
-"""A user who is deleted: nothing that was known about them is left, and nothing that was issued to them works."""
+"""A deleted user: the database keeps no data about them, and no token that was issued to them works."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,8 +22,8 @@ from tests.support.sql import NO_LOCK_WAITS, looking_at
 AGENT = "Alices-Telephone/4.2 (only she has one)"
 
 
-async def left_of(services: Services, user: UserRow) -> set[str]:
-    """The tables that have a row of the user's, or a word that is theirs."""
+async def tables_with(services: Services, user: UserRow) -> set[str]:
+    """Return the tables with a row that contains the user's id, name or user agent."""
     found = set()
     async with looking_at(services.db) as conn:
         for table in metadata.sorted_tables:
@@ -33,7 +33,7 @@ async def left_of(services: Services, user: UserRow) -> set[str]:
     return found
 
 
-async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
+async def test_data_04_tok_07_a_deleted_user_leaves_no_row_and_no_working_token(
     api: Api,
     endpoint: RefreshEndpoint,
     alice: UserRow,
@@ -44,28 +44,28 @@ async def test_data_04_tok_07_nothing_is_left_of_a_user_who_is_deleted(
     given = {"username": "alice", "password": PASSWORD, "deviceName": "alice's telephone"}
     response = await api.post(LOGIN, {"input": given}, **{"user-agent": AGENT})
     tokens = response.json()["data"]["login"]["tokens"]
-    ended, theirs = await api.login(), await api.login("bob")
-    assert (await endpoint.refresh(ended.refresh)).outcome == ROTATED
-    assert (await endpoint.refresh(ended.refresh)).outcome != ROTATED
+    replayed, of_bob = await api.login(), await api.login("bob")
+    assert (await endpoint.refresh(replayed.refresh)).outcome == ROTATED
+    assert (await endpoint.refresh(replayed.refresh)).outcome != ROTATED
     await api.try_login("alice", "not her password")
     everywhere = {"users", "usernames", "token_families", "refresh_tokens", "security_events", "familiar_networks"}
-    assert await left_of(services, alice) == everywhere
+    assert await tables_with(services, alice) == everywhere
 
     await services.accounts.delete(alice)
-    assert await left_of(services, alice) == set()
-    assert await left_of(services, bob) >= everywhere - {"familiar_networks"}
+    assert await tables_with(services, alice) == set()
+    assert await tables_with(services, bob) >= everywhere - {"familiar_networks"}
     assert not await api.is_live(tokens["accessToken"])
     assert (await endpoint.refresh(tokens["refreshToken"])).outcome == INVALID
     assert (await api.try_login("alice", PASSWORD))["__typename"] == "InvalidCredentialsError"
     await services.accounts.delete(alice)
 
-    # Somebody else takes the name, and nothing of the old one's.
+    # Another user takes the name and inherits nothing.
     await add_user("alice")
     again = await api.login()
     assert not await api.is_live(tokens["accessToken"])
     assert (await endpoint.refresh(tokens["refreshToken"])).outcome == INVALID
     assert await api.is_live(again.access)
-    assert await api.is_live(theirs.access)
+    assert await api.is_live(of_bob.access)
 
 
 async def test_wrong_passwords_for_a_deleted_user_do_not_delay_the_next_owner_of_the_name(
@@ -80,7 +80,7 @@ async def test_wrong_passwords_for_a_deleted_user_do_not_delay_the_next_owner_of
 
 
 @pytest.mark.real_hash_cost
-async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_nothing(
+async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_no_row(
     api: Api, endpoint: RefreshEndpoint, alice: UserRow, services: Services, clock: FakeClock
 ) -> None:
     pair = await api.login()
@@ -101,12 +101,12 @@ async def test_data_04_a_deletion_while_the_user_signs_in_and_refreshes_leaves_n
     signing_in = (api.try_login("alice", PASSWORD) for _ in range(3))
     *results, _, _ = await asyncio.gather(*signing_in, refresh(), delete())
     assert {result["__typename"] for result in results} <= {"LoginSuccess", "InvalidCredentialsError"}
-    assert await left_of(services, alice) == set()
+    assert await tables_with(services, alice) == set()
 
 
 @pytest.fixture
-def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """`kindred user ...`."""
+def kindred_user(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `kindred user ...` and return its result."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, stdin: str = "") -> Result:
@@ -118,25 +118,25 @@ def kin(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
-def test_data_04_the_command_asks_before_it_deletes(kin: Callable[..., Result]) -> None:
+def test_data_04_the_command_asks_before_it_deletes(kindred_user: Callable[..., Result]) -> None:
     for name in ("alice", "bob"):
-        assert kin("add", name, stdin=PASSWORD).exit_code == 0
+        assert kindred_user("add", name, stdin=PASSWORD).exit_code == 0
     for answer in ("n\n", "\n", ""):
-        refused = kin("delete", "alice", stdin=answer)
+        refused = kindred_user("delete", "alice", stdin=answer)
         assert refused.exit_code == 1
         assert "Deleted" not in refused.output
-    assert "Deleted alice." in kin("delete", "ALICE", stdin="y\n").stdout
-    assert kin("delete", "bob", "--yes").stdout == "Deleted bob.\n"
-    assert kin("list").stdout.splitlines()[1:] == []
-    assert "There is no user 'bob'" in kin("delete", "bob", "--yes").stderr
-    assert kin("add", "bob", stdin=PASSWORD).exit_code == 0
+    assert "Deleted alice." in kindred_user("delete", "ALICE", stdin="y\n").stdout
+    assert kindred_user("delete", "bob", "--yes").stdout == "Deleted bob.\n"
+    assert kindred_user("list").stdout.splitlines()[1:] == []
+    assert "There is no user 'bob'" in kindred_user("delete", "bob", "--yes").stderr
+    assert kindred_user("add", "bob", stdin=PASSWORD).exit_code == 0
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_deleting_a_user_waits_for_whoever_holds_them_before_it_touches_the_throttle(
+async def test_deleting_a_user_locks_the_user_before_the_rows_of_the_throttle(
     services: Services, alice: UserRow, clock: FakeClock
 ) -> None:
-    """In the order in which a sign-in takes them, or the two wait for each other."""
+    """A sign-in locks them in the same order; in different orders the two could deadlock."""
     attempt = await services.sign_in.throttle.register_attempt("alice", "198.51.100.7", clock.now())
     assert isinstance(attempt, LoginAttempt)
     async with services.db.transaction() as conn:
