@@ -15,7 +15,7 @@ from sqlalchemy import select
 from auth.services import Services
 from db.tables.families import families
 from db.tables.users import UserRow
-from tests.bench.limits import InPlace, asked
+from tests.bench.limits import InPlace, asgi_request
 from tests.bench.service import REFRESH as ONLY_TOKENS
 from tests.support.endpoints import LOGIN, PASSWORD, REFRESH, REVOKE, SESSIONS, Api, Pair
 from tests.support.plans import needs_plans
@@ -99,7 +99,7 @@ async def test_a_refresh_makes_no_more_python_calls_than_before(
         nonlocal calls
         calls += event == "call"
 
-    scope, receive = asked(
+    scope, receive = asgi_request(
         ONLY_TOKENS, {"input": {"refreshToken": pair.refresh, "idempotencyKey": "attempt-number-0001"}}
     )
     answers: list[Any] = []
