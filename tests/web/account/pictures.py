@@ -14,8 +14,8 @@ from tests.support import databases
 from tests.support.endpoints import PASSWORD
 from tests.support.repository import ROOT
 from tests.support.servers import backstage, serving
+from tests.web.account.history import FIREFOX, HOME, AccountHistory
 from tests.web.account.page import Visit, visiting
-from tests.web.account.scene import FIREFOX, HOME, AccountHistory
 from tests.web.conftest import started
 
 IMAGES = ROOT / "docs" / "images"

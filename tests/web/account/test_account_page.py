@@ -12,8 +12,8 @@ from auth.clock import SystemClock
 from auth.outcomes import ClientInfo
 from tests.support.endpoints import NEW_PASSWORD, PASSWORD
 from tests.support.servers import backstage
+from tests.web.account.history import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, AccountHistory
 from tests.web.account.page import Visit, axe_installed, findings, visiting
-from tests.web.account.scene import ELSEWHERE, FIREFOX, HOME, PHONE, SAFARI, THIEF, AccountHistory
 from tests.web.front_end import FAST_TIME, Servers
 
 
