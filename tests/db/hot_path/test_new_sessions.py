@@ -23,12 +23,14 @@ from db.tables.base import metadata
 from db.tables.familiar_networks import familiar_networks
 from db.tables.families import families
 from db.tables.login_failures import login_failures
+from db.tables.outbox import outbox
 from db.tables.security_events import security_events
 from db.tables.usernames import usernames
 from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
 from tests.support.endpoints import PASSWORD
 from tests.support.proxy import Proxy
+from tests.support.receivers import WEBHOOK_SECRET
 from tests.support.sql import NO_LOCK_WAITS, looking_at
 
 ADDRESS = "198.51.100.7"
@@ -104,13 +106,25 @@ async def test_the_writer_on_sqlite_and_a_transaction_write_the_same(
     assert await rows(services, login_failures) == []
 
 
-@pytest.mark.parametrize("is_first", [True, False], ids=["from a new network", "from a familiar one"])
-async def test_a_sign_in_that_is_stored_again_opens_one_session(
-    services: Services, alice: UserRow, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, is_first: bool
+@pytest.mark.parametrize(
+    "more_settings", [{"webhook_url": "http://127.0.0.1:9", "webhook_secret": WEBHOOK_SECRET}], ids=[""]
+)
+@pytest.mark.parametrize(
+    ("earlier", "notifications"),
+    [(None, 0), (ORIGIN, 0), (ClientInfo("203.0.113.9", "a browser"), 1)],
+    ids=["the first network", "a familiar network", "a new network"],
+)
+async def test_a_sign_in_that_is_stored_again_opens_one_session_and_notifies_once(
+    services: Services,
+    alice: UserRow,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    earlier: ClientInfo | None,
+    notifications: int,
 ) -> None:
     """As after a commit whose answer was lost."""
-    if not is_first:
-        await sign_in(services, clock)
+    if earlier is not None:
+        assert isinstance(await services.sign_in.login("alice", PASSWORD, None, earlier, clock.now()), SignedIn)
     before = len(await rows(services, families))
     store = SignIn._store
 
@@ -126,6 +140,7 @@ async def test_a_sign_in_that_is_stored_again_opens_one_session(
     assert signed_in.family.id in {family.id for family in stored}
     events = [event for event in await rows(services, security_events) if event.family_id == signed_in.family.id]
     assert [event.kind for event in events] == ["LOGIN_SUCCEEDED"]
+    assert len(await rows(services, outbox)) == notifications
 
 
 async def test_a_familiar_network_is_not_written_again_at_each_sign_in(
