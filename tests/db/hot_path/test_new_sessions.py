@@ -14,6 +14,7 @@ from auth.credentials.login_throttle import LoginAttempt, _name_digest
 from auth.outcomes import ClientInfo, SignedIn, TooManyAttempts
 from auth.services import Services
 from auth.use_cases.sessions import Unauthenticated
+from auth.use_cases.security_events import NEW_NETWORK
 from auth.use_cases.sign_in import SignIn
 from db.drivers.errors import RolledBack
 from db.engine.compiled import Compiled
@@ -139,7 +140,9 @@ async def test_a_sign_in_that_is_stored_again_opens_one_session_and_notifies_onc
     assert len(stored) == before + 1
     assert signed_in.family.id in {family.id for family in stored}
     events = [event for event in await rows(services, security_events) if event.family_id == signed_in.family.id]
-    assert [event.kind for event in events] == ["LOGIN_SUCCEEDED"]
+    assert [(event.kind, event.detail) for event in events] == [
+        ("LOGIN_SUCCEEDED", NEW_NETWORK if notifications else None)
+    ]
     assert len(await rows(services, outbox)) == notifications
 
 
