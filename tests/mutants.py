@@ -204,21 +204,19 @@ def survives(mutant: Mutant, tests: list[str], tree: Path, environment: dict[str
     path.write_bytes(original[: mutant.start] + text.encode() + original[mutant.end :])
     first, others = tests[:FIRST_TESTS], tests[FIRST_TESTS:]
     try:
-        return pass_within(first, TIMEOUT, tree, environment) and (
-            not others or pass_within(others, TIMEOUT, tree, environment)
-        )
+        return tests_pass(first, tree, environment) and (not others or tests_pass(others, tree, environment))
     finally:
         path.write_bytes(original)
 
 
-def pass_within(tests: list[str], seconds: float, tree: Path, environment: dict[str, str]) -> bool:
-    """Whether these tests pass in a tree. False if they take longer."""
+def tests_pass(tests: list[str], tree: Path, environment: dict[str, str]) -> bool:
+    """Whether these tests pass in a tree, within the timeout."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     process = subprocess.Popen(
         command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        return process.wait(seconds) == 0
+        return process.wait(TIMEOUT) == 0
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return False

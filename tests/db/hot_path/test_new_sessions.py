@@ -13,8 +13,8 @@ from sqlalchemy import delete, insert, select, text
 from auth.credentials.login_throttle import LoginAttempt, _name_digest
 from auth.outcomes import ClientInfo, SignedIn, TooManyAttempts
 from auth.services import Services
-from auth.use_cases.sessions import Unauthenticated
 from auth.use_cases.security_events import NEW_NETWORK
+from auth.use_cases.sessions import Unauthenticated
 from auth.use_cases.sign_in import SignIn
 from db.drivers.errors import RolledBack
 from db.engine.compiled import Compiled

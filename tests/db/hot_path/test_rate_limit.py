@@ -56,6 +56,10 @@ async def test_a_throttled_refresh_succeeds_after_retry_after(
     assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
+async def test_a_session_that_may_be_refreshed_has_nothing_to_wait_for(clock: FakeClock) -> None:
+    assert REFRESH_RATE_LIMIT.retry_after(0, clock.now()) == 0
+
+
 async def test_a_throttled_refresh_consumes_no_token_and_is_no_replay(
     api: Api, endpoint: RefreshEndpoint, clock: FakeClock
 ) -> None:
