@@ -56,6 +56,16 @@ async def test_a_throttled_refresh_succeeds_after_retry_after(
     assert (await endpoint.refresh(pair.refresh)).outcome == ROTATED
 
 
+@pytest.mark.parametrize(("seconds", "outcome"), [(60, THROTTLED), (61, ROTATED)])
+async def test_a_worker_whose_clock_is_a_minute_behind_gives_no_second_burst(
+    api: Api, endpoint: RefreshEndpoint, clock: FakeClock, seconds: int, outcome: str
+) -> None:
+    """A clock that was set back by more must not delay the session until the time comes again."""
+    pair = await refresh_times(endpoint, await api.login(), 20)
+    clock.advance(timedelta(seconds=-seconds))
+    assert (await endpoint.refresh(pair.refresh)).outcome == outcome
+
+
 async def test_a_session_that_may_be_refreshed_has_nothing_to_wait_for(clock: FakeClock) -> None:
     assert REFRESH_RATE_LIMIT.retry_after(0, clock.now()) == 0
 
