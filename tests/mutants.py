@@ -2,9 +2,9 @@
 
 `make mutants` tries every change in `TARGETS`, and `python -m tests.mutants auth/use_cases/rotation.py:60-110` those in
 some lines. The first run records which test executes which line (`--record` repeats it), in ten minutes. Each change
-is then tried in a copy of the tree, with the tests that execute its line; where none does, with those of its function,
-or of its file. The quickest are first. A change that no test notices is printed, and the exit code is 1: write the
-missing test, or find that the change makes no difference.
+is then tried in a copy of the tree, with the tests that execute its line, then those of its function and of its file,
+the quickest first. A change that no test notices is printed, and the exit code is 1: write the missing test, or find
+that the change makes no difference.
 """
 
 import argparse
@@ -183,17 +183,27 @@ def record() -> None:
 
 
 def tests_for(mutant: Mutant, recorded: Any) -> list[str]:
-    """The tests that execute the line, or else its function, or else its file; those beside it, then the quickest."""
+    """The tests that execute the line, then its function, then its file; of each those beside it, then the quickest.
+
+    A cached function executes its lines for the first test only, and the statement that it returned serves the others.
+    """
     lines: dict[str, list[str]] = recorded["lines"].get(mutant.path, {})
     seconds: dict[str, float] = recorded["seconds"]
 
     def executing(some: Iterable[str]) -> set[str]:
         return {test for line in some for test in lines.get(line, ()) if test}
 
-    found = executing([str(mutant.line)]) or executing(map(str, mutant.function)) or executing(lines)
+    of_line, of_function, of_file = (
+        executing([str(mutant.line)]),
+        executing(map(str, mutant.function)),
+        executing(lines),
+    )
     beside = f"tests/{Path(mutant.path).parent}/"
-    usable = (test for test in found if seconds[test] < SLOW)
-    return sorted(usable, key=lambda test: (beside not in test, seconds[test]))[: FIRST_TESTS + OTHER_TESTS]
+
+    def rank(test: str) -> tuple[bool, bool, bool, float]:
+        return test not in of_line, test not in of_function, beside not in test, seconds[test]
+
+    return sorted((test for test in of_file if seconds[test] < SLOW), key=rank)[: FIRST_TESTS + OTHER_TESTS]
 
 
 def survives(mutant: Mutant, tests: list[str], tree: Path, environment: dict[str, str]) -> bool:
