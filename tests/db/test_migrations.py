@@ -287,6 +287,12 @@ def test_every_constraint_has_a_name_that_follows_the_convention(migrated_url: s
         assert len(name) <= 63, name  # PostgreSQL truncates longer names
 
 
+def test_the_models_and_the_database_have_the_same_primary_keys(migrated_url: str) -> None:
+    """Alembic does not compare them."""
+    keys = {table: columns for table, kind, _, columns in constraints(migrated_url) if kind == "pk"}
+    assert keys == {table.name: [column.name for column in table.primary_key] for table in metadata.sorted_tables}
+
+
 def test_every_key_of_a_table_with_user_data_starts_with_the_user_id(migrated_url: str) -> None:
     """A distributed PostgreSQL can then keep all rows of one user on one shard."""
     checked = set()
