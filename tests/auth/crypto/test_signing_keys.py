@@ -287,6 +287,45 @@ async def test_keys_rotated_in_quick_succession_sign_one_after_the_other(
     assert await published(http) == kids[-1:]
 
 
+async def test_of_several_rotations_at_once_all_keys_but_one_are_retired(services: Services, clock: FakeClock) -> None:
+    """As when an operator and a scheduled job rotate together."""
+    for _ in range(5):
+        await asyncio.gather(
+            *(
+                services.keys.rotate(SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL)
+                for _ in range(4)
+            )
+        )
+        assert [key.retired_at is None for key in await services.keys.list_all()].count(True) == 1
+
+
+async def test_a_worker_that_cannot_unseal_a_new_key_keeps_its_keys_and_logs_it_once(
+    services: Services, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("auth.crypto.signing_keys.POLL_SECONDS", 0)
+    before, reloads = services.keys.ring, 0
+
+    async def fail() -> None:
+        nonlocal reloads
+        reloads += 1
+        if reloads > 3:
+            raise asyncio.CancelledError
+        raise WrongSecret
+
+    monkeypatch.setattr(type(services.keys), "reload", lambda _: fail())
+    with pytest.raises(asyncio.CancelledError):
+        await services.keys.watch()
+    assert services.keys.ring is before
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(lines) == 1
+    assert lines[0].startswith("The signing keys cannot be reloaded")
+
+
+@pytest.mark.parametrize("kid", [None, 7, "unknown", ["a"], {"a": "b"}])
+def test_a_key_id_that_is_no_text_or_unknown_finds_no_key(services: Services, clock: FakeClock, kid: object) -> None:
+    assert services.keys.ring.verification_key(kid, clock.now()) is None
+
+
 async def test_tok_08_the_jwks_is_json_that_names_each_key_once(services: Services, http: AsyncClient) -> None:
     response = await http.get("/.well-known/jwks.json")
     assert response.headers["content-type"].startswith("application/json")
@@ -308,6 +347,7 @@ async def test_tok_12_rotating_immediately_retires_a_leaked_key_and_every_other_
     new_key = await services.keys.rotate(
         SigningAlgorithm.EDDSA, clock.now(), access_token_ttl=ACCESS_TOKEN_TTL, immediately=True
     )
+    assert new_key.active_from == clock.now()
     # A worker that has not reloaded the keys signs with the old one, and other workers refuse its tokens.
     late = (await rest.refresh(pair.refresh)).tokens
     assert kid_of(late.access) == kid_of(pair.access)
