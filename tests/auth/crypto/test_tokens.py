@@ -25,13 +25,25 @@ from auth.crypto.base64url import base64url
 from auth.crypto.derived_keys import SecretKeys
 from auth.crypto.key_ring import MAX_CACHED_CLAIMS
 from auth.services import Services
+from auth.use_cases.rotation import JUST_ISSUED
 from db.tables.base import SigningAlgorithm
 from db.tables.families import families
 from db.tables.refresh_tokens import refresh_tokens
 from db.tables.security_events import security_events
 from db.tables.users import UserRow
 from tests.support.clocks import FakeClock
-from tests.support.endpoints import ENDPOINTS, EXPIRED, INVALID, REPLAYED, REVOKE, REVOKED, ROTATED, Api, Pair
+from tests.support.endpoints import (
+    ENDPOINTS,
+    EXPIRED,
+    INVALID,
+    REPLAYED,
+    REVOKE,
+    REVOKED,
+    ROTATED,
+    UNAVAILABLE,
+    Api,
+    Pair,
+)
 from tests.support.servers import SECRET
 from tests.support.sql import looking_at
 
@@ -53,7 +65,11 @@ def decode(segment: str) -> bytes:
 
 
 def jws(header: Document | bytes, claims: Document | bytes, signer: Signer) -> str:
-    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)]
+    """Return a token. Its header is in the service's own spelling: any other one is refused before a claim is read."""
+    parts = [
+        part if isinstance(part, bytes) else json.dumps(part, separators=(",", ":")).encode()
+        for part in (header, claims)
+    ]
     text = ".".join(map(encode, parts))
     return f"{text}.{encode(signer(text.encode()))}"
 
@@ -136,6 +152,10 @@ class Attack:
 async def attack(api: Api, services: Services, alice: UserRow) -> AsyncIterator[Attack]:
     """An attack, after which Alice's session must still be live."""
     attack = Attack(api.http, services, await api.login())
+    # Made by these tests' means and unchanged, both tokens are the genuine ones. So a changed one is refused for what
+    # was changed in it.
+    for token, signer in ((attack.pair.refresh, with_hmac(REFRESH_KEY)), (attack.pair.access, attack.sign_access)):
+        assert jws(header_of(token), claims_of(token), signer) == token
     yield attack
     assert await api.is_live(attack.pair.access)
     assert (await ENDPOINTS["rest"](api.http).refresh(attack.pair.refresh)).outcome == ROTATED
@@ -641,10 +661,19 @@ async def test_rot_13_a_token_of_an_expired_session_is_not_a_replay(
 
 async def test_rot_13_a_token_of_an_unknown_session_is_not_a_replay(attack: Attack) -> None:
     claims, header = claims_of(attack.pair.refresh), header_of(attack.pair.refresh)
+    unknown_session = {"sid": str(uuid4())}
+    issued_earlier = {"iat": claims["iat"] - int(JUST_ISSUED.total_seconds())}
     async with attack.without_effect():
-        for changed in ({"sub": str(uuid4())}, {"sid": str(uuid4())}, {"sub": claims["sid"], "sid": claims["sub"]}):
+        for changed in (
+            {"sub": str(uuid4())},
+            {"sub": claims["sid"], "sid": claims["sub"]},
+            unknown_session | issued_earlier,
+        ):
             token = jws(header, claims | changed, with_hmac(REFRESH_KEY))
             await attack.refused_as_refresh_token(token, repr(changed))
+        # A session that was opened just now, of a user who exists, cannot have been pruned: the database is behind.
+        token = jws(header, claims | unknown_session, with_hmac(REFRESH_KEY))
+        assert (await ENDPOINTS["rest"](attack.http).refresh(token)).outcome == UNAVAILABLE
 
 
 async def test_attack_9_only_a_replay_revokes_a_session_and_only_its_own(
