@@ -19,6 +19,7 @@ NEW_NETWORK = "NEW_NETWORK"
 # The notification that each kind of event causes (ASVS 6.3.5, 6.3.7).
 _NOTIFICATIONS = {
     SecurityEventKind.REFRESH_TOKEN_REPLAYED: NotificationKind.SESSION_REPLAYED,
+    # Only a sign-in from a new network asks for it (`SignIn`).
     SecurityEventKind.LOGIN_SUCCEEDED: NotificationKind.SESSION_FROM_NEW_DEVICE,
     SecurityEventKind.PASSWORD_CHANGED: NotificationKind.PASSWORD_CHANGED,
     SecurityEventKind.USER_DISABLED: NotificationKind.USER_DISABLED,
@@ -43,8 +44,6 @@ class AuditLog:
     async def notify(self, conn: Connection, event: dict[str, Any]) -> None:
         """Put the notifications of a stored event into the outbox, if its kind has any."""
         kind = _NOTIFICATIONS.get(event["kind"])
-        if kind is NotificationKind.SESSION_FROM_NEW_DEVICE and event["detail"] != NEW_NETWORK:
-            return
         if kind is not None and self.channels:
             await outbox.add(conn, kind, list(self.channels), event)
             conn.after_commit(self._wake_deliveries)

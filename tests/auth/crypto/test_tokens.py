@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +24,7 @@ from sqlalchemy import select
 from auth.crypto.base64url import base64url
 from auth.crypto.derived_keys import SecretKeys
 from auth.crypto.key_ring import MAX_CACHED_CLAIMS
+from auth.crypto.tokens import Claims, derive_successor
 from auth.services import Services
 from auth.use_cases.rotation import JUST_ISSUED
 from db.tables.base import SigningAlgorithm
@@ -706,6 +707,14 @@ async def kinds(services: Services) -> set[str]:
     """Return the kinds of all stored security events."""
     async with looking_at(services.db) as conn:
         return set((await conn.execute(select(security_events.c.kind))).scalars())
+
+
+def test_a_successor_is_the_hmac_that_every_release_derives() -> None:
+    """A fixed value: or a client that repeats an attempt after an upgrade would be taken for a thief."""
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    presented = Claims(UUID(int=1), UUID(int=2), "the-jti-of-a-token", then, then, generation=3, successors=b"k" * 32)
+    assert derive_successor(presented, "the-first-attempt") == "KNNRINn_0Mwtur8g4BYV07Tv017QJiMPuMP05j_iCDI"
+    assert "kkkk" not in repr(presented)
 
 
 async def test_pyjwt_reads_the_tokens(api: Api, services: Services, clock: FakeClock, alice: UserRow) -> None:
